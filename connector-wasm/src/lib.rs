@@ -1,0 +1,1 @@
+//! The Salesforce connector: a component that runs inside Lockgate.

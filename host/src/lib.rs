@@ -1,0 +1,1 @@
+//! A runtime for SaaS connectors that run as sealed WebAssembly components.

@@ -1,0 +1,1 @@
+//! A transform plugin for Lockgate.

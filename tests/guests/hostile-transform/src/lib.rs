@@ -1,0 +1,1 @@
+//! A transform that attacks its sandbox, for tests.

@@ -1,0 +1,1 @@
+//! Lockgate's promises as tests, hostile guests and benches.

@@ -1,0 +1,2 @@
+//! Builds, demos, tests and checks of this repository.
+fn main() {}
