@@ -1,1 +1,5 @@
 //! A runtime for SaaS connectors that run as sealed WebAssembly components.
+
+pub mod grant;
+pub mod limits;
+pub mod manifest;

@@ -1,0 +1,182 @@
+//! What a call may use: the defaults, what a package may ask for, and the
+//! ceiling that the host sets.
+//!
+//! A package asks in its manifest; the host gives the smaller of what is asked
+//! and its ceiling, so that no package can lift a limit by itself.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// The limits of one call, or of one page of a long answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Linear memory of the instance, in bytes.
+    pub memory_bytes: u64,
+    /// Elements of all its tables.
+    pub table_elements: u64,
+    /// Component-model handles alive at a time (resources, streams, futures).
+    pub handles: u32,
+    /// Bytes that the guest may make the host copy in one host call.
+    pub host_call_bytes: u64,
+    /// Host calls of any kind.
+    pub host_calls: u64,
+    /// CPU time. Counted in ticks of the engine's epoch while the guest runs.
+    pub cpu: Duration,
+    /// Wall-clock time, waiting included.
+    pub wall: Duration,
+    /// Requests in all.
+    pub http_requests: u32,
+    /// Requests under way at a time.
+    pub http_in_flight: u32,
+    /// One request body, in bytes.
+    pub request_bytes: u64,
+    /// One answer body once decompressed, in bytes.
+    pub response_bytes: u64,
+    /// Log text, in bytes.
+    pub log_bytes: u64,
+    /// One stored value, in bytes.
+    pub storage_value_bytes: u64,
+    /// All stored values of a package for one connection, in bytes.
+    pub storage_total_bytes: u64,
+}
+
+const MIB: u64 = 1024 * 1024;
+
+impl Default for Limits {
+    /// Sized so that a batch of 2,000 records of 5 KiB passes with room to
+    /// spare, and that a guest gone wild costs at most 2 s of one core.
+    fn default() -> Self {
+        Self {
+            memory_bytes: 64 * MIB,
+            table_elements: 10_000,
+            handles: 1_000,
+            host_call_bytes: 40 * MIB,
+            host_calls: 10_000,
+            cpu: Duration::from_secs(2),
+            wall: Duration::from_secs(150),
+            http_requests: 100,
+            http_in_flight: 8,
+            request_bytes: 32 * MIB,
+            response_bytes: 32 * MIB,
+            log_bytes: 64 * 1024,
+            storage_value_bytes: 64 * 1024,
+            storage_total_bytes: 64 * MIB,
+        }
+    }
+}
+
+impl Limits {
+    /// The most that any package gets unless the embedder sets another ceiling.
+    #[must_use]
+    pub fn ceiling() -> Self {
+        Self {
+            memory_bytes: 256 * MIB,
+            table_elements: 100_000,
+            handles: 1_000,
+            host_call_bytes: 64 * MIB,
+            host_calls: 100_000,
+            cpu: Duration::from_secs(30),
+            wall: Duration::from_secs(900),
+            http_requests: 1_000,
+            http_in_flight: 32,
+            request_bytes: 128 * MIB,
+            response_bytes: 128 * MIB,
+            log_bytes: MIB,
+            storage_value_bytes: 64 * 1024,
+            storage_total_bytes: 1024 * MIB,
+        }
+    }
+
+    /// The limits of a package: what it asks for, or the default, and never
+    /// more than `self`, the ceiling.
+    #[must_use]
+    pub fn granted(&self, asked: &AskedLimits) -> Self {
+        let default = Self::default();
+        let mib =
+            |asked: Option<u64>, default: u64| asked.map_or(default, |n| n.saturating_mul(MIB));
+        let ms =
+            |asked: Option<u64>, default: Duration| asked.map_or(default, Duration::from_millis);
+        Self {
+            memory_bytes: mib(asked.memory_mib, default.memory_bytes).min(self.memory_bytes),
+            table_elements: default
+                .table_elements
+                .max(asked.table_elements.unwrap_or(0))
+                .min(self.table_elements),
+            handles: default.handles.min(self.handles),
+            host_call_bytes: default.host_call_bytes.min(self.host_call_bytes),
+            host_calls: asked
+                .host_calls
+                .unwrap_or(default.host_calls)
+                .min(self.host_calls),
+            cpu: ms(asked.cpu_ms, default.cpu).min(self.cpu),
+            wall: ms(asked.wall_ms, default.wall).min(self.wall),
+            http_requests: asked
+                .http_requests
+                .unwrap_or(default.http_requests)
+                .min(self.http_requests),
+            http_in_flight: asked
+                .http_in_flight
+                .unwrap_or(default.http_in_flight)
+                .min(self.http_in_flight),
+            request_bytes: mib(asked.request_mib, default.request_bytes).min(self.request_bytes),
+            response_bytes: mib(asked.response_mib, default.response_bytes)
+                .min(self.response_bytes),
+            log_bytes: asked
+                .log_kib
+                .map_or(default.log_bytes, |n| n.saturating_mul(1024))
+                .min(self.log_bytes),
+            storage_value_bytes: default.storage_value_bytes.min(self.storage_value_bytes),
+            storage_total_bytes: mib(asked.storage_mib, default.storage_total_bytes)
+                .min(self.storage_total_bytes),
+        }
+    }
+}
+
+/// The `[limits]` of a manifest: what a package asks for where the defaults do
+/// not fit.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskedLimits {
+    /// Linear memory, in MiB.
+    pub memory_mib: Option<u64>,
+    /// Elements of all tables.
+    pub table_elements: Option<u64>,
+    /// Host calls of any kind, for a call or a page.
+    pub host_calls: Option<u64>,
+    /// CPU time for a call or a page, in milliseconds.
+    pub cpu_ms: Option<u64>,
+    /// Wall-clock time for a call or a page, in milliseconds.
+    pub wall_ms: Option<u64>,
+    /// Requests for a call or a page.
+    pub http_requests: Option<u32>,
+    /// Requests under way at a time.
+    pub http_in_flight: Option<u32>,
+    /// One request body, in MiB.
+    pub request_mib: Option<u64>,
+    /// One answer body, in MiB.
+    pub response_mib: Option<u64>,
+    /// Log text for a call or a page, in KiB.
+    pub log_kib: Option<u64>,
+    /// All stored values for one connection, in MiB.
+    pub storage_mib: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_gets_what_it_asks_for_but_never_more_than_the_ceiling() {
+        let ceiling = Limits::ceiling();
+        let asked = AskedLimits {
+            memory_mib: Some(100_000),
+            cpu_ms: Some(50),
+            ..AskedLimits::default()
+        };
+        let limits = ceiling.granted(&asked);
+        assert_eq!(limits.memory_bytes, ceiling.memory_bytes);
+        assert_eq!(limits.cpu, Duration::from_millis(50));
+        assert_eq!(limits.log_bytes, Limits::default().log_bytes);
+    }
+}
