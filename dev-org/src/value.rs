@@ -1,0 +1,304 @@
+//! One field's value as a row stores it, and its form on the wire.
+//!
+//! Rows are many, so text is shared (`Arc<str>`): a picklist value or an owner
+//! id is one allocation for the whole org.
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use time::{Date, OffsetDateTime, PrimitiveDateTime, UtcOffset};
+
+/// Julian day of 1970-01-01, the day from which `Value::Date` counts.
+const EPOCH_JULIAN_DAY: i32 = 2_440_588;
+/// Milliseconds in a day.
+pub const DAY_MS: i64 = 86_400_000;
+
+/// One field's value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// No value; JSON `null`.
+    Null,
+    /// A checkbox.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A number, an amount of money or a percentage.
+    Double(f64),
+    /// Text of any kind: strings, picklists, emails, and ids (18 characters).
+    Text(Arc<str>),
+    /// Days since 1970-01-01.
+    Date(i32),
+    /// Milliseconds since the epoch, UTC.
+    DateTime(i64),
+    /// Milliseconds since midnight.
+    Time(u32),
+}
+
+impl Value {
+    /// Text from anything that can become shared text.
+    pub fn text(text: impl Into<Arc<str>>) -> Self {
+        Self::Text(text.into())
+    }
+
+    /// Whether there is no value.
+    pub fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    /// The text, when this is text.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The number, when this is a number of either kind.
+    pub fn as_f64(&self) -> Option<f64> {
+        match self {
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "Salesforce int fields hold 18 digits at most and are compared as doubles"
+            )]
+            Self::Int(number) => Some(*number as f64),
+            Self::Double(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// Whether this is a ticked checkbox.
+    pub fn is_true(&self) -> bool {
+        matches!(self, Self::Bool(true))
+    }
+
+    /// The wire form.
+    pub fn to_json(&self) -> serde_json::Value {
+        match self {
+            Self::Null => serde_json::Value::Null,
+            Self::Bool(flag) => (*flag).into(),
+            Self::Int(number) => (*number).into(),
+            Self::Double(number) => (*number).into(),
+            Self::Text(text) => text.as_ref().into(),
+            Self::Date(days) => date_to_wire(*days).into(),
+            Self::DateTime(ms) => datetime_to_wire(*ms).into(),
+            Self::Time(ms) => time_to_wire(*ms).into(),
+        }
+    }
+
+    /// Writes the wire form to a buffer, without a tree in between.
+    pub fn write_json(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Null => out.extend_from_slice(b"null"),
+            Self::Bool(true) => out.extend_from_slice(b"true"),
+            Self::Bool(false) => out.extend_from_slice(b"false"),
+            Self::Text(text) => write_json_text(text, out),
+            // Writing to a Vec cannot fail.
+            Self::Int(number) => drop(write!(out, "{number}")),
+            Self::Double(number) => drop(serde_json::to_writer(out, number)),
+            Self::Date(days) => drop(write!(out, "\"{}\"", date_to_wire(*days))),
+            Self::DateTime(ms) => drop(write!(out, "\"{}\"", datetime_to_wire(*ms))),
+            Self::Time(ms) => drop(write!(out, "\"{}\"", time_to_wire(*ms))),
+        }
+    }
+}
+
+/// Writes a JSON string; the common case without escapes is one copy.
+pub fn write_json_text(text: &str, out: &mut Vec<u8>) {
+    if text
+        .bytes()
+        .all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\')
+    {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+    } else {
+        drop(serde_json::to_writer(out, text));
+    }
+}
+
+/// The calendar date of a day number.
+pub fn date_of(days: i32) -> Date {
+    Date::from_julian_day(days.saturating_add(EPOCH_JULIAN_DAY)).unwrap_or(Date::MAX)
+}
+
+/// The day number of a calendar date.
+pub fn days_of(date: Date) -> i32 {
+    date.to_julian_day() - EPOCH_JULIAN_DAY
+}
+
+/// The day that an instant falls on, in UTC.
+pub fn day_of_ms(ms: i64) -> i32 {
+    i32::try_from(ms.div_euclid(DAY_MS)).unwrap_or(i32::MAX)
+}
+
+/// `2026-05-01`.
+pub fn date_to_wire(days: i32) -> String {
+    let date = date_of(days);
+    format!(
+        "{:04}-{:02}-{:02}",
+        date.year(),
+        u8::from(date.month()),
+        date.day()
+    )
+}
+
+/// `2026-05-01T07:25:37.000+0000`: always UTC, the offset without a colon.
+pub fn datetime_to_wire(ms: i64) -> String {
+    let clock = time_of_day(u32::try_from(ms.rem_euclid(DAY_MS)).unwrap_or(0));
+    format!("{}T{clock}+0000", date_to_wire(day_of_ms(ms)))
+}
+
+/// `07:25:37.000Z`.
+pub fn time_to_wire(ms: u32) -> String {
+    format!("{}Z", time_of_day(ms))
+}
+
+fn time_of_day(ms: u32) -> String {
+    let seconds = ms / 1000;
+    format!(
+        "{:02}:{:02}:{:02}.{:03}",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60,
+        ms % 1000
+    )
+}
+
+/// Reads `2026-05-01`; a following time of day is ignored, as Salesforce does.
+pub fn parse_date(text: &str) -> Option<i32> {
+    let format = time::macros::format_description!("[year]-[month]-[day]");
+    let day = text.get(..10)?;
+    match text.get(10..11) {
+        None | Some("" | "T") => {}
+        Some(_) => return None,
+    }
+    Date::parse(day, format).ok().map(days_of)
+}
+
+/// Reads an ISO 8601 instant: `Z`, `+hh:mm` or `+hhmm`, with or without
+/// seconds and fractions; a bare date is midnight UTC.
+pub fn parse_datetime(text: &str) -> Option<i64> {
+    let day = parse_date(text)?;
+    let Some(rest) = text.get(11..).filter(|rest| !rest.is_empty()) else {
+        return (text.len() == 10).then(|| i64::from(day) * DAY_MS);
+    };
+    let zone_at = rest.find(['Z', '+', '-']);
+    let (clock, zone) = match zone_at {
+        Some(at) => rest.split_at_checked(at)?,
+        None => (rest, "Z"),
+    };
+    let clock_ms = parse_clock(clock)?;
+    let offset_seconds = parse_offset(zone)?;
+    Some(i64::from(day) * DAY_MS + i64::from(clock_ms) - i64::from(offset_seconds) * 1000)
+}
+
+/// Reads `07:25:37.000Z`.
+pub fn parse_time(text: &str) -> Option<u32> {
+    parse_clock(text.strip_suffix('Z').unwrap_or(text))
+}
+
+fn parse_clock(clock: &str) -> Option<u32> {
+    let (whole, fraction) = clock.split_once('.').unwrap_or((clock, ""));
+    let mut parts = whole.split(':').map(|part| {
+        (part.len() == 2)
+            .then(|| part.parse::<u32>().ok())
+            .flatten()
+    });
+    let hours = parts.next()??;
+    let minutes = parts.next()??;
+    let seconds = match parts.next() {
+        Some(seconds) => seconds?,
+        None => 0,
+    };
+    if parts.next().is_some() || hours > 23 || minutes > 59 || seconds > 59 {
+        return None;
+    }
+    let mut milliseconds = 0;
+    for (digit, weight) in fraction.chars().zip([100, 10, 1, 0, 0, 0, 0, 0, 0]) {
+        milliseconds += digit.to_digit(10)? * weight;
+    }
+    Some(((hours * 60 + minutes) * 60 + seconds) * 1000 + milliseconds)
+}
+
+fn parse_offset(zone: &str) -> Option<i32> {
+    if zone == "Z" {
+        return Some(0);
+    }
+    let sign = if zone.starts_with('-') { -1 } else { 1 };
+    let digits: String = zone.chars().skip(1).filter(|c| *c != ':').collect();
+    if digits.len() != 4 {
+        return None;
+    }
+    let hours: i32 = digits.get(..2)?.parse().ok()?;
+    let minutes: i32 = digits.get(2..)?.parse().ok()?;
+    Some(sign * (hours * 3600 + minutes * 60))
+}
+
+/// The instant as a `time` value, for callers that do calendar arithmetic.
+pub fn offset_datetime(ms: i64) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000)
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+/// Milliseconds since the epoch of a UTC date and time.
+pub fn ms_of(when: PrimitiveDateTime) -> i64 {
+    let nanos = when.assume_offset(UtcOffset::UTC).unix_timestamp_nanos();
+    i64::try_from(nanos / 1_000_000).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_datetime_is_written_in_utc_with_an_offset_without_colon() {
+        let ms = parse_datetime("2026-05-01T09:25:37+02:00").unwrap();
+        assert_eq!(datetime_to_wire(ms), "2026-05-01T07:25:37.000+0000");
+    }
+
+    #[test]
+    fn every_accepted_spelling_of_an_instant_is_the_same_instant() {
+        let expected = parse_datetime("2026-05-01T07:25:37Z").unwrap();
+        for spelling in [
+            "2026-05-01T07:25:37.000+0000",
+            "2026-05-01T07:25:37.000Z",
+            "2026-05-01T07:25:37+00:00",
+            "2026-05-01T03:25:37-0400",
+        ] {
+            assert_eq!(parse_datetime(spelling), Some(expected), "{spelling}");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_not_a_date() {
+        for text in ["", "tomorrow", "2026-13-01", "2026-02-30", "2026-05-01x"] {
+            assert_eq!(parse_date(text), None, "{text}");
+        }
+        for text in [
+            "2026-05-01T25:00:00Z",
+            "2026-05-01T1:00Z",
+            "2026-05-01T10:00:00+1",
+        ] {
+            assert_eq!(parse_datetime(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn json_written_directly_equals_json_built_as_a_tree() {
+        for value in [
+            Value::Null,
+            Value::Bool(true),
+            Value::Int(-3),
+            Value::Double(300.0),
+            Value::text("say \"hi\"\n\u{1}"),
+            Value::text("plain"),
+            Value::Date(20_574),
+            Value::DateTime(1_777_620_337_000),
+            Value::Time(3_600_001),
+        ] {
+            let mut out = Vec::new();
+            value.write_json(&mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), value.to_json().to_string());
+        }
+    }
+}
