@@ -1,4 +1,8 @@
-//! A Salesforce-compatible org on loopback.
+//! A Salesforce-compatible org on loopback: one process, state in memory, and
+//! answers that clients made for Salesforce cannot tell from the real ones.
+//!
+//! The data layer (schema, tables, SOQL) knows nothing of HTTP; the server
+//! around it adds logins, limits, faults and the wire's exact shapes.
 
 pub mod fault;
 pub mod id;
@@ -6,3 +10,23 @@ pub mod schema;
 pub mod table;
 pub mod user;
 pub mod value;
+
+mod clock;
+mod config;
+mod control;
+mod faults;
+mod http;
+mod oauth;
+mod random;
+mod request_log;
+mod server;
+mod state;
+mod tls;
+mod usage;
+
+pub use config::{Config, Edition, UnknownEdition};
+pub use control::{Control, Quota};
+pub use faults::{ActiveFault, FaultKind, FaultRule};
+pub use oauth::{App, BadKey, SigningKey, VerifyingKey};
+pub use request_log::LoggedRequest;
+pub use server::DevOrg;

@@ -1,0 +1,153 @@
+//! The switches that tests turn, in process. The HTTP control API is a thin
+//! skin over this type, so both can do the same.
+
+use std::sync::Arc;
+
+use crate::faults::{ActiveFault, FaultRule};
+use crate::oauth::App;
+use crate::request_log::LoggedRequest;
+use crate::state::Shared;
+
+/// Steers a running org. Clones steer the same one.
+#[derive(Clone, Debug)]
+pub struct Control {
+    shared: Arc<Shared>,
+}
+
+/// How much of the daily quota is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Quota {
+    /// Requests allowed in 24 hours.
+    pub max: u64,
+    /// Requests made in the last 24 hours.
+    pub used: u64,
+}
+
+impl Control {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Sets what is added to every answer.
+    pub fn set_latency_ms(&self, latency_ms: u64) {
+        self.shared.faults().latency_ms = latency_ms;
+    }
+
+    /// What is added to every answer.
+    pub fn latency_ms(&self) -> u64 {
+        self.shared.faults().latency_ms
+    }
+
+    /// Puts a fault in force and answers with its number.
+    pub fn add_fault(&self, rule: FaultRule) -> u64 {
+        self.shared.faults().add(rule)
+    }
+
+    /// Ends one fault; false when it was over already.
+    pub fn remove_fault(&self, id: u64) -> bool {
+        self.shared.faults().remove(id)
+    }
+
+    /// Ends all faults.
+    pub fn clear_faults(&self) {
+        self.shared.faults().clear();
+    }
+
+    /// Faults in force.
+    pub fn faults(&self) -> Vec<ActiveFault> {
+        self.shared.faults().list()
+    }
+
+    /// Ends every session; the next request of each answers 401. Answers with
+    /// how many there were.
+    pub fn expire_sessions(&self) -> usize {
+        self.shared.oauth().expire(None, None)
+    }
+
+    /// Ends the session of one access token.
+    pub fn expire_session(&self, access_token: &str) -> bool {
+        self.shared.oauth().expire(Some(access_token), None) > 0
+    }
+
+    /// Ends the sessions of one user.
+    pub fn expire_sessions_of(&self, username: &str) -> usize {
+        self.shared.oauth().expire(None, Some(username))
+    }
+
+    /// Makes one refresh token answer `invalid_grant`; sessions stay.
+    pub fn kill_refresh_token(&self, refresh_token: &str) -> bool {
+        self.shared.oauth().kill_refresh(Some(refresh_token), None) > 0
+    }
+
+    /// Makes every refresh token answer `invalid_grant`.
+    pub fn kill_refresh_tokens(&self) -> usize {
+        self.shared.oauth().kill_refresh(None, None)
+    }
+
+    /// Turns refresh token rotation on or off.
+    pub fn set_rotation(&self, on: bool) {
+        self.shared.oauth().rotate = on;
+    }
+
+    /// Whether a refresh answers with a new refresh token.
+    pub fn rotation(&self) -> bool {
+        self.shared.oauth().rotate
+    }
+
+    /// Registers an app, or replaces the one with its client id.
+    pub fn register_app(&self, app: App) {
+        let mut oauth = self.shared.oauth();
+        oauth.apps.insert(app.client_id.clone(), app);
+    }
+
+    /// The daily quota.
+    pub fn quota(&self) -> Quota {
+        let now_ms = self.shared.clock.now_ms();
+        let mut usage = self.shared.usage();
+        Quota {
+            used: usage.used(now_ms),
+            max: usage.max,
+        }
+    }
+
+    /// Sets the size of the daily quota.
+    pub fn set_quota_max(&self, max: u64) {
+        self.shared.usage().max = max;
+    }
+
+    /// Pretends that this many requests were made, all of them now.
+    pub fn set_quota_used(&self, used: u64) {
+        let now_ms = self.shared.clock.now_ms();
+        self.shared.usage().set_used(now_ms, used);
+    }
+
+    /// Sets how many long-running requests there may be at the same time.
+    pub fn set_concurrent_max(&self, max: usize) {
+        self.shared.usage().max_long = max;
+    }
+
+    /// Shifts the org's clock against the system's.
+    pub fn set_clock_offset_ms(&self, offset_ms: i64) {
+        self.shared.clock.set_offset_ms(offset_ms);
+    }
+
+    /// The org's time, in milliseconds since 1970.
+    pub fn now_ms(&self) -> i64 {
+        self.shared.clock.now_ms()
+    }
+
+    /// How far the org's clock is ahead.
+    pub fn clock_offset_ms(&self) -> i64 {
+        self.shared.clock.offset_ms()
+    }
+
+    /// Every request since the log was last cleared, in order of their end.
+    pub fn requests(&self) -> Vec<LoggedRequest> {
+        self.shared.log.all()
+    }
+
+    /// Forgets the requests so far.
+    pub fn clear_requests(&self) {
+        self.shared.log.clear();
+    }
+}

@@ -1,0 +1,148 @@
+//! Bodies in and out: gzip both ways, and the two faults that damage a body
+//! on its way out.
+
+use std::io::{Read as _, Write as _};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use futures_util::stream;
+use http_body_util::{BodyExt as _, Limited};
+use hyper::HeaderMap;
+use hyper::header::{self, HeaderValue};
+
+use crate::faults::FaultKind;
+
+/// Largest request body taken, before and after gzip.
+const BODY_LIMIT: usize = 50 * 1024 * 1024;
+
+/// Below this the gzip header costs more than it saves.
+const GZIP_FROM: usize = 1024;
+
+/// Time for the kept half of a truncated body to leave before the connection
+/// is closed, since closing discards what is still buffered.
+const FLUSH: Duration = Duration::from_millis(20);
+
+/// Why a request body could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    /// Larger than the limit.
+    TooLarge,
+    /// Cut off, or not the gzip it claims to be.
+    Broken,
+}
+
+/// The whole body, unpacked.
+pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Unreadable> {
+    let bytes = match Limited::new(body, BODY_LIMIT).collect().await {
+        Ok(collected) => collected.to_bytes(),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+            return Err(Unreadable::TooLarge);
+        }
+        Err(_) => return Err(Unreadable::Broken),
+    };
+    let packed = headers
+        .get(header::CONTENT_ENCODING)
+        .is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"gzip"));
+    if !packed {
+        return Ok(bytes);
+    }
+    let mut plain = Vec::new();
+    // One byte over the limit tells a full body from one that is too large.
+    let taken = BODY_LIMIT as u64 + 1;
+    GzDecoder::new(bytes.as_ref())
+        .take(taken)
+        .read_to_end(&mut plain)
+        .map_err(|_| Unreadable::Broken)?;
+    if plain.len() > BODY_LIMIT {
+        return Err(Unreadable::TooLarge);
+    }
+    Ok(plain.into())
+}
+
+/// Packs an answer that is worth it.
+pub(crate) async fn gzip(response: Response) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let Ok(plain) = collect(body).await else {
+        return Response::from_parts(parts, Body::empty());
+    };
+    if plain.len() < GZIP_FROM {
+        return Response::from_parts(parts, Body::from(plain));
+    }
+    // The fastest level: on loopback, packing well takes longer than sending.
+    let mut encoder = GzEncoder::new(Vec::with_capacity(plain.len() / 4), Compression::fast());
+    let Ok(packed) = encoder.write_all(&plain).and_then(|()| encoder.finish()) else {
+        return Response::from_parts(parts, Body::from(plain));
+    };
+    // The length of the plain body, which the router has set.
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts
+        .headers
+        .insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    // A packed answer is another representation and has its own ETag.
+    if let Some(tag) = parts
+        .headers
+        .get(header::ETAG)
+        .and_then(|tag| tag.to_str().ok())
+        && let Ok(tag) = HeaderValue::from_str(&format!("{}--gzip\"", tag.trim_end_matches('"')))
+    {
+        parts.headers.insert(header::ETAG, tag);
+    }
+    Response::from_parts(parts, Body::from(packed))
+}
+
+/// Cuts a body off or sends it slowly, under its full `Content-Length`.
+pub(crate) async fn disturb(response: Response, fault: &FaultKind) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let Ok(whole) = collect(body).await else {
+        return Response::from_parts(parts, Body::empty());
+    };
+    parts
+        .headers
+        .insert(header::CONTENT_LENGTH, HeaderValue::from(whole.len()));
+    let body = match fault {
+        FaultKind::Truncate { keep_bytes } => {
+            truncated(&whole, keep_bytes.unwrap_or(whole.len() / 2))
+        }
+        FaultKind::Drip { bytes, every_ms } => {
+            dripping(whole, (*bytes).max(1), Duration::from_millis(*every_ms))
+        }
+        _ => Body::from(whole),
+    };
+    Response::from_parts(parts, body)
+}
+
+fn truncated(whole: &Bytes, keep: usize) -> Body {
+    let kept = whole.slice(..keep.min(whole.len()));
+    Body::from_stream(stream::unfold(Some(kept), |kept| async move {
+        match kept {
+            Some(kept) if !kept.is_empty() => Some((Ok(kept), Some(Bytes::new()))),
+            Some(_) => {
+                tokio::time::sleep(FLUSH).await;
+                // hyper closes the connection when a body fails.
+                let cut = std::io::Error::from(std::io::ErrorKind::ConnectionAborted);
+                Some((Err(cut), None))
+            }
+            None => None,
+        }
+    }))
+}
+
+fn dripping(whole: Bytes, piece: usize, every: Duration) -> Body {
+    Body::from_stream(stream::unfold(whole, move |mut left| async move {
+        if left.is_empty() {
+            return None;
+        }
+        tokio::time::sleep(every).await;
+        let next = left.split_to(piece.min(left.len()));
+        Some((Ok::<_, std::io::Error>(next), left))
+    }))
+}
+
+async fn collect(body: Body) -> Result<Bytes, axum::Error> {
+    Ok(body.collect().await?.to_bytes())
+}

@@ -1,0 +1,29 @@
+//! Random text for tokens, codes and request ids. From the system's generator
+//! even in a dev org: a guessable token would hide bugs in code that compares.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// `length` random bytes. A system without randomness cannot run an org; the
+/// bytes are zero then, and every token is the same, which tests notice.
+pub(crate) fn bytes(length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    if let Err(error) = getrandom::fill(&mut bytes) {
+        tracing::error!(%error, "the system gives no random bytes");
+    }
+    bytes
+}
+
+/// Random bytes as lower-case hex.
+pub(crate) fn hex(length: usize) -> String {
+    bytes(length).iter().fold(String::new(), |mut text, byte| {
+        use std::fmt::Write as _;
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Random bytes in the letters that Salesforce's tokens are made of.
+pub(crate) fn token(length: usize) -> String {
+    URL_SAFE_NO_PAD.encode(bytes(length)).replace('-', ".")
+}
