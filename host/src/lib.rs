@@ -4,4 +4,6 @@ pub mod grant;
 pub mod ledger;
 pub mod limits;
 pub mod manifest;
+mod private_file;
+pub mod seal;
 pub mod store;

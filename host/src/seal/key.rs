@@ -1,0 +1,223 @@
+//! The master key: where it comes from, and what is derived from it.
+
+use std::fmt;
+use std::io::{ErrorKind, Read as _, Write as _};
+
+use base64::Engine as _;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use cap_std::fs::Dir;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use super::SealError;
+use crate::private_file;
+
+const KEY_BYTES: usize = 32;
+
+/// The most that is read of a key file: a key in base64 has 44 bytes.
+const MAX_KEY_TEXT_BYTES: u64 = 256;
+
+/// Padding is often lost when keys are copied.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// Which key, without telling anything of it: shown as 16 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyId(pub(super) [u8; 8]);
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The key of everything: 32 random bytes.
+///
+/// Nothing is sealed with it directly: each use has its own derived key, so
+/// that no use can weaken another.
+pub struct MasterKey {
+    bytes: Zeroizing<[u8; KEY_BYTES]>,
+    id: KeyId,
+    origin: String,
+}
+
+impl MasterKey {
+    /// The key in the value of an environment variable, 32 bytes in base64.
+    /// `variable` is its name, for messages.
+    ///
+    /// # Errors
+    /// [`SealError::BadKey`].
+    pub fn from_variable(variable: &str, value: &str) -> Result<Self, SealError> {
+        Self::from_text(value, format!("the environment variable `{variable}`"))
+    }
+
+    /// The key in the file `name` of `dir`, made on first use with mode 0600.
+    ///
+    /// Two processes that start at a time agree on one key: a new file appears
+    /// under its name complete and durable, or not at all.
+    ///
+    /// # Errors
+    /// [`SealError::TooOpen`] if others may read or write it, and whatever else
+    /// is wrong with the file.
+    pub fn from_file(dir: &Dir, name: &str) -> Result<Self, SealError> {
+        match Self::read_file(dir, name) {
+            Err(SealError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                Self::make_file(dir, name)?;
+                Self::read_file(dir, name)
+            }
+            other => other,
+        }
+    }
+
+    /// The id of this key.
+    #[must_use]
+    pub const fn id(&self) -> KeyId {
+        self.id
+    }
+
+    /// Where it comes from, for messages.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// A key for one purpose; the same purpose gives the same key.
+    #[must_use]
+    pub fn derive(&self, purpose: &str) -> Zeroizing<[u8; KEY_BYTES]> {
+        derive(&self.bytes, purpose)
+    }
+
+    fn new(bytes: Zeroizing<[u8; KEY_BYTES]>, origin: String) -> Self {
+        let mut id = [0; 8];
+        id.iter_mut()
+            .zip(derive(&bytes, "key id").iter())
+            .for_each(|(to, from)| *to = *from);
+        Self {
+            bytes,
+            id: KeyId(id),
+            origin,
+        }
+    }
+
+    fn from_text(text: &str, origin: String) -> Result<Self, SealError> {
+        let mut bytes = Zeroizing::new([0; KEY_BYTES]);
+        // Decoded into place: no copy is left behind on the heap. The buffer has
+        // room for one group of base64 more than a key has.
+        let mut decoded = Zeroizing::new([0; KEY_BYTES + 4]);
+        match BASE64.decode_slice(text.trim(), decoded.as_mut_slice()) {
+            Ok(KEY_BYTES) => bytes
+                .iter_mut()
+                .zip(decoded.iter())
+                .for_each(|(to, from)| *to = *from),
+            _ => return Err(SealError::BadKey { origin }),
+        }
+        Ok(Self::new(bytes, origin))
+    }
+
+    fn read_file(dir: &Dir, name: &str) -> Result<Self, SealError> {
+        let cannot_read = |source| SealError::Io {
+            doing: "read",
+            name: name.to_owned(),
+            source,
+        };
+        // A link could point to a file that somebody else can change.
+        let named = dir.symlink_metadata(name).map_err(cannot_read)?;
+        if !named.is_file() {
+            return Err(SealError::NotAFile {
+                name: name.to_owned(),
+            });
+        }
+        let file = dir.open(name).map_err(cannot_read)?;
+        let opened = file.metadata().map_err(cannot_read)?;
+        if let Some(mode) = private_file::open_to_others(&opened) {
+            return Err(SealError::TooOpen {
+                name: name.to_owned(),
+                mode,
+            });
+        }
+        let mut text = Zeroizing::new(String::with_capacity(MAX_KEY_TEXT_BYTES as usize));
+        let origin = format!("the key file `{name}`");
+        match file.take(MAX_KEY_TEXT_BYTES).read_to_string(&mut text) {
+            Ok(_) => Self::from_text(&text, origin),
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                Err(SealError::BadKey { origin })
+            }
+            Err(error) => Err(cannot_read(error)),
+        }
+    }
+
+    fn make_file(dir: &Dir, name: &str) -> Result<(), SealError> {
+        let cannot_make = |source| SealError::Io {
+            doing: "make",
+            name: name.to_owned(),
+            source,
+        };
+        let no_random = |_| SealError::Cannot("the system gives no random bytes");
+        let mut bytes = Zeroizing::new([0; KEY_BYTES]);
+        getrandom::fill(bytes.as_mut_slice()).map_err(no_random)?;
+        let mut text = Zeroizing::new(BASE64.encode(bytes.as_slice()));
+        text.push('\n');
+
+        let draft = format!("{name}.{:016x}.new", getrandom::u64().map_err(no_random)?);
+        let made = private_file::create_new(dir, &draft)
+            .and_then(|mut file| {
+                file.write_all(text.as_bytes())?;
+                file.sync_all()
+            })
+            // A link fails if the name is taken, where a rename would replace
+            // the key of whoever was faster.
+            .and_then(|()| match dir.hard_link(&draft, dir, name) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+                other => other,
+            });
+        // What is left of a draft holds a key that nobody uses.
+        let _ = dir.remove_file(&draft);
+        made.map_err(cannot_make)?;
+        sync_dir(dir).map_err(cannot_make)
+    }
+}
+
+/// Makes the new name durable. Opened anew, because a `Dir` may be a handle
+/// that only serves as a place.
+#[cfg(unix)]
+fn sync_dir(dir: &Dir) -> std::io::Result<()> {
+    dir.open(".")?.sync_all()
+}
+
+/// Other systems do not open directories for this.
+#[cfg(not(unix))]
+fn sync_dir(_dir: &Dir) -> std::io::Result<()> {
+    Ok(())
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MasterKey")
+            .field("id", &self.id)
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
+    }
+}
+
+/// HMAC-SHA256 as a key derivation: its key is uniform already.
+fn derive(master: &[u8; KEY_BYTES], purpose: &str) -> Zeroizing<[u8; KEY_BYTES]> {
+    // A key shorter than a block is padded with zeros, by definition of HMAC.
+    let mut block = Zeroizing::new([0; 64]);
+    block
+        .iter_mut()
+        .zip(master)
+        .for_each(|(to, from)| *to = *from);
+    let mut mac = Hmac::<Sha256>::new((&*block).into());
+    mac.update(b"lockgate/");
+    mac.update(purpose.as_bytes());
+    Zeroizing::new(mac.finalize().into_bytes().into())
+}
