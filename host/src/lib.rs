@@ -7,3 +7,4 @@ pub mod manifest;
 mod private_file;
 pub mod seal;
 pub mod store;
+pub mod transport;
