@@ -7,4 +7,5 @@ pub mod manifest;
 mod private_file;
 pub mod seal;
 pub mod store;
+pub mod redact;
 pub mod transport;
