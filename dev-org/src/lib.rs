@@ -6,6 +6,7 @@
 
 pub mod fault;
 pub mod id;
+pub mod org;
 pub mod schema;
 pub mod table;
 pub mod user;

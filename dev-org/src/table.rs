@@ -172,6 +172,19 @@ impl Table {
         }
     }
 
+    /// The table of no object.
+    pub(crate) fn without_columns() -> Self {
+        Self {
+            rows: Vec::new(),
+            indexes: Vec::new(),
+            compare: Vec::new(),
+            first_serial: 0,
+            next_serial: 0,
+            last_number: 0,
+            live: 0,
+        }
+    }
+
     /// All rows in id order, deleted ones too.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &Row> + DoubleEndedIterator + Clone {
         self.rows.iter()
@@ -282,6 +295,20 @@ impl Table {
         }
         self.live += 1;
         self.rows.push(row);
+    }
+
+    /// Takes the last row out again, as if it had never been added.
+    pub(crate) fn pop(&mut self) {
+        let Some(row) = self.rows.pop() else {
+            return;
+        };
+        let Ok(place) = u32::try_from(self.rows.len()) else {
+            return;
+        };
+        for index in &mut self.indexes {
+            index.remove(row.get(index.column), place);
+        }
+        self.live = self.live.saturating_sub(usize::from(!row.is_deleted()));
     }
 
     /// Puts a changed row in the place of the one before.

@@ -1,0 +1,267 @@
+//! The org's state and its one write path. Plain data: callers hold the lock.
+//!
+//! `write` creates, updates and upserts, `delete` deletes; both end in
+//! `insert_row` and `replace_row` here, the only places that change rows.
+
+mod body;
+mod check;
+mod content;
+mod deal;
+mod delete;
+mod derive;
+mod draft;
+mod duplicates;
+mod external;
+mod journal;
+mod order;
+mod price;
+mod read;
+mod replication;
+mod setup;
+#[cfg(test)]
+mod tests;
+mod validation;
+mod write;
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub use read::{record_url, write_field};
+pub use replication::{DeletedRecord, DeletedRecords, UpdatedRecords};
+pub use setup::{ADMIN, LEAD_OWNER};
+
+use crate::fault::Fault;
+use crate::id::Id;
+use crate::schema::{Object, Schema};
+use crate::table::{Row, Table};
+use crate::user::User;
+use crate::value::Value;
+
+/// Serial numbers between the first ids of two objects. Objects that share a
+/// key prefix (`LeadStatus`, `OpportunityStage`) thus never share an id.
+const SERIALS_PER_OBJECT: u64 = 50_000_000;
+/// The first serial number of all, large enough for ids to look lived-in.
+const FIRST_SERIAL: u64 = 916_132_832;
+
+/// A small Salesforce: schema, records, users and a clock.
+#[derive(Clone, Debug)]
+pub struct Org {
+    /// The data model.
+    pub schema: Arc<Schema>,
+    tables: Vec<Table>,
+    /// What an object of another schema gets: a table without rows.
+    no_table: Table,
+    /// By user name.
+    users: BTreeMap<String, Arc<User>>,
+    organization: Id,
+    standard_pricebook: Id,
+    /// Who gets the leads that the active assignment rule assigns.
+    lead_assignee: Option<Id>,
+    /// Fifteen-character ids of rows that a test has locked.
+    locked: HashSet<String>,
+    /// The time, when a test has stopped the clock.
+    stopped_at: Option<i64>,
+    journal: Option<journal::Journal>,
+}
+
+/// How a write is to be done; the request's headers say.
+#[derive(Clone, Debug, Default)]
+pub struct WriteOptions {
+    /// `Sforce-Duplicate-Rule-Header: allowSave=true`.
+    pub allow_duplicates: bool,
+    /// `Sforce-Duplicate-Rule-Header: includeRecordDetails=true`.
+    pub include_record_details: bool,
+    /// `Sforce-Auto-Assign`.
+    pub auto_assign: AutoAssign,
+    /// `updateOnly=true` of an upsert.
+    pub update_only: bool,
+}
+
+/// What `Sforce-Auto-Assign` says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum AutoAssign {
+    /// Nothing, which is as TRUE for a new lead.
+    #[default]
+    Unsaid,
+    /// TRUE.
+    On,
+    /// FALSE.
+    Off,
+    /// The id of a rule.
+    Rule(String),
+}
+
+/// What an upsert did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upserted {
+    /// The record.
+    pub id: Id,
+    /// Whether it is new.
+    pub created: bool,
+}
+
+impl Org {
+    /// An org with this data model, its setup rows and an administrator.
+    pub fn new(schema: Schema) -> Self {
+        let tables = schema
+            .objects()
+            .zip(0..)
+            .map(|(object, number)| Table::new(object, FIRST_SERIAL + number * SERIALS_PER_OBJECT))
+            .collect();
+        let mut org = Self {
+            schema: Arc::new(schema),
+            tables,
+            no_table: Table::without_columns(),
+            users: BTreeMap::new(),
+            organization: Arc::from(""),
+            standard_pricebook: Arc::from(""),
+            lead_assignee: None,
+            locked: HashSet::new(),
+            stopped_at: None,
+            journal: None,
+        };
+        org.set_up();
+        org
+    }
+
+    /// The rows of an object.
+    pub fn table(&self, object: &Object) -> &Table {
+        self.tables.get(object.index).unwrap_or(&self.no_table)
+    }
+
+    /// The rows of an object by name; no rows when there is no such object.
+    pub fn table_of(&self, name: &str) -> &Table {
+        self.schema
+            .object(name)
+            .map_or(&self.no_table, |object| self.table(object))
+    }
+
+    /// A live or deleted row by id, with its object.
+    pub fn row(&self, id: &str) -> Option<(&Object, &Row)> {
+        let prefix = crate::id::prefix(id);
+        self.schema
+            .objects()
+            .filter(|object| object.key_prefix.as_deref() == Some(prefix))
+            .find_map(|object| Some((object, self.table(object).get(id)?)))
+    }
+
+    /// The time of the org in milliseconds since the epoch.
+    pub fn now_ms(&self) -> i64 {
+        self.stopped_at.unwrap_or_else(|| {
+            SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .ok()
+                .and_then(|since| i64::try_from(since.as_millis()).ok())
+                .unwrap_or(0)
+        })
+    }
+
+    /// Stops the clock at a time, or lets it run again.
+    pub fn set_now_ms(&mut self, now: Option<i64>) {
+        self.stopped_at = now;
+    }
+
+    /// The time as records keep it: whole seconds.
+    fn stamp(&self) -> Value {
+        let now = self.now_ms();
+        Value::DateTime(now - now.rem_euclid(1000))
+    }
+
+    /// The organization's id.
+    pub fn organization_id(&self) -> Id {
+        Arc::clone(&self.organization)
+    }
+
+    /// The standard price book's id.
+    pub fn standard_pricebook_id(&self) -> Id {
+        Arc::clone(&self.standard_pricebook)
+    }
+
+    /// A user by login name, without case.
+    pub fn user(&self, username: &str) -> Option<Arc<User>> {
+        self.users.get(&username.to_lowercase()).cloned()
+    }
+
+    /// A user by record id.
+    pub fn user_by_id(&self, id: &str) -> Option<Arc<User>> {
+        self.users
+            .values()
+            .find(|user| crate::id::same(&user.id, id))
+            .cloned()
+    }
+
+    /// All users who can log in, by login name.
+    pub fn users(&self) -> impl Iterator<Item = &Arc<User>> {
+        self.users.values()
+    }
+
+    /// Changes a user's limits.
+    pub fn change_user(&mut self, username: &str, change: impl FnOnce(&mut User)) {
+        if let Some(user) = self.users.get_mut(&username.to_lowercase()) {
+            change(Arc::make_mut(user));
+        }
+    }
+
+    /// Locks a record as another transaction would: writes to it, and to its
+    /// children that would lock it, fail with `UNABLE_TO_LOCK_ROW`.
+    pub fn lock_row(&mut self, id: &str) {
+        self.locked.insert(id.get(..15).unwrap_or(id).to_owned());
+    }
+
+    /// Lets go of a record that `lock_row` locked.
+    pub fn unlock_row(&mut self, id: &str) {
+        self.locked.remove(id.get(..15).unwrap_or(id));
+    }
+
+    /// Lets go of all locked records.
+    pub fn unlock_all_rows(&mut self) {
+        self.locked.clear();
+    }
+
+    fn check_not_locked(&self, id: &str) -> Result<(), Fault> {
+        if !self.locked.is_empty() && self.locked.contains(id.get(..15).unwrap_or(id)) {
+            return Err(Fault::bad_request(
+                "UNABLE_TO_LOCK_ROW",
+                format!("unable to obtain exclusive access to this record or 1 records: {id}"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// The object of a name that this user can see.
+    fn visible_object<'a>(
+        &self,
+        schema: &'a Schema,
+        who: &User,
+        name: &str,
+    ) -> Result<&'a Object, Fault> {
+        schema
+            .object(name)
+            .filter(|object| who.object_permissions(&object.name).read)
+            .ok_or_else(Fault::not_there)
+    }
+
+    /// Adds a row. With `replace_row`, the one place where records change: a
+    /// log of changes belongs here.
+    fn insert_row(&mut self, object: &Object, row: Row) {
+        if let Some(table) = self.tables.get_mut(object.index) {
+            if let Some(journal) = &mut self.journal {
+                journal.inserted(object.index);
+            }
+            table.push(row);
+        }
+    }
+
+    /// Puts a changed row in its place.
+    fn replace_row(&mut self, object: &Object, place: usize, row: Row) {
+        if let Some(table) = self.tables.get_mut(object.index) {
+            if let Some(journal) = &mut self.journal
+                && let Some(before) = table.row_at(place)
+            {
+                journal.replaced(object.index, place, before.clone());
+            }
+            table.replace(place, row);
+        }
+    }
+}
