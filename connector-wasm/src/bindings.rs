@@ -27,5 +27,8 @@ wit_bindgen::generate!({
     default_bindings_module: "crate::bindings",
 });
 
+// The names of exports are legal in a component only, not for native linkers.
+#[cfg(target_family = "wasm")]
 use crate::Connector;
+#[cfg(target_family = "wasm")]
 export!(Connector with_types_in self);

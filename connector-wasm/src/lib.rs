@@ -1,27 +1,152 @@
 //! The Salesforce connector: a component that runs inside Lockgate.
+//!
+//! This file holds the exports of the contract and nothing else. What they do is
+//! in `describe.rs`, `read.rs`, `write.rs`, `query.rs` and `actions.rs`; all of
+//! them speak to the org through `api.rs`, and to the host through `host.rs`.
 
+mod actions;
+mod api;
 mod bindings;
+mod body;
+mod describe;
+#[cfg(test)]
+mod fake;
+mod fault;
+mod host;
+mod names;
+mod query;
+mod read;
+mod settings;
+mod soql;
+mod version;
+mod wire;
+mod write;
 
-use bindings::exports::lockgate::connector::records::*;
-use bindings::lockgate::connector::http;
+use std::cell::RefCell;
+use std::rc::Rc;
 
+use api::Api;
+use bindings::exports::lockgate::connector::records::{
+    Cursor, Description, Error, Guest, GuestCursor, ObjectDescription, ObjectSummary, Page,
+    QueryOptions, RecordResult, SettingProblem, WriteOptions,
+};
+use host::Imports;
+use settings::Settings;
+
+/// Objects that every org has, whatever its edition.
+const OBJECTS: [&str; 12] = [
+    "Account",
+    "Contact",
+    "Lead",
+    "Opportunity",
+    "OpportunityLineItem",
+    "Task",
+    "Note",
+    "ContentNote",
+    "Order",
+    "OrderItem",
+    "Product2",
+    "PricebookEntry",
+];
+
+thread_local! {
+    /// The settings of this instance. An instance serves one connection, and has
+    /// one thread.
+    static SETTINGS: RefCell<Rc<Settings>> = RefCell::default();
+}
+
+/// What the contract's exports are called on.
 struct Connector;
-struct C;
-impl GuestCursor for C { async fn next(&self) -> Result<Option<Page>, Error> { Ok(None) } }
-impl Guest for Connector {
-    type Cursor = C;
-    fn describe() -> Description { Description { product: String::new(), summary: String::new(), objects: vec![], actions: vec![], events: vec![], settings_schema: String::new() } }
-    fn configure(_s: String) -> Result<(), Vec<SettingProblem>> { Ok(()) }
-    async fn describe_global() -> Result<Vec<ObjectSummary>, Error> { 
-        let r = http::send(http::Request { method: http::Method::Get, path: "/x".into(), query: vec![], headers: vec![], body: None, timeout_ms: 0 }).await;
-        match r { Ok(a) => { let b = http::Response::take_body(a, 100).await; Err(Error::Unexpected(format!("{}", b.is_ok()))) } Err(_) => Err(Error::Reconnect) }
+
+impl Connector {
+    fn api() -> Api<Imports> {
+        Api::new(
+            Imports,
+            SETTINGS.with(|settings| Rc::clone(&settings.borrow())),
+        )
     }
-    async fn describe_object(_o: String) -> Result<ObjectDescription, Error> { Err(Error::Reconnect) }
-    async fn create(_o: String, _r: Vec<u8>, _w: WriteOptions) -> Result<Vec<RecordResult>, Error> { Err(Error::Reconnect) }
-    async fn get(_o: String, _i: Vec<String>, _f: Vec<String>) -> Result<Vec<u8>, Error> { Err(Error::Reconnect) }
-    async fn update(_o: String, _r: Vec<u8>, _w: WriteOptions) -> Result<Vec<RecordResult>, Error> { Err(Error::Reconnect) }
-    async fn upsert(_o: String, _k: String, _r: Vec<u8>, _w: WriteOptions) -> Result<Vec<RecordResult>, Error> { Err(Error::Reconnect) }
-    async fn delete(_o: String, _i: Vec<String>, _w: WriteOptions) -> Result<Vec<RecordResult>, Error> { Err(Error::Reconnect) }
-    async fn query(_t: String, _o: QueryOptions) -> Result<Cursor, Error> { Err(Error::Reconnect) }
-    async fn invoke(_a: String, _i: Vec<u8>) -> Result<Vec<u8>, Error> { Err(Error::Reconnect) }
+}
+
+impl Guest for Connector {
+    type Cursor = query::Pages<Imports>;
+
+    fn describe() -> Description {
+        Description {
+            product: "Salesforce".to_owned(),
+            summary: "Reads and writes the records of a Salesforce org, custom objects and \
+                      fields included."
+                .to_owned(),
+            objects: OBJECTS.map(str::to_owned).to_vec(),
+            actions: actions::list(),
+            events: Vec::new(),
+            settings_schema: settings::SCHEMA.to_owned(),
+        }
+    }
+
+    fn configure(settings: String) -> Result<(), Vec<SettingProblem>> {
+        let settings = Settings::read(&settings)?;
+        SETTINGS.with(|place| place.replace(Rc::new(settings)));
+        Ok(())
+    }
+
+    async fn describe_global() -> Result<Vec<ObjectSummary>, Error> {
+        describe::global(&Self::api()).await
+    }
+
+    async fn describe_object(object: String) -> Result<ObjectDescription, Error> {
+        let (description, _) = describe::described(&Self::api(), &object).await?;
+        Ok(description)
+    }
+
+    async fn create(
+        object: String,
+        records: Vec<u8>,
+        options: WriteOptions,
+    ) -> Result<Vec<RecordResult>, Error> {
+        write::create(&Self::api(), &object, &records, options).await
+    }
+
+    async fn get(object: String, ids: Vec<String>, fields: Vec<String>) -> Result<Vec<u8>, Error> {
+        read::get(&Self::api(), &object, &ids, &fields).await
+    }
+
+    async fn update(
+        object: String,
+        records: Vec<u8>,
+        options: WriteOptions,
+    ) -> Result<Vec<RecordResult>, Error> {
+        write::update(&Self::api(), &object, &records, options).await
+    }
+
+    async fn upsert(
+        object: String,
+        key_field: String,
+        records: Vec<u8>,
+        options: WriteOptions,
+    ) -> Result<Vec<RecordResult>, Error> {
+        write::upsert(&Self::api(), &object, &key_field, &records, options).await
+    }
+
+    async fn delete(
+        object: String,
+        ids: Vec<String>,
+        options: WriteOptions,
+    ) -> Result<Vec<RecordResult>, Error> {
+        write::delete(&Self::api(), &object, &ids, options).await
+    }
+
+    async fn query(text: String, options: QueryOptions) -> Result<Cursor, Error> {
+        let pages = query::open(Rc::new(Self::api()), &text, options).await?;
+        Ok(Cursor::new(pages))
+    }
+
+    async fn invoke(action: String, input: Vec<u8>) -> Result<Vec<u8>, Error> {
+        actions::invoke(&Self::api(), &action, &input).await
+    }
+}
+
+impl GuestCursor for query::Pages<Imports> {
+    async fn next(&self) -> Result<Option<Page>, Error> {
+        Self::next(self).await
+    }
 }

@@ -1,0 +1,269 @@
+//! One connection's REST API: the version in the path, the headers that the
+//! settings ask for, and what becomes of requests without an answer.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::bindings::exports::lockgate::connector::records::{Advice, Error};
+use crate::fault::{Effect, Fault, refused, unexpected};
+use crate::host::{Answer, Header, Host, HttpError, Level, Lost, Method, Request};
+use crate::settings::Settings;
+use crate::version::{self, Versions};
+
+/// How long the head of a query's answer may take, in milliseconds: Salesforce
+/// itself gives up after 120 s and says so, which is worth waiting for.
+const QUERY_TIMEOUT_MS: u32 = 130_000;
+/// The same for writes, whose triggers may run long. A lost answer to a write
+/// costs more than a wait.
+const WRITE_TIMEOUT_MS: u32 = 300_000;
+
+/// What kind of request this is: which of the settings' headers it carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Read,
+    Query { page_size: Option<u32> },
+    Write,
+}
+
+impl Kind {
+    const fn effect(self) -> Effect {
+        match self {
+            Self::Read | Self::Query { .. } => Effect::Read,
+            Self::Write => Effect::Write,
+        }
+    }
+}
+
+/// A request, still without origin, version and headers.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    pub(crate) method: Method,
+    /// What follows `/services/data/v62.0`, or a whole path of the org's own.
+    pub(crate) path: Path,
+    pub(crate) query: Vec<(String, String)>,
+    pub(crate) body: Option<Vec<u8>>,
+    pub(crate) kind: Kind,
+}
+
+/// Where a request goes.
+#[derive(Clone, Debug)]
+pub(crate) enum Path {
+    /// Below the version: `/sobjects`.
+    Resource(String),
+    /// As the org gave it: `/services/data/v62.0/query/0r8…-2000`.
+    Given(String),
+}
+
+impl Ask {
+    pub(crate) fn new(method: Method, resource: impl Into<String>, kind: Kind) -> Self {
+        Self {
+            method,
+            path: Path::Resource(resource.into()),
+            query: Vec::new(),
+            body: None,
+            kind,
+        }
+    }
+
+    pub(crate) fn pair(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.query.push((name.to_owned(), value.into()));
+        self
+    }
+
+    pub(crate) fn body(mut self, body: Vec<u8>) -> Self {
+        self.body = Some(body);
+        self
+    }
+}
+
+/// One connection's REST API.
+#[derive(Debug)]
+pub(crate) struct Api<H> {
+    pub(crate) host: H,
+    pub(crate) settings: Rc<Settings>,
+    version: RefCell<Option<String>>,
+}
+
+impl<H: Host> Api<H> {
+    pub(crate) const fn new(host: H, settings: Rc<Settings>) -> Self {
+        Self {
+            host,
+            settings,
+            version: RefCell::new(None),
+        }
+    }
+
+    /// The version to speak, for instance `62.0`.
+    pub(crate) async fn version(&self) -> Result<String, Error> {
+        if let Some(version) = self.version.borrow().as_ref() {
+            return Ok(version.clone());
+        }
+        let kept = self.host.load(version::STORAGE_KEY).await;
+        let versions = kept.and_then(|kept| Versions::recall(&kept, self.host.now_ms()));
+        let versions = match versions {
+            Some(versions) => versions,
+            None => self.ask_versions().await?,
+        };
+        let version = versions.choose(self.settings.api_version.as_deref())?;
+        *self.version.borrow_mut() = Some(version.clone());
+        Ok(version)
+    }
+
+    async fn ask_versions(&self) -> Result<Versions, Error> {
+        let request = Request {
+            method: Method::Get,
+            path: version::VERSIONS_PATH.to_owned(),
+            query: Vec::new(),
+            headers: vec![header("Accept", "application/json")],
+            body: None,
+            timeout_ms: 0,
+        };
+        let answer = self.transfer(request, Effect::Read).await?;
+        if answer.status != 200 {
+            return Err(Fault::read(answer.status, &answer.body).error(None, Effect::Read));
+        }
+        let versions = Versions::read(&answer.body, self.host.now_ms())?;
+        self.host
+            .store(version::STORAGE_KEY, versions.to_bytes())
+            .await;
+        Ok(versions)
+    }
+
+    /// Sends a request; any status is an answer.
+    ///
+    /// A version that was retired since the list was read is negotiated anew,
+    /// once: 410 says that nothing was done.
+    pub(crate) async fn send(&self, ask: Ask) -> Result<Answer, Error> {
+        let version = self.version().await?;
+        let answer = self
+            .transfer(self.request(&ask, &version), ask.kind.effect())
+            .await?;
+        if answer.status != 410 {
+            return Ok(answer);
+        }
+        self.host.forget(version::STORAGE_KEY).await;
+        if let Some(pinned) = &self.settings.api_version {
+            return Err(version::retired(pinned, "newer ones only"));
+        }
+        *self.version.borrow_mut() = None;
+        let newer = self.version().await?;
+        if newer == version {
+            return Ok(answer);
+        }
+        self.host.log(
+            Level::Warn,
+            "the API version was retired; went on with another",
+            &[("retired", version), ("now", newer.clone())],
+        );
+        self.transfer(self.request(&ask, &newer), ask.kind.effect())
+            .await
+    }
+
+    /// Sends a request and takes the body of an answer 200.
+    pub(crate) async fn fetch(&self, ask: Ask, object: Option<&str>) -> Result<Vec<u8>, Error> {
+        let effect = ask.kind.effect();
+        let answer = self.send(ask).await?;
+        if answer.status == 200 {
+            Ok(answer.body)
+        } else {
+            Err(Fault::read(answer.status, &answer.body).error(object, effect))
+        }
+    }
+
+    fn request(&self, ask: &Ask, version: &str) -> Request {
+        let mut headers = vec![header("Accept", "application/json")];
+        if ask.body.is_some() {
+            headers.push(header("Content-Type", "application/json"));
+        }
+        let settings = &*self.settings;
+        let mut add = |name: &str, value: &Option<String>| {
+            if let Some(value) = value {
+                headers.push(header(name, value));
+            }
+        };
+        add("Sforce-Call-Options", &settings.call_options);
+        let timeout_ms = match ask.kind {
+            Kind::Read => {
+                add("Sforce-Mru", &settings.mru);
+                0
+            }
+            Kind::Query { page_size } => {
+                let size = page_size.or(settings.query_batch_size);
+                add(
+                    "Sforce-Query-Options",
+                    &size.map(|size| format!("batchSize={size}")),
+                );
+                QUERY_TIMEOUT_MS
+            }
+            Kind::Write => {
+                add("Sforce-Auto-Assign", &settings.auto_assign);
+                add("Sforce-Duplicate-Rule-Header", &settings.duplicate_rule);
+                add("Sforce-Mru", &settings.mru);
+                WRITE_TIMEOUT_MS
+            }
+        };
+        let path = match &ask.path {
+            Path::Resource(resource) => format!("/services/data/v{version}{resource}"),
+            Path::Given(path) => path.clone(),
+        };
+        Request {
+            method: ask.method,
+            path,
+            query: ask.query.clone(),
+            headers,
+            body: ask.body.clone(),
+            timeout_ms,
+        }
+    }
+
+    async fn transfer(&self, request: Request, effect: Effect) -> Result<Answer, Error> {
+        self.host
+            .send(request)
+            .await
+            .map_err(|lost| without_answer(&lost, effect))
+    }
+}
+
+fn header(name: &str, value: &str) -> Header {
+    Header {
+        name: name.to_owned(),
+        value: value.to_owned(),
+    }
+}
+
+/// What a request without a whole answer means for the caller.
+fn without_answer(lost: &Lost, effect: Effect) -> Error {
+    let (error, begun) = match lost {
+        Lost::Head(error) => (error, false),
+        Lost::Body(error) => (error, true),
+    };
+    match (error, effect) {
+        // The answer had begun, so the write was carried out or refused, and
+        // only the lost body says which.
+        (_, Effect::Write) if begun => Error::UnknownOutcome,
+        (HttpError::TooLarge(_), Effect::Write) => Error::UnknownOutcome,
+        (HttpError::Unavailable(interruption), Effect::Write) if interruption.maybe_sent => {
+            Error::UnknownOutcome
+        }
+        (HttpError::Unavailable(interruption), _) => {
+            Error::Unavailable(interruption.retry_after_ms)
+        }
+        (HttpError::Unauthorized, _) => Error::Reconnect,
+        (HttpError::OverQuota(ms), _) => Error::OverQuota(*ms),
+        (HttpError::TooLarge(bytes), _) => unexpected(&format!(
+            "an answer of at most {bytes} bytes; ask for less at a time"
+        )),
+        (HttpError::Invalid(_), _) => {
+            unexpected("the host to accept the request: a name or value in it is too long")
+        }
+        (HttpError::Denied, _) => refused(
+            Advice::AskPermission,
+            "REQUEST_DENIED",
+            "the host's rules refuse the request: its address, a redirect, or too many requests \
+             in one call",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests;

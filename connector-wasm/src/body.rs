@@ -1,0 +1,314 @@
+//! Records on their way out: split, checked, and written as each route wants
+//! them.
+//!
+//! In collections Salesforce wants `attributes` as the first member; a record's
+//! own route wants neither `attributes` nor the id that stands in the path. All
+//! other members go out byte by byte as they came.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use crate::bindings::exports::lockgate::connector::records::{Advice, Error, Problem};
+use crate::fault::{problem, refused};
+use crate::names;
+use crate::wire::{Members, push_text, text};
+
+/// One record to write.
+#[derive(Debug)]
+pub(crate) struct Row<'a> {
+    members: Vec<(Cow<'a, str>, &'a RawValue)>,
+    /// What finds the record; nothing for one that is created.
+    pub(crate) key: Key<'a>,
+}
+
+/// What finds a record.
+#[derive(Debug)]
+pub(crate) enum Key<'a> {
+    None,
+    /// 18 characters.
+    Id(String),
+    /// The value of an external id field, decoded, and as it came.
+    External {
+        value: String,
+        raw: &'a RawValue,
+    },
+    /// An upsert by `Id` without one creates.
+    NoId,
+}
+
+/// How records are found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum KeyedBy<'k> {
+    Nothing,
+    Id,
+    Field(&'k str),
+}
+
+/// Splits a JSON array of records.
+pub(crate) fn split(records: &[u8]) -> Result<Vec<&RawValue>, Error> {
+    serde_json::from_slice(records).map_err(|_| {
+        refused(
+            Advice::FixRecord,
+            "JSON_PARSER_ERROR",
+            "records are one JSON array of objects",
+        )
+    })
+}
+
+impl<'a> Row<'a> {
+    /// Reads a record and takes its key out.
+    pub(crate) fn read(raw: &'a RawValue, keyed_by: KeyedBy<'_>) -> Result<Self, Problem> {
+        let Some(Members(mut members)) = Members::of(raw) else {
+            return Err(problem(
+                Advice::FixRecord,
+                "JSON_PARSER_ERROR",
+                "a record is a JSON object",
+            ));
+        };
+        members.retain(|(name, _)| name != "attributes");
+        let key = match keyed_by {
+            KeyedBy::Nothing => Key::None,
+            KeyedBy::Id => Self::id(take(&mut members, "Id"))?,
+            KeyedBy::Field(field) if field.eq_ignore_ascii_case("Id") => {
+                match take(&mut members, "Id") {
+                    Some(raw) if raw.get() != "null" => Self::id(Some(raw))?,
+                    _ => Key::NoId,
+                }
+            }
+            KeyedBy::Field(field) => Self::external(field, take(&mut members, field))?,
+        };
+        Ok(Self { members, key })
+    }
+
+    /// A record that is only named, to be deleted.
+    pub(crate) const fn of_id(id: String) -> Self {
+        Self {
+            members: Vec::new(),
+            key: Key::Id(id),
+        }
+    }
+
+    fn id(raw: Option<&RawValue>) -> Result<Key<'a>, Problem> {
+        let Some(id) = raw.and_then(text) else {
+            let mut missing = problem(
+                Advice::FixRecord,
+                "MISSING_ARGUMENT",
+                "the record has no Id",
+            );
+            missing.fields.push("Id".to_owned());
+            return Err(missing);
+        };
+        names::id(&id).map(Key::Id)
+    }
+
+    fn external(field: &str, raw: Option<&'a RawValue>) -> Result<Key<'a>, Problem> {
+        let value = raw.and_then(|raw| {
+            let value = match raw.get().bytes().next() {
+                Some(b'"') => text(raw)?.into_owned(),
+                Some(b'-' | b'0'..=b'9') => raw.get().to_owned(),
+                _ => return None,
+            };
+            (!value.is_empty()).then_some(Key::External { value, raw })
+        });
+        value.ok_or_else(|| {
+            let mut missing = problem(
+                Advice::FixRecord,
+                "MISSING_ARGUMENT",
+                "the record has no text or number in the key field",
+            );
+            missing.fields.push(field.to_owned());
+            missing
+        })
+    }
+
+    /// The id, if the record is found by one.
+    pub(crate) fn id_text(&self) -> Option<&str> {
+        match &self.key {
+            Key::Id(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// The names of the fields that the record sets.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = &str> {
+        self.members.iter().map(|(name, _)| &**name)
+    }
+
+    /// About how long the record is, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.members
+            .iter()
+            .map(|(name, value)| name.len() + value.get().len() + 4)
+            .sum()
+    }
+
+    /// Appends the record as an element of a collection.
+    pub(crate) fn push_for_collection(
+        &self,
+        out: &mut Vec<u8>,
+        object: &str,
+        key_field: Option<&str>,
+    ) {
+        out.extend_from_slice(b"{\"attributes\":{\"type\":");
+        push_text(out, object);
+        out.push(b'}');
+        match &self.key {
+            Key::Id(id) => {
+                out.extend_from_slice(b",\"Id\":");
+                push_text(out, id);
+            }
+            Key::External { raw, .. } => {
+                if let Some(field) = key_field {
+                    out.push(b',');
+                    push_text(out, field);
+                    out.push(b':');
+                    out.extend_from_slice(raw.get().as_bytes());
+                }
+            }
+            Key::NoId => out.extend_from_slice(b",\"Id\":null"),
+            Key::None => {}
+        }
+        for (name, value) in &self.members {
+            out.push(b',');
+            push_text(out, name);
+            out.push(b':');
+            out.extend_from_slice(value.get().as_bytes());
+        }
+        out.push(b'}');
+    }
+
+    /// The record as the body of its own route.
+    pub(crate) fn alone(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.size() + 2);
+        out.push(b'{');
+        for (at, (name, value)) in self.members.iter().enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            push_text(&mut out, name);
+            out.push(b':');
+            out.extend_from_slice(value.get().as_bytes());
+        }
+        out.push(b'}');
+        out
+    }
+}
+
+fn take<'a>(members: &mut Vec<(Cow<'a, str>, &'a RawValue)>, name: &str) -> Option<&'a RawValue> {
+    let at = members
+        .iter()
+        .position(|(key, _)| key.eq_ignore_ascii_case(name))?;
+    Some(members.remove(at).1)
+}
+
+/// Percent-encodes a value as one segment of a path: everything but letters,
+/// digits, `-` and `_`, so that no slash, dot or space of a value is ever one of
+/// the path.
+pub(crate) fn segment(value: &str) -> String {
+    encode(value, |b| {
+        b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')
+    })
+}
+
+/// Percent-encodes what the given bytes do not allow.
+pub(crate) fn encode(value: &str, keep: impl Fn(u8) -> bool) -> String {
+    const DIGITS: &str = "0123456789ABCDEF";
+    let digit = |nibble: u8| DIGITS.chars().nth(usize::from(nibble)).unwrap_or('0');
+    let mut out = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        if keep(byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            out.push(digit(byte >> 4));
+            out.push(digit(byte & 15));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(json: &str) -> &RawValue {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn for_collection(json: &str, keyed_by: KeyedBy<'_>, field: Option<&str>) -> String {
+        let row = Row::read(raw(json), keyed_by).unwrap();
+        let mut out = Vec::new();
+        row.push_for_collection(&mut out, "Contact", field);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn attributes_come_first_and_all_else_keeps_its_order_and_its_digits() {
+        assert_eq!(
+            for_collection(
+                r#"{"LastName":"A","Amount__c":12345678901234567890.100,"Big":1e400,
+                    "attributes":{"type":"Lead","url":"/x"},"Account":{"attributes":{"type":"Account"},"K__c":"1"}}"#,
+                KeyedBy::Nothing,
+                None
+            ),
+            r#"{"attributes":{"type":"Contact"},"LastName":"A","Amount__c":12345678901234567890.100,"Big":1e400,"Account":{"attributes":{"type":"Account"},"K__c":"1"}}"#
+        );
+    }
+
+    #[test]
+    fn an_id_follows_the_attributes_whatever_its_case_and_place() {
+        assert_eq!(
+            for_collection(
+                r#"{"LastName":null,"id":"003dM00001wBXYD"}"#,
+                KeyedBy::Id,
+                None
+            ),
+            r#"{"attributes":{"type":"Contact"},"Id":"003dM00001wBXYDQA4","LastName":null}"#
+        );
+    }
+
+    #[test]
+    fn a_null_id_stays_so_that_an_upsert_by_id_creates() {
+        assert_eq!(
+            for_collection(
+                r#"{"Id":null,"LastName":"A"}"#,
+                KeyedBy::Field("Id"),
+                Some("Id")
+            ),
+            r#"{"attributes":{"type":"Contact"},"Id":null,"LastName":"A"}"#
+        );
+    }
+
+    #[test]
+    fn the_key_is_in_a_collection_and_not_in_the_body_of_its_own_route() {
+        let json = r#"{"Name":"A","Key__c":"a\/b \u00fc+"}"#;
+        assert_eq!(
+            for_collection(json, KeyedBy::Field("key__c"), Some("Key__c")),
+            r#"{"attributes":{"type":"Contact"},"Key__c":"a\/b \u00fc+","Name":"A"}"#
+        );
+        let row = Row::read(raw(json), KeyedBy::Field("Key__c")).unwrap();
+        assert_eq!(row.alone(), br#"{"Name":"A"}"#);
+        let Key::External { value, .. } = &row.key else {
+            panic!("no key")
+        };
+        assert_eq!(segment(value), "a%2Fb%20%C3%BC%2B");
+        assert_eq!(segment(".."), "%2E%2E");
+    }
+
+    #[test]
+    fn a_record_without_its_key_is_told_so_and_names_the_field() {
+        for json in [
+            r"{}",
+            r#"{"Key__c":null}"#,
+            r#"{"Key__c":""}"#,
+            r#"{"Key__c":true}"#,
+        ] {
+            let problem = Row::read(raw(json), KeyedBy::Field("Key__c")).unwrap_err();
+            assert_eq!(problem.fields, ["Key__c"], "{json}");
+        }
+        let problem = Row::read(raw("{}"), KeyedBy::Id).unwrap_err();
+        assert_eq!(problem.code, "MISSING_ARGUMENT");
+        assert!(Row::read(raw("[]"), KeyedBy::Nothing).is_err());
+    }
+}

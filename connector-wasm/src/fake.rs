@@ -1,0 +1,206 @@
+//! A scripted host for tests: it answers requests in the order of the script and
+//! remembers what was asked.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::future::Future;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use crate::api::Api;
+use crate::host::{Answer, Host, HttpError, Level, Lost, Method, QuotaError, Request};
+use crate::settings::Settings;
+
+/// One scripted answer.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    Answer(u16, String),
+    Lost(Lost),
+}
+
+/// What tests see of the host.
+#[derive(Debug, Default)]
+pub(crate) struct Script {
+    replies: RefCell<VecDeque<Reply>>,
+    pub(crate) asked: RefCell<Vec<Request>>,
+    pub(crate) stored: RefCell<BTreeMap<String, Vec<u8>>>,
+    pub(crate) waits: RefCell<Vec<u32>>,
+    pub(crate) logged: RefCell<Vec<String>>,
+    pub(crate) reserved: RefCell<Vec<u32>>,
+    pub(crate) no_quota: RefCell<Option<QuotaError>>,
+    pub(crate) now_ms: Cell<u64>,
+    under_way: Cell<usize>,
+    pub(crate) most_under_way: Cell<usize>,
+}
+
+/// The scripted host; clones share the script.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fake(pub(crate) Rc<Script>);
+
+impl Fake {
+    /// A host whose org serves up to version 62.0, already known.
+    pub(crate) fn new() -> Self {
+        let fake = Self::default();
+        fake.0.now_ms.set(5_000);
+        fake.keep("api-versions", r#"{"asked_ms":5000,"majors":[61,62]}"#);
+        fake
+    }
+
+    pub(crate) fn keep(&self, key: &str, value: &str) {
+        self.0
+            .stored
+            .borrow_mut()
+            .insert(key.to_owned(), value.as_bytes().to_vec());
+    }
+
+    pub(crate) fn answer(self, status: u16, body: impl Into<String>) -> Self {
+        self.0
+            .replies
+            .borrow_mut()
+            .push_back(Reply::Answer(status, body.into()));
+        self
+    }
+
+    pub(crate) fn lose(self, lost: Lost) -> Self {
+        self.0.replies.borrow_mut().push_back(Reply::Lost(lost));
+        self
+    }
+
+    pub(crate) fn api(&self) -> Api<Self> {
+        self.api_with("{}")
+    }
+
+    pub(crate) fn api_with(&self, settings: &str) -> Api<Self> {
+        Api::new(self.clone(), Rc::new(Settings::read(settings).unwrap()))
+    }
+
+    /// Requests as `GET /path?name=value`, query not encoded.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let line = |request: &Request| {
+            let method = match request.method {
+                Method::Get => "GET",
+                Method::Head => "HEAD",
+                Method::Post => "POST",
+                Method::Put => "PUT",
+                Method::Patch => "PATCH",
+                Method::Delete => "DELETE",
+            };
+            let query: Vec<String> = request
+                .query
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            let mark = if query.is_empty() { "" } else { "?" };
+            format!("{method} {}{mark}{}", request.path, query.join("&"))
+        };
+        self.0.asked.borrow().iter().map(line).collect()
+    }
+
+    pub(crate) fn body(&self, at: usize) -> String {
+        let asked = self.0.asked.borrow();
+        String::from_utf8(asked[at].body.clone().unwrap_or_default()).unwrap()
+    }
+
+    pub(crate) fn header(&self, at: usize, name: &str) -> Option<String> {
+        let asked = self.0.asked.borrow();
+        asked[at]
+            .headers
+            .iter()
+            .find(|h| h.name == name)
+            .map(|h| h.value.clone())
+    }
+
+    /// Whether everything in the script was asked for.
+    pub(crate) fn is_done(&self) -> bool {
+        self.0.replies.borrow().is_empty()
+    }
+}
+
+/// A connection that broke; whether the request may have arrived.
+pub(crate) fn broken(maybe_sent: bool) -> Lost {
+    Lost::Head(HttpError::Unavailable(
+        crate::bindings::lockgate::connector::http::Interruption {
+            maybe_sent,
+            retry_after_ms: 700,
+        },
+    ))
+}
+
+impl Host for Fake {
+    type Reserved = ();
+
+    async fn send(&self, request: Request) -> Result<Answer, Lost> {
+        let script = &self.0;
+        script.asked.borrow_mut().push(request);
+        let reply = script.replies.borrow_mut().pop_front();
+        script.under_way.set(script.under_way.get() + 1);
+        script
+            .most_under_way
+            .set(script.most_under_way.get().max(script.under_way.get()));
+        later().await;
+        script.under_way.set(script.under_way.get() - 1);
+        match reply.expect("a request that the script does not know") {
+            Reply::Answer(status, body) => Ok(Answer {
+                status,
+                body: body.into_bytes(),
+            }),
+            Reply::Lost(lost) => Err(lost),
+        }
+    }
+
+    async fn reserve(&self, calls: u32) -> Result<(), QuotaError> {
+        self.0.reserved.borrow_mut().push(calls);
+        self.0.no_quota.borrow_mut().take().map_or(Ok(()), Err)
+    }
+
+    async fn load(&self, key: &str) -> Option<Vec<u8>> {
+        self.0.stored.borrow().get(key).cloned()
+    }
+
+    async fn store(&self, key: &str, value: Vec<u8>) {
+        self.0.stored.borrow_mut().insert(key.to_owned(), value);
+    }
+
+    async fn forget(&self, key: &str) {
+        self.0.stored.borrow_mut().remove(key);
+    }
+
+    async fn wait(&self, duration_ms: u32) {
+        self.0.waits.borrow_mut().push(duration_ms);
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.0.now_ms.get()
+    }
+
+    fn log(&self, _level: Level, message: &str, _fields: &[(&str, String)]) {
+        self.0.logged.borrow_mut().push(message.to_owned());
+    }
+}
+
+/// Not at once, so that requests can overlap.
+async fn later() {
+    let mut waited = false;
+    std::future::poll_fn(|context| {
+        if waited {
+            return Poll::Ready(());
+        }
+        waited = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Runs to the end; nothing here waits for anything outside.
+pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    for _ in 0..1_000_000 {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
+            return value;
+        }
+    }
+    panic!("a future that does not end");
+}

@@ -1,0 +1,105 @@
+//! Children nested in records, which Salesforce pages on their own: a record
+//! whose children go on elsewhere is completed in place, so that nobody takes
+//! the first part for all of them.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use serde_json::value::RawValue;
+
+use super::{follow, next_of, parse};
+use crate::api::{Api, Kind};
+use crate::bindings::exports::lockgate::connector::records::Error;
+use crate::host::Host;
+use crate::wire::{Members, QueryPage, push_text};
+
+/// Whether a record may hold children that go on elsewhere. A text that says so
+/// only costs the longer way.
+pub(super) fn are_paged(record: &RawValue) -> bool {
+    record.get().contains("\"nextRecordsUrl\"")
+}
+
+/// Records as a JSON array, with all their children.
+pub(super) async fn complete_all<H: Host>(
+    api: &Api<H>,
+    kind: Kind,
+    records: &[&RawValue],
+) -> Result<Vec<u8>, Error> {
+    let mut out = vec![b'['];
+    push_all(api, kind, records, &mut out).await?;
+    out.push(b']');
+    Ok(out)
+}
+
+async fn push_all<H: Host>(
+    api: &Api<H>,
+    kind: Kind,
+    records: &[&RawValue],
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    for record in records {
+        if out.last() != Some(&b'[') {
+            out.push(b',');
+        }
+        push_completed(api, kind, record, out).await?;
+    }
+    Ok(())
+}
+
+/// One value with all children in it. Boxed, since children have children, at
+/// most five levels of them.
+fn push_completed<'a, H: Host>(
+    api: &'a Api<H>,
+    kind: Kind,
+    value: &'a RawValue,
+    out: &'a mut Vec<u8>,
+) -> Pin<Box<dyn Future<Output = Result<(), Error>> + 'a>> {
+    Box::pin(async move {
+        let members = if are_paged(value) {
+            Members::of(value)
+        } else {
+            None
+        };
+        let Some(Members(members)) = members else {
+            out.extend_from_slice(value.get().as_bytes());
+            return Ok(());
+        };
+        if let Ok(page) = serde_json::from_str::<QueryPage<'_>>(value.get()) {
+            return push_children(api, kind, &page, out).await;
+        }
+        out.push(b'{');
+        for (at, (name, value)) in members.into_iter().enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            push_text(out, &name);
+            out.push(b':');
+            push_completed(api, kind, value, out).await?;
+        }
+        out.push(b'}');
+        Ok(())
+    })
+}
+
+async fn push_children<H: Host>(
+    api: &Api<H>,
+    kind: Kind,
+    first: &QueryPage<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    out.push(b'{');
+    if let Some(total) = first.total_size {
+        out.extend_from_slice(format!("\"totalSize\":{total},").as_bytes());
+    }
+    out.extend_from_slice(b"\"done\":true,\"records\":[");
+    push_all(api, kind, &first.records, out).await?;
+    let mut next = next_of(first)?;
+    while let Some(url) = next {
+        let body = api.fetch(follow(&url, kind)?, None).await?;
+        let page = parse(&body)?;
+        push_all(api, kind, &page.records, out).await?;
+        next = next_of(&page)?;
+    }
+    out.extend_from_slice(b"]}");
+    Ok(())
+}

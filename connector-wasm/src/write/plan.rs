@@ -1,0 +1,86 @@
+//! What is to be written, and how it is divided into requests.
+
+use crate::bindings::exports::lockgate::connector::records::WriteOptions;
+use crate::body::{Key, Row};
+
+/// Salesforce's bound of a collection, in records.
+pub(super) const MAX_ROWS: usize = 200;
+/// A bound of ours for one body, in bytes: half of what the host allows, since
+/// records with file contents can be large.
+const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
+
+/// What to do with the records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verb<'k> {
+    Create,
+    Update,
+    /// By this field.
+    Upsert(&'k str),
+    Delete,
+}
+
+/// One call of a caller.
+#[derive(Debug)]
+pub(super) struct Job<'j> {
+    pub(super) verb: Verb<'j>,
+    pub(super) object: &'j str,
+    pub(super) options: WriteOptions,
+}
+
+impl<'j> Job<'j> {
+    /// The field that stands for the record in a collection's upsert.
+    pub(super) const fn key_field(&self) -> Option<&'j str> {
+        match self.verb {
+            Verb::Upsert(field) => Some(field),
+            Verb::Create | Verb::Update | Verb::Delete => None,
+        }
+    }
+
+    /// Whether a single record has a route of its own: all but upserts by `Id`.
+    pub(super) const fn fits_alone(&self, row: &Row<'_>) -> bool {
+        match self.verb {
+            Verb::Create => true,
+            Verb::Update | Verb::Delete => matches!(row.key, Key::Id(_)),
+            Verb::Upsert(_) => matches!(row.key, Key::External { .. }),
+        }
+    }
+}
+
+/// Divides rows into requests, in order.
+pub(super) fn chunks<'c, 'r, 'a>(
+    mut rows: &'c [&'r (usize, Row<'a>)],
+) -> Vec<&'c [&'r (usize, Row<'a>)]> {
+    let mut chunks = Vec::with_capacity(rows.len() / MAX_ROWS + 1);
+    while !rows.is_empty() {
+        let mut bytes = 0;
+        let fitting = rows
+            .iter()
+            .take(MAX_ROWS)
+            .take_while(|(_, row)| {
+                bytes += row.size();
+                bytes <= MAX_BODY_BYTES
+            })
+            .count();
+        // A record too large for any request is Salesforce's to refuse.
+        let (chunk, rest) = rows.split_at(fitting.max(1));
+        chunks.push(chunk);
+        rows = rest;
+    }
+    chunks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_divided_by_200_and_in_order() {
+        let rows: Vec<(usize, Row<'_>)> =
+            (0..401).map(|at| (at, Row::of_id(String::new()))).collect();
+        let rows: Vec<&(usize, Row<'_>)> = rows.iter().collect();
+        let chunks = chunks(&rows);
+        let sizes: Vec<usize> = chunks.iter().map(|chunk| chunk.len()).collect();
+        assert_eq!(sizes, [200, 200, 1]);
+        assert_eq!(chunks[2][0].0, 400);
+    }
+}

@@ -1,0 +1,235 @@
+//! The two routes of a write: a record's own, and the collection's.
+
+use serde_json::value::RawValue;
+
+use crate::api::{Api, Ask, Kind};
+use crate::bindings::exports::lockgate::connector::records::{
+    Advice, Error, Outcome, Problem, RecordResult,
+};
+use crate::body::{Key, Row, segment};
+use crate::fault::{Effect, Fault, problem};
+use crate::host::{Answer, Host, Level, Method};
+use crate::wire::{RowResult, text};
+
+use super::failed;
+use super::plan::{Job, Verb};
+
+/// Writes one record by its own route.
+pub(super) async fn alone<H: Host>(
+    api: &Api<H>,
+    job: &Job<'_>,
+    row: &Row<'_>,
+) -> Result<RecordResult, Error> {
+    let object = job.object;
+    let id = row.id_text().unwrap_or_default();
+    let ask = match (job.verb, &row.key) {
+        (Verb::Update, _) => {
+            let path = format!("/sobjects/{object}/{id}");
+            Ask::new(Method::Patch, path, Kind::Write).body(row.alone())
+        }
+        (Verb::Delete, _) => Ask::new(
+            Method::Delete,
+            format!("/sobjects/{object}/{id}"),
+            Kind::Write,
+        ),
+        (Verb::Upsert(field), Key::External { value, .. }) => {
+            let path = format!("/sobjects/{object}/{field}/{}", segment(value));
+            Ask::new(Method::Patch, path, Kind::Write).body(row.alone())
+        }
+        (Verb::Create | Verb::Upsert(_), _) => {
+            Ask::new(Method::Post, format!("/sobjects/{object}"), Kind::Write).body(row.alone())
+        }
+    };
+    let answer = api.send(ask).await?;
+    let known_id = row.id_text().map(str::to_owned);
+    match (job.verb, answer.status) {
+        (Verb::Create, 200 | 201) => created_alone(api, &answer, Outcome::Created),
+        (Verb::Upsert(_), 201) => created_alone(api, &answer, Outcome::Created),
+        (Verb::Upsert(_), 200) => created_alone(api, &answer, Outcome::Updated),
+        // Before version 46, an upsert that updates says nothing more.
+        (Verb::Update | Verb::Upsert(_), 200 | 204) => Ok(RecordResult {
+            id: known_id,
+            outcome: Outcome::Updated,
+        }),
+        (Verb::Delete, 200 | 204) => Ok(RecordResult {
+            id: known_id,
+            outcome: Outcome::Deleted,
+        }),
+        (Verb::Upsert(field), 300) => Ok(failed(None, vec![ambiguous(job, field, &answer.body)])),
+        (_, status) => {
+            let fault = Fault::read(status, &answer.body);
+            match fault.problems(Some(object)) {
+                Some(mut problems) => {
+                    for problem in &mut problems {
+                        in_context(problem, job);
+                    }
+                    Ok(failed(known_id, problems))
+                }
+                None => Err(fault.error(Some(object), Effect::Write)),
+            }
+        }
+    }
+}
+
+fn created_alone<H: Host>(
+    api: &Api<H>,
+    answer: &Answer,
+    unless_told: Outcome,
+) -> Result<RecordResult, Error> {
+    let Ok(result) = serde_json::from_slice::<RowResult>(&answer.body) else {
+        return Err(unreadable(api));
+    };
+    let outcome = match result.created {
+        Some(true) => Outcome::Created,
+        Some(false) => Outcome::Updated,
+        None => unless_told,
+    };
+    Ok(RecordResult {
+        id: result.id,
+        outcome,
+    })
+}
+
+/// Writes up to 200 records.
+pub(super) async fn collection<H: Host>(
+    api: &Api<H>,
+    job: &Job<'_>,
+    rows: &[&(usize, Row<'_>)],
+) -> Result<Vec<RecordResult>, Error> {
+    let all_or_none = job.options.all_or_none;
+    let ask = match job.verb {
+        Verb::Create => Ask::new(Method::Post, "/composite/sobjects", Kind::Write),
+        Verb::Update => Ask::new(Method::Patch, "/composite/sobjects", Kind::Write),
+        Verb::Upsert(field) => {
+            let path = format!("/composite/sobjects/{}/{field}", job.object);
+            Ask::new(Method::Patch, path, Kind::Write)
+        }
+        Verb::Delete => {
+            let ids: Vec<&str> = rows.iter().filter_map(|(_, row)| row.id_text()).collect();
+            Ask::new(Method::Delete, "/composite/sobjects", Kind::Write)
+                .pair("ids", ids.join(","))
+                .pair("allOrNone", all_or_none.to_string())
+        }
+    };
+    let ask = match job.verb {
+        Verb::Delete => ask,
+        _ => ask.body(collection_body(job, rows)),
+    };
+    let answer = api.send(ask).await?;
+    if answer.status != 200 && answer.status != 201 {
+        let fault = Fault::read(answer.status, &answer.body);
+        return Err(match fault.error(Some(job.object), Effect::Write) {
+            Error::Refused(mut problem) => {
+                in_context(&mut problem, job);
+                Error::Refused(problem)
+            }
+            error => error,
+        });
+    }
+    let results = serde_json::from_slice::<Vec<RowResult>>(&answer.body);
+    match results {
+        Ok(results) if results.len() == rows.len() => Ok(rows
+            .iter()
+            .zip(results)
+            .map(|((_, row), result)| row_result(api, job, row, result))
+            .collect()),
+        _ => Err(unreadable(api)),
+    }
+}
+
+fn collection_body(job: &Job<'_>, rows: &[&(usize, Row<'_>)]) -> Vec<u8> {
+    let size: usize = rows
+        .iter()
+        .map(|(_, row)| row.size() + job.object.len() + 64)
+        .sum();
+    let mut body = Vec::with_capacity(size + 64);
+    body.extend_from_slice(b"{\"allOrNone\":");
+    body.extend_from_slice(job.options.all_or_none.to_string().as_bytes());
+    body.extend_from_slice(b",\"records\":[");
+    for (at, (_, row)) in rows.iter().enumerate() {
+        if at > 0 {
+            body.push(b',');
+        }
+        row.push_for_collection(&mut body, job.object, job.key_field());
+    }
+    body.extend_from_slice(b"]}");
+    body
+}
+
+fn row_result<H: Host>(
+    api: &Api<H>,
+    job: &Job<'_>,
+    row: &Row<'_>,
+    result: RowResult,
+) -> RecordResult {
+    let id = result.id.or_else(|| row.id_text().map(str::to_owned));
+    if !result.success {
+        let problems = result.errors.iter().map(|entry| {
+            let mut problem = entry.problem(400, Some(job.object));
+            in_context(&mut problem, job);
+            problem
+        });
+        return failed(id, problems.collect());
+    }
+    if !result.errors.is_empty() {
+        // Some rules report what they let pass. It was written all the same.
+        api.host.log(
+            Level::Warn,
+            "a record was written with remarks",
+            &[
+                ("object", job.object.to_owned()),
+                ("remarks", result.errors.len().to_string()),
+            ],
+        );
+    }
+    let outcome = match (job.verb, result.created) {
+        (Verb::Create, _) | (Verb::Upsert(_), Some(true)) => Outcome::Created,
+        (Verb::Update | Verb::Upsert(_), _) => Outcome::Updated,
+        (Verb::Delete, _) => Outcome::Deleted,
+    };
+    RecordResult { id, outcome }
+}
+
+/// A create cannot miss a record, nor can an upsert: what was not found is the
+/// object or the key field.
+fn in_context(problem: &mut Problem, job: &Job<'_>) {
+    if problem.code != "NOT_FOUND" {
+        return;
+    }
+    match job.verb {
+        Verb::Create => problem.advice = Advice::FixSchema,
+        Verb::Upsert(field) => {
+            problem.advice = Advice::FixSchema;
+            if problem.fields.is_empty() {
+                problem.fields.push(field.to_owned());
+            }
+        }
+        Verb::Update | Verb::Delete => {}
+    }
+}
+
+/// Several records hold the key. The answer lists their addresses, as texts.
+fn ambiguous(job: &Job<'_>, field: &str, body: &[u8]) -> Problem {
+    let urls: Vec<&RawValue> = serde_json::from_slice(body).unwrap_or_default();
+    let ids: Vec<String> = urls
+        .iter()
+        .filter_map(|raw| text(raw))
+        .filter_map(|url| crate::names::id(url.rsplit('/').next()?).ok())
+        .take(10)
+        .collect();
+    let mut problem = problem(
+        Advice::ResolveDuplicate,
+        "DUPLICATE_EXTERNAL_ID",
+        &format!("{} records hold this value: {}", urls.len(), ids.join(", ")),
+    );
+    problem.object = Some(job.object.to_owned());
+    problem.fields.push(field.to_owned());
+    problem
+}
+
+/// Salesforce says that it wrote, and not legibly what.
+fn unreadable<H: Host>(api: &Api<H>) -> Error {
+    api.host
+        .log(Level::Error, "the answer to a write could not be read", &[]);
+    Error::UnknownOutcome
+}
