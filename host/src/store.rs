@@ -12,8 +12,11 @@
 //! Nothing that is secret reaches a store unsealed: see [`crate::seal`]. What
 //! packages store is theirs to protect, and is kept as it is given.
 
+#[cfg(test)]
+mod conformance;
 mod error;
 mod record;
+mod sqlite;
 
 use std::fmt::Debug;
 
@@ -24,6 +27,7 @@ pub use record::{
     Authorization, ConnectionKey, ConnectionRecord, ConnectionState, Flow, KeyPage, LedgerBucket,
     LedgerObservation, Scope, Sealed, TokenUpdate, Value,
 };
+pub use sqlite::{FILE_NAME, SqliteStore};
 
 /// The most keys that one [`Store::value_list`] gives.
 pub const MAX_LISTED_KEYS: u32 = 1_000;

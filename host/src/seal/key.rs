@@ -1,7 +1,7 @@
 //! The master key: where it comes from, and what is derived from it.
 
 use std::fmt;
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Read as _};
 
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -62,8 +62,7 @@ impl MasterKey {
 
     /// The key in the file `name` of `dir`, made on first use with mode 0600.
     ///
-    /// Two processes that start at a time agree on one key: a new file appears
-    /// under its name complete and durable, or not at all.
+    /// Two processes that start at a time agree on one key.
     ///
     /// # Errors
     /// [`SealError::TooOpen`] if others may read or write it, and whatever else
@@ -156,47 +155,18 @@ impl MasterKey {
     }
 
     fn make_file(dir: &Dir, name: &str) -> Result<(), SealError> {
-        let cannot_make = |source| SealError::Io {
-            doing: "make",
-            name: name.to_owned(),
-            source,
-        };
-        let no_random = |_| SealError::Cannot("the system gives no random bytes");
         let mut bytes = Zeroizing::new([0; KEY_BYTES]);
-        getrandom::fill(bytes.as_mut_slice()).map_err(no_random)?;
+        getrandom::fill(bytes.as_mut_slice())
+            .map_err(|_| SealError::Cannot("the system gives no random bytes"))?;
         let mut text = Zeroizing::new(BASE64.encode(bytes.as_slice()));
         text.push('\n');
 
-        let draft = format!("{name}.{:016x}.new", getrandom::u64().map_err(no_random)?);
-        let made = private_file::create_new(dir, &draft)
-            .and_then(|mut file| {
-                file.write_all(text.as_bytes())?;
-                file.sync_all()
-            })
-            // A link fails if the name is taken, where a rename would replace
-            // the key of whoever was faster.
-            .and_then(|()| match dir.hard_link(&draft, dir, name) {
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-                other => other,
-            });
-        // What is left of a draft holds a key that nobody uses.
-        let _ = dir.remove_file(&draft);
-        made.map_err(cannot_make)?;
-        sync_dir(dir).map_err(cannot_make)
+        private_file::make(dir, name, text.as_bytes()).map_err(|source| SealError::Io {
+            doing: "make",
+            name: name.to_owned(),
+            source,
+        })
     }
-}
-
-/// Makes the new name durable. Opened anew, because a `Dir` may be a handle
-/// that only serves as a place.
-#[cfg(unix)]
-fn sync_dir(dir: &Dir) -> std::io::Result<()> {
-    dir.open(".")?.sync_all()
-}
-
-/// Other systems do not open directories for this.
-#[cfg(not(unix))]
-fn sync_dir(_dir: &Dir) -> std::io::Result<()> {
-    Ok(())
 }
 
 impl fmt::Debug for MasterKey {

@@ -1,7 +1,5 @@
 //! What the seal promises.
 
-use std::io::Write as _;
-
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
@@ -153,16 +151,11 @@ fn many_first_starts_at_a_time_agree_on_one_key() {
 #[test]
 fn a_key_file_that_holds_no_key_is_refused_and_left_alone() {
     let (temp, dir) = scratch();
-    let mut file = private_file_for_test(&dir);
-    file.write_all(&[0xff; 10]).unwrap();
+    crate::private_file::make(&dir, "master.key", &[0xff; 10]).unwrap();
     let error = MasterKey::from_file(&dir, "master.key").unwrap_err();
     assert!(matches!(error, SealError::BadKey { .. }), "{error}");
     let kept = std::fs::read(temp.path().join("master.key")).unwrap();
     assert_eq!(kept, [0xff; 10]);
-}
-
-fn private_file_for_test(dir: &Dir) -> cap_std::fs::File {
-    crate::private_file::create_new(dir, "master.key").unwrap()
 }
 
 #[cfg(unix)]

@@ -1,0 +1,192 @@
+//! Connections in their table.
+
+use rusqlite::{OptionalExtension as _, Row, Transaction, named_params, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::worker::Failure;
+use super::{column, number};
+use crate::store::{ConnectionKey, ConnectionRecord, ConnectionState, Flow, StoreError};
+
+const COLUMNS: &str = "tenant, name, package, login_origin, origin, identity, flow, client_id, \
+     redirect_uri, scopes, username, state, state_reason, settings, local_origins, reserve, \
+     created_ms, updated_ms";
+
+/// The row that everything of a connection hangs on.
+pub(super) fn id(tx: &Transaction<'_>, key: &ConnectionKey) -> Result<i64, Failure> {
+    tx.prepare_cached("SELECT id FROM connections WHERE tenant = ?1 AND name = ?2")?
+        .query_row(params![key.tenant(), key.name()], |row| row.get(0))
+        .optional()?
+        .ok_or_else(|| StoreError::NotFound(key.clone()).into())
+}
+
+pub(super) fn insert(tx: &Transaction<'_>, record: &ConnectionRecord) -> Result<(), Failure> {
+    let (state, reason) = state_columns(&record.state);
+    let inserted = tx
+        .prepare_cached(
+            "INSERT INTO connections (tenant, name, package, login_origin, origin, identity, flow, \
+             client_id, redirect_uri, scopes, username, state, state_reason, settings, \
+             local_origins, reserve, created_ms, updated_ms) \
+             VALUES (:tenant, :name, :package, :login_origin, :origin, :identity, :flow, \
+             :client_id, :redirect_uri, :scopes, :username, :state, :state_reason, :settings, \
+             :local_origins, :reserve, :created_ms, :updated_ms) \
+             ON CONFLICT (tenant, name) DO NOTHING",
+        )?
+        .execute(named_params! {
+            ":tenant": record.key.tenant(),
+            ":name": record.key.name(),
+            ":package": record.package,
+            ":login_origin": record.login_origin,
+            ":origin": record.origin,
+            ":identity": record.identity,
+            ":flow": record.flow.name(),
+            ":client_id": record.client_id,
+            ":redirect_uri": record.redirect_uri,
+            ":scopes": json(&record.scopes)?,
+            ":username": record.username,
+            ":state": state,
+            ":state_reason": reason,
+            ":settings": json(&record.settings)?,
+            ":local_origins": json(&record.local_origins)?,
+            ":reserve": json(&record.reserve)?,
+            ":created_ms": column(record.created_ms),
+            ":updated_ms": column(record.updated_ms),
+        })?;
+    if inserted == 0 {
+        return Err(StoreError::Exists(record.key.clone()).into());
+    }
+    Ok(())
+}
+
+pub(super) fn update(tx: &Transaction<'_>, record: &ConnectionRecord) -> Result<(), Failure> {
+    let id = id(tx, &record.key)?;
+    tx.prepare_cached(
+        "UPDATE connections SET package = :package, login_origin = :login_origin, flow = :flow, \
+         client_id = :client_id, redirect_uri = :redirect_uri, scopes = :scopes, \
+         username = :username, settings = :settings, local_origins = :local_origins, \
+         reserve = :reserve, updated_ms = :updated_ms WHERE id = :id",
+    )?
+    .execute(named_params! {
+        ":id": id,
+        ":package": record.package,
+        ":login_origin": record.login_origin,
+        ":flow": record.flow.name(),
+        ":client_id": record.client_id,
+        ":redirect_uri": record.redirect_uri,
+        ":scopes": json(&record.scopes)?,
+        ":username": record.username,
+        ":settings": json(&record.settings)?,
+        ":local_origins": json(&record.local_origins)?,
+        ":reserve": json(&record.reserve)?,
+        ":updated_ms": column(record.updated_ms),
+    })?;
+    Ok(())
+}
+
+pub(super) fn one(tx: &Transaction<'_>, key: &ConnectionKey) -> Result<ConnectionRecord, Failure> {
+    let mut statement = tx.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM connections WHERE tenant = ?1 AND name = ?2"
+    ))?;
+    let mut rows = statement.query(params![key.tenant(), key.name()])?;
+    match rows.next()? {
+        Some(row) => record(row),
+        None => Err(StoreError::NotFound(key.clone()).into()),
+    }
+}
+
+pub(super) fn list(
+    tx: &Transaction<'_>,
+    tenant: Option<&str>,
+) -> Result<Vec<ConnectionRecord>, Failure> {
+    let which = match tenant {
+        Some(_) => "WHERE tenant = ?1",
+        None => "WHERE ?1 IS NULL",
+    };
+    let mut statement = tx.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM connections {which} ORDER BY tenant, name"
+    ))?;
+    let mut rows = statement.query([tenant])?;
+    let mut records = Vec::new();
+    while let Some(row) = rows.next()? {
+        records.push(record(row)?);
+    }
+    Ok(records)
+}
+
+pub(super) fn erase(tx: &Transaction<'_>, key: &ConnectionKey) -> Result<(), Failure> {
+    let id = id(tx, key)?;
+    tx.prepare_cached("DELETE FROM connections WHERE id = ?1")?
+        .execute([id])?;
+    Ok(())
+}
+
+pub(super) fn erase_tenant(tx: &Transaction<'_>, tenant: &str) -> Result<u64, Failure> {
+    let erased = tx
+        .prepare_cached("DELETE FROM connections WHERE tenant = ?1")?
+        .execute([tenant])?;
+    Ok(erased as u64)
+}
+
+/// The two columns of a state.
+pub(super) fn state_columns(state: &ConnectionState) -> (&'static str, Option<&str>) {
+    match state {
+        ConnectionState::Pending => ("pending", None),
+        ConnectionState::Ready => ("ready", None),
+        ConnectionState::NeedsReconnect { reason } => ("needs-reconnect", Some(reason)),
+    }
+}
+
+fn state(name: &str, reason: Option<String>) -> Option<ConnectionState> {
+    match name {
+        "pending" => Some(ConnectionState::Pending),
+        "ready" => Some(ConnectionState::Ready),
+        "needs-reconnect" => Some(ConnectionState::NeedsReconnect {
+            reason: reason.unwrap_or_default(),
+        }),
+        _ => None,
+    }
+}
+
+fn record(row: &Row<'_>) -> Result<ConnectionRecord, Failure> {
+    let (tenant, name): (String, String) = (row.get("tenant")?, row.get("name")?);
+    let key =
+        ConnectionKey::new(&tenant, &name).map_err(|error| Failure::Damaged(error.to_string()))?;
+    let damaged = |column: &str| Failure::Damaged(format!("{column} of connection {key}"));
+    let flow_name: String = row.get("flow")?;
+    let state_name: String = row.get("state")?;
+    Ok(ConnectionRecord {
+        package: row.get("package")?,
+        login_origin: row.get("login_origin")?,
+        origin: row.get("origin")?,
+        identity: row.get("identity")?,
+        flow: Flow::ALL
+            .into_iter()
+            .find(|flow| flow.name() == flow_name)
+            .ok_or_else(|| damaged("flow"))?,
+        client_id: row.get("client_id")?,
+        redirect_uri: row.get("redirect_uri")?,
+        scopes: parsed(row, "scopes").ok_or_else(|| damaged("scopes"))?,
+        username: row.get("username")?,
+        state: state(&state_name, row.get("state_reason")?).ok_or_else(|| damaged("state"))?,
+        settings: parsed(row, "settings").ok_or_else(|| damaged("settings"))?,
+        local_origins: parsed(row, "local_origins").ok_or_else(|| damaged("local_origins"))?,
+        reserve: parsed(row, "reserve").ok_or_else(|| damaged("reserve"))?,
+        created_ms: number(row.get("created_ms")?),
+        updated_ms: number(row.get("updated_ms")?),
+        key,
+    })
+}
+
+fn parsed<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> Option<T> {
+    let text: String = row.get(column).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+fn json(value: &impl Serialize) -> Result<String, Failure> {
+    serde_json::to_string(value).map_err(|source| {
+        Failure::Refused(StoreError::Backend {
+            doing: "write JSON",
+            source: source.into(),
+        })
+    })
+}
