@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::api::{Api, Ask, Kind};
-use crate::bindings::exports::lockgate::connector::records::{Advice, Error};
+use crate::bindings::exports::lockgate::connector::records::{Advice, Error, Problem};
 use crate::describe::{Access, described, explain, is_about_fields};
 use crate::fault::{Effect, Fault, problem, unexpected};
 use crate::host::{Host, Method};
@@ -62,17 +62,7 @@ pub(crate) async fn get<H: Host>(
                 .collect();
             many(api, object, ids, &all).await
         }
-        (ids, fields) => match many(api, object, ids, fields).await {
-            Err(Error::Refused(mut refusal)) if is_about_fields(&refusal) => {
-                // The description says which of the fields the user cannot see.
-                if let Ok((description, _)) = described(api, object).await {
-                    let touched = fields.iter().map(String::as_str);
-                    explain(&mut refusal, &description, touched, Access::Read);
-                }
-                Err(Error::Refused(refusal))
-            }
-            result => result,
-        },
+        (ids, fields) => many(api, object, ids, fields).await,
     }
 }
 
@@ -116,13 +106,36 @@ async fn many<H: Host>(
         body.push(b'}');
         let path = format!("/composite/sobjects/{object}");
         let ask = Ask::new(Method::Post, path, Kind::Read).body(body);
-        let answer = api.fetch(ask, Some(object)).await?;
+        let answer = match api.fetch(ask, Some(object)).await {
+            Err(Error::Refused(refusal)) => {
+                return Err(Error::Refused(
+                    explained(api, object, fields, refusal).await,
+                ));
+            }
+            answer => answer?,
+        };
         let records: Vec<&RawValue> =
             serde_json::from_slice(&answer).map_err(|_| unexpected("an array of records"))?;
         push_in_order(&mut out, object, ids, fields, &records)?;
     }
     out.push(b']');
     Ok(out)
+}
+
+/// A refusal because of fields, with what the description says of them.
+async fn explained<H: Host>(
+    api: &Api<H>,
+    object: &str,
+    fields: &[String],
+    mut refusal: Problem,
+) -> Problem {
+    if is_about_fields(&refusal)
+        && let Ok((description, _)) = described(api, object).await
+    {
+        let touched = fields.iter().map(String::as_str);
+        explain(&mut refusal, &description, touched, Access::Read);
+    }
+    refusal
 }
 
 /// Appends one value for each id, whatever the order in which they came.

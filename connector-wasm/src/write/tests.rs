@@ -1,1 +1,474 @@
-//! Tests.
+//! Which requests a write makes, and what each record is told.
+
+use super::*;
+use crate::fake::{Fake, broken, run};
+use crate::host::{HttpError, Lost, Method, QuotaError};
+
+const EACH: WriteOptions = WriteOptions { all_or_none: false };
+const ALL: WriteOptions = WriteOptions { all_or_none: true };
+const ID: &str = "003dM00001wBXYDQA4";
+const OTHER: &str = "003dM00001wBXYEQA4";
+
+/// An answer to a collection: `u` updated, `c` created, `l` locked, `r` rolled
+/// back, `v` a validation rule.
+fn collection(rows: &str) -> String {
+    let error = |code: &str| {
+        format!(
+            r#"{{"success":false,"errors":[{{"statusCode":"{code}","message":"m","fields":[]}}]}}"#
+        )
+    };
+    let rows: Vec<String> = rows
+        .chars()
+        .map(|row| match row {
+            'c' => format!(r#"{{"id":"{ID}","success":true,"errors":[],"created":true}}"#),
+            'u' => format!(r#"{{"id":"{ID}","success":true,"errors":[],"created":false}}"#),
+            'l' => error("UNABLE_TO_LOCK_ROW"),
+            'r' => error("ALL_OR_NONE_OPERATION_ROLLED_BACK"),
+            _ => error("FIELD_CUSTOM_VALIDATION_EXCEPTION"),
+        })
+        .collect();
+    format!("[{}]", rows.join(","))
+}
+
+fn records(count: usize) -> String {
+    let rows: Vec<String> = (0..count)
+        .map(|at| format!(r#"{{"LastName":"n{at}"}}"#))
+        .collect();
+    format!("[{}]", rows.join(","))
+}
+
+fn created(fake: &Fake, records: &str, options: WriteOptions) -> Result<Vec<RecordResult>, Error> {
+    run(create(&fake.api(), "Contact", records.as_bytes(), options))
+}
+
+fn advice(result: &RecordResult) -> Option<Advice> {
+    match &result.outcome {
+        Outcome::Failed(problems) => problems.first().map(|problem| problem.advice),
+        _ => None,
+    }
+}
+
+/// One letter for each result, to compare at a glance.
+fn letters(results: &[RecordResult]) -> String {
+    results
+        .iter()
+        .map(|result| match &result.outcome {
+            Outcome::Created => 'c',
+            Outcome::Updated => 'u',
+            Outcome::Deleted => 'd',
+            Outcome::Failed(problems) => match problems[0].code.as_str() {
+                "UNABLE_TO_LOCK_ROW" => 'l',
+                "ALL_OR_NONE_OPERATION_ROLLED_BACK" => 'r',
+                "UNKNOWN_OUTCOME" => '?',
+                "SERVER_UNAVAILABLE" => 's',
+                _ => 'v',
+            },
+        })
+        .collect()
+}
+
+#[test]
+fn one_record_is_created_by_its_own_route() {
+    let fake = Fake::new().answer(
+        201,
+        format!(r#"{{"id":"{ID}","success":true,"errors":[]}}"#),
+    );
+    let results = created(
+        &fake,
+        r#"[{"attributes":{"type":"Contact"},"LastName":"A"}]"#,
+        EACH,
+    )
+    .unwrap();
+    assert_eq!(fake.lines(), ["POST /services/data/v62.0/sobjects/Contact"]);
+    assert_eq!(fake.body(0), r#"{"LastName":"A"}"#);
+    assert_eq!(results[0].id.as_deref(), Some(ID));
+    assert_eq!(letters(&results), "c");
+}
+
+#[test]
+fn one_record_that_is_refused_tells_its_code_fields_and_message() {
+    let fake = Fake::new().answer(
+        400,
+        r#"[{"message":"Required fields are missing: [LastName]","errorCode":"REQUIRED_FIELD_MISSING","fields":["LastName"]}]"#,
+    );
+    let results = created(&fake, "[{}]", EACH).unwrap();
+    let Outcome::Failed(problems) = &results[0].outcome else {
+        panic!("not failed")
+    };
+    assert_eq!(problems[0].code, "REQUIRED_FIELD_MISSING");
+    assert_eq!(problems[0].fields, ["LastName"]);
+    assert_eq!(problems[0].object.as_deref(), Some("Contact"));
+}
+
+#[test]
+fn nothing_to_write_asks_for_nothing() {
+    assert_eq!(created(&Fake::new(), "[]", ALL), Ok(Vec::new()));
+    assert!(matches!(
+        created(&Fake::new(), "{}", ALL),
+        Err(Error::Refused(_))
+    ));
+}
+
+#[test]
+fn several_records_go_as_one_collection_with_attributes_first_and_results_in_order() {
+    let fake = Fake::new().answer(200, collection("cvc"));
+    let results = created(&fake, &records(3), EACH).unwrap();
+    assert_eq!(
+        fake.lines(),
+        ["POST /services/data/v62.0/composite/sobjects"]
+    );
+    assert!(fake.body(0).starts_with(
+        r#"{"allOrNone":false,"records":[{"attributes":{"type":"Contact"},"LastName":"n0"},"#
+    ));
+    assert_eq!(letters(&results), "cvc");
+    assert!(
+        fake.0.reserved.borrow().is_empty(),
+        "one call needs no plan"
+    );
+}
+
+#[test]
+fn more_than_200_go_in_overlapping_batches_whose_calls_are_set_aside_first() {
+    let fake = Fake::new()
+        .answer(200, collection(&"c".repeat(200)))
+        .answer(200, collection(&"v".repeat(200)))
+        .answer(200, collection(&"c".repeat(200)))
+        .answer(200, collection("c"));
+    let results = created(&fake, &records(601), EACH).unwrap();
+    let expected = format!("{}{}{}", "c".repeat(200), "v".repeat(200), "c".repeat(201));
+    assert_eq!(letters(&results), expected);
+    assert_eq!(fake.lines().len(), 4);
+    assert_eq!(fake.0.most_under_way.get(), 2);
+    assert_eq!(*fake.0.reserved.borrow(), [4]);
+}
+
+#[test]
+fn a_large_write_does_not_begin_if_the_budget_does_not_hold_all_of_it() {
+    let fake = Fake::new();
+    fake.0.no_quota.replace(Some(QuotaError::Exhausted(60_000)));
+    assert_eq!(
+        created(&fake, &records(201), EACH),
+        Err(Error::OverQuota(60_000))
+    );
+    assert!(fake.lines().is_empty());
+}
+
+#[test]
+fn all_or_none_is_refused_for_more_records_than_salesforce_can_undo() {
+    let fake = Fake::new();
+    let Err(Error::Refused(problem)) = created(&fake, &records(201), ALL) else {
+        panic!("not refused");
+    };
+    assert!(problem.message.contains("200"), "{}", problem.message);
+    assert!(fake.lines().is_empty());
+}
+
+#[test]
+fn all_or_none_sends_nothing_if_a_record_is_wrong_before_it_is_sent() {
+    let fake = Fake::new();
+    let json = format!(r#"[{{"Id":"{ID}"}},{{"Name":"no id"}},{{"Id":"001/../.."}}]"#);
+    let results = run(update(&fake.api(), "Contact", json.as_bytes(), ALL)).unwrap();
+    assert_eq!(letters(&results), "rvv");
+    assert_eq!(advice(&results[0]), Some(Advice::RolledBack));
+    assert!(fake.lines().is_empty());
+}
+
+#[test]
+fn wrong_records_are_told_and_the_others_written() {
+    let fake = Fake::new().answer(204, "");
+    let json = format!(r#"[{{"Id":"{ID}","A":1}},{{"Name":"no id"}},7]"#);
+    let results = run(update(&fake.api(), "Contact", json.as_bytes(), EACH)).unwrap();
+    assert_eq!(letters(&results), "uvv");
+    assert_eq!(
+        fake.lines(),
+        [format!("PATCH /services/data/v62.0/sobjects/Contact/{ID}")]
+    );
+    assert_eq!(fake.body(0), r#"{"A":1}"#);
+}
+
+#[test]
+fn only_the_locked_rows_are_sent_again_and_later_each_time() {
+    let fake = Fake::new()
+        .answer(200, collection("clv"))
+        .answer(400, r#"[{"errorCode":"UNABLE_TO_LOCK_ROW","message":"m"}]"#)
+        .answer(
+            201,
+            format!(r#"{{"id":"{OTHER}","success":true,"errors":[]}}"#),
+        );
+    let results = created(&fake, &records(3), EACH).unwrap();
+    assert_eq!(letters(&results), "ccv");
+    assert_eq!(results[1].id.as_deref(), Some(OTHER));
+    assert_eq!(fake.body(1), r#"{"LastName":"n1"}"#);
+    let waits = fake.0.waits.borrow();
+    assert!(
+        waits[0] >= 500 && waits[1] >= 1_000 && waits.len() == 2,
+        "{waits:?}"
+    );
+}
+
+#[test]
+fn rows_that_stay_locked_are_given_up_with_the_advice_to_retry() {
+    let lock = r#"[{"errorCode":"UNABLE_TO_LOCK_ROW","message":"m"}]"#;
+    let mut fake = Fake::new();
+    for _ in 0..4 {
+        fake = fake.answer(400, lock);
+    }
+    let results = created(&fake, &records(1), EACH).unwrap();
+    assert_eq!(advice(&results[0]), Some(Advice::Retry));
+    assert!(fake.is_done());
+}
+
+#[test]
+fn a_lock_in_all_or_none_sends_all_of_them_again() {
+    let fake = Fake::new()
+        .answer(200, collection("rl"))
+        .answer(200, collection("cc"));
+    assert_eq!(letters(&created(&fake, &records(2), ALL).unwrap()), "cc");
+    assert!(fake.body(1).starts_with(r#"{"allOrNone":true"#));
+    assert_eq!(fake.lines().len(), 2);
+}
+
+#[test]
+fn what_was_written_is_not_forgotten_when_the_second_try_fails() {
+    let fake = Fake::new()
+        .answer(200, collection("cl"))
+        .lose(broken(false));
+    assert_eq!(letters(&created(&fake, &records(2), EACH).unwrap()), "cl");
+    let fake = Fake::new().answer(200, collection("cl")).lose(broken(true));
+    assert_eq!(letters(&created(&fake, &records(2), EACH).unwrap()), "c?");
+}
+
+#[test]
+fn a_create_whose_answer_was_lost_is_never_sent_again() {
+    for count in [1, 2] {
+        for lost in [broken(true), Lost::Body(HttpError::TooLarge(1))] {
+            let fake = Fake::new().lose(lost);
+            assert_eq!(
+                created(&fake, &records(count), EACH),
+                Err(Error::UnknownOutcome)
+            );
+            assert_eq!(fake.lines().len(), 1);
+        }
+        let fake = Fake::new().lose(broken(false));
+        assert_eq!(
+            created(&fake, &records(count), EACH),
+            Err(Error::Unavailable(700))
+        );
+    }
+}
+
+#[test]
+fn an_answer_that_cannot_be_read_leaves_the_write_in_doubt() {
+    for body in ["<html>", "[]", "{}", &collection("c")] {
+        let fake = Fake::new().answer(200, body);
+        assert_eq!(
+            created(&fake, &records(2), EACH),
+            Err(Error::UnknownOutcome),
+            "{body}"
+        );
+    }
+}
+
+#[test]
+fn a_batch_that_breaks_stops_those_not_yet_sent_and_keeps_those_done() {
+    let fake = Fake::new()
+        .answer(200, collection(&"c".repeat(200)))
+        .lose(broken(true));
+    let api = fake.api_with(r#"{"write_overlap":1}"#);
+    let results = run(create(&api, "Contact", records(600).as_bytes(), EACH)).unwrap();
+    let expected = format!("{}{}{}", "c".repeat(200), "?".repeat(200), "s".repeat(200));
+    assert_eq!(letters(&results), expected);
+    assert_eq!(advice(&results[200]), Some(Advice::CheckOutcome));
+    assert_eq!(advice(&results[400]), Some(Advice::Retry));
+    assert_eq!(fake.lines().len(), 2);
+}
+
+fn upserted(fake: &Fake, json: &str) -> Result<Vec<RecordResult>, Error> {
+    run(upsert(
+        &fake.api(),
+        "Account",
+        "Ext__c",
+        json.as_bytes(),
+        EACH,
+    ))
+}
+
+#[test]
+fn an_upsert_of_one_tells_created_from_updated_in_all_answers_of_all_versions() {
+    let body = |created: &str| format!(r#"{{"id":"{ID}","success":true,"errors":[]{created}}}"#);
+    for (status, body, letter) in [
+        (201, body(r#","created":true"#), "c"),
+        (201, body(""), "c"),
+        (200, body(r#","created":false"#), "u"),
+        (204, String::new(), "u"),
+    ] {
+        let fake = Fake::new().answer(status, body);
+        let results = upserted(&fake, r#"[{"Ext__c":"a/b c+ü","Name":"A"}]"#).unwrap();
+        assert_eq!(letters(&results), letter);
+        assert_eq!(
+            fake.lines(),
+            ["PATCH /services/data/v62.0/sobjects/Account/Ext__c/a%2Fb%20c%2B%C3%BC"]
+        );
+        assert_eq!(fake.body(0), r#"{"Name":"A"}"#);
+    }
+}
+
+#[test]
+fn an_ambiguous_key_names_the_records_that_hold_it() {
+    let fake = Fake::new().answer(
+        300,
+        format!(r#"["/services/data/v62.0/sobjects/Account/{ID}","/services/data/v62.0/sobjects/Account/{OTHER}"]"#),
+    );
+    let results = upserted(&fake, r#"[{"Ext__c":1.50}]"#).unwrap();
+    assert!(fake.lines()[0].ends_with("/Ext__c/1%2E50"));
+    let Outcome::Failed(problems) = &results[0].outcome else {
+        panic!("not failed")
+    };
+    assert_eq!(problems[0].advice, Advice::ResolveDuplicate);
+    assert!(problems[0].message.contains(ID), "{}", problems[0].message);
+}
+
+#[test]
+fn a_key_field_that_is_not_there_is_a_matter_of_the_schema() {
+    let body = r#"[{"errorCode":"NOT_FOUND","message":"Provided external ID field does not exist or is not accessible: Ext__c"}]"#;
+    let results = upserted(&Fake::new().answer(404, body), r#"[{"Ext__c":"1"}]"#).unwrap();
+    assert_eq!(advice(&results[0]), Some(Advice::FixSchema));
+    let fake = Fake::new().answer(404, body);
+    let Err(Error::Refused(problem)) = upserted(&fake, r#"[{"Ext__c":"1"},{"Ext__c":"2"}]"#) else {
+        panic!("not refused");
+    };
+    assert_eq!(
+        (problem.advice, &*problem.fields),
+        (Advice::FixSchema, &["Ext__c".to_owned()][..])
+    );
+}
+
+#[test]
+fn several_upserts_go_as_one_collection_with_their_keys() {
+    let fake = Fake::new().answer(200, collection("cu"));
+    let results = upserted(&fake, r#"[{"Name":"A","Ext__c":"1"},{"ext__C":2}]"#).unwrap();
+    assert_eq!(letters(&results), "cu");
+    assert_eq!(
+        fake.lines(),
+        ["PATCH /services/data/v62.0/composite/sobjects/Account/Ext__c"]
+    );
+    assert_eq!(
+        fake.body(0),
+        r#"{"allOrNone":false,"records":[{"attributes":{"type":"Account"},"Ext__c":"1","Name":"A"},{"attributes":{"type":"Account"},"Ext__c":2}]}"#
+    );
+}
+
+#[test]
+fn an_upsert_by_id_goes_as_a_collection_even_alone() {
+    let fake = Fake::new().answer(200, collection("c"));
+    let results = run(upsert(
+        &fake.api(),
+        "Account",
+        "Id",
+        br#"[{"Id":null,"Name":"A"}]"#,
+        EACH,
+    ))
+    .unwrap();
+    assert_eq!(letters(&results), "c");
+    assert_eq!(
+        fake.lines(),
+        ["PATCH /services/data/v62.0/composite/sobjects/Account/Id"]
+    );
+}
+
+#[test]
+fn one_record_is_deleted_by_its_own_route() {
+    let fake = Fake::new().answer(204, "");
+    let results = run(delete(&fake.api(), "Contact", &[ID[..15].to_owned()], EACH)).unwrap();
+    assert_eq!(
+        (letters(&results).as_str(), results[0].id.as_deref()),
+        ("d", Some(ID))
+    );
+    let gone = r#"[{"errorCode":"ENTITY_IS_DELETED","message":"entity is deleted"}]"#;
+    let fake = Fake::new().answer(404, gone);
+    let results = run(delete(&fake.api(), "Contact", &[ID.to_owned()], EACH)).unwrap();
+    assert_eq!(advice(&results[0]), Some(Advice::Refetch));
+}
+
+#[test]
+fn a_collection_deletes_only_records_of_its_object() {
+    let fake = Fake::new().answer(200, collection("uu"));
+    fake.keep("prefix/Contact", "003");
+    let ids = [ID, "0015J000004TNtzQAG", OTHER].map(str::to_owned);
+    let results = run(delete(&fake.api(), "Contact", &ids, EACH)).unwrap();
+    assert_eq!(letters(&results), "dvd");
+    assert_eq!(
+        fake.lines(),
+        [format!(
+            "DELETE /services/data/v62.0/composite/sobjects?ids={ID},{OTHER}&allOrNone=false"
+        )]
+    );
+}
+
+#[test]
+fn the_prefix_of_an_object_is_asked_once_for_a_connection() {
+    let described = r#"{"name":"Contact","keyPrefix":"003","fields":[]}"#;
+    let fake = Fake::new()
+        .answer(200, described)
+        .answer(200, collection("uu"))
+        .answer(200, collection("uu"));
+    let ids = [ID, OTHER].map(str::to_owned);
+    for _ in 0..2 {
+        run(delete(&fake.api(), "Contact", &ids, EACH)).unwrap();
+    }
+    assert_eq!(fake.lines().len(), 3);
+    assert_eq!(fake.0.asked.borrow()[1].method, Method::Delete);
+}
+
+#[test]
+fn a_field_that_permissions_hide_is_named_by_one_description_for_all_rows() {
+    let refused = r#"{"success":false,"errors":[{"statusCode":"INVALID_FIELD_FOR_INSERT_UPDATE","message":"Unable to create/update fields: Secret__c. Please check the security settings","fields":["Secret__c"]}]}"#;
+    let fake = Fake::new()
+        .answer(200, format!("[{refused},{refused}]"))
+        .answer(
+            200,
+            r#"{"name":"Contact","keyPrefix":"003","fields":[{"name":"LastName"}]}"#,
+        );
+    let json = r#"[{"LastName":"A","Secret__c":1},{"LastName":"B","Secret__c":2}]"#;
+    let results = created(&fake, json, EACH).unwrap();
+    for result in &results {
+        let Outcome::Failed(problems) = &result.outcome else {
+            panic!("not failed")
+        };
+        assert_eq!(problems[0].fields, ["Secret__c"]);
+        assert!(
+            problems[0].message.contains("field-level security"),
+            "{}",
+            problems[0].message
+        );
+    }
+    assert!(fake.is_done());
+}
+
+#[test]
+fn a_success_with_remarks_is_a_success() {
+    let fake = Fake::new().answer(
+        200,
+        format!(r#"[{{"id":"{ID}","success":true,"errors":[{{"statusCode":"X","message":"m"}}]}},{{"id":"{ID}","success":true,"errors":[]}}]"#),
+    );
+    assert_eq!(letters(&created(&fake, &records(2), EACH).unwrap()), "cc");
+    assert_eq!(fake.0.logged.borrow().len(), 1);
+}
+
+#[test]
+fn a_budget_that_ends_in_between_is_told_to_each_record_that_was_not_written() {
+    let spent =
+        r#"[{"errorCode":"REQUEST_LIMIT_EXCEEDED","message":"TotalRequests Limit exceeded."}]"#;
+    let fake = Fake::new()
+        .answer(200, collection(&"c".repeat(200)))
+        .answer(403, spent);
+    let api = fake.api_with(r#"{"write_overlap":1}"#);
+    let results = run(create(&api, "Contact", records(401).as_bytes(), EACH)).unwrap();
+    assert_eq!(letters(&results[..200]), "c".repeat(200));
+    assert!(
+        results[200..]
+            .iter()
+            .all(|r| advice(r) == Some(Advice::WaitForQuota))
+    );
+    assert_eq!(fake.lines().len(), 2);
+}
