@@ -8,6 +8,7 @@ pub mod fault;
 pub mod id;
 pub mod org;
 pub mod schema;
+pub mod seed;
 pub mod table;
 pub mod user;
 pub mod value;

@@ -9,6 +9,7 @@ mod content;
 mod deal;
 mod delete;
 mod derive;
+mod describe;
 mod draft;
 mod duplicates;
 mod external;
@@ -17,6 +18,7 @@ mod order;
 mod price;
 mod read;
 mod replication;
+mod seeded;
 mod setup;
 #[cfg(test)]
 mod tests;
@@ -27,6 +29,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+pub use describe::Urls;
 pub use read::{record_url, write_field};
 pub use replication::{DeletedRecord, DeletedRecords, UpdatedRecords};
 pub use setup::{ADMIN, LEAD_OWNER};

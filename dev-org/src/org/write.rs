@@ -268,7 +268,7 @@ fn give_all(draft: &mut Draft<'_>, given: Vec<(usize, Value)>) -> Result<(), Fau
 }
 
 /// Fills what a create left out. A field that was given as null stays null.
-fn give_defaults(draft: &mut Draft<'_>, who: &User) {
+pub(super) fn give_defaults(draft: &mut Draft<'_>, who: &User) {
     for (column, field) in draft.object.fields.iter().enumerate() {
         if !draft.is_given_at(column)
             && let Some(value) = &field.default_value

@@ -3,6 +3,7 @@
 mod activities;
 mod bodies;
 mod deletes;
+mod describes;
 mod keys;
 mod orders;
 mod records;
