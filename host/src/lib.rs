@@ -5,7 +5,7 @@ pub mod ledger;
 pub mod limits;
 pub mod manifest;
 mod private_file;
+pub mod redact;
 pub mod seal;
 pub mod store;
-pub mod redact;
 pub mod transport;
