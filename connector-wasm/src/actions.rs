@@ -15,6 +15,7 @@ use crate::fault::{refused, unexpected};
 use crate::host::{Host, Method};
 use crate::names;
 use crate::soql::{Literal, moment};
+use crate::wire;
 
 /// Names, sentences and schemas.
 const CATALOGUE: &str = include_str!("actions.json");
@@ -73,7 +74,8 @@ struct Nothing {}
 
 fn read<'i, T: Deserialize<'i>>(input: &'i [u8]) -> Result<T, Error> {
     let input: &[u8] = if input.is_empty() { b"{}" } else { input };
-    serde_json::from_slice(input).map_err(|error| {
+    let text = std::str::from_utf8(input).unwrap_or_default();
+    serde_json::from_str(text).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         refused(
             Advice::FixRecord,
@@ -89,7 +91,7 @@ async fn limits<H: Host>(api: &Api<H>) -> Result<Vec<u8>, Error> {
         .fetch(Ask::new(Method::Get, "/limits", Kind::Read), None)
         .await?;
     let limits: Map<String, Value> =
-        serde_json::from_slice(&body).map_err(|_| unexpected("an object of limits"))?;
+        wire::read(&body).ok_or_else(|| unexpected("an object of limits"))?;
     let mut found = Vec::with_capacity(limits.len());
     push_limits(&mut found, "", &limits);
     Ok(json!({ "limits": found }).to_string().into_bytes())
@@ -138,8 +140,7 @@ async fn record_counts<H: Host>(api: &Api<H>, input: CountsInput) -> Result<Vec<
     let ask = Ask::new(Method::Get, "/limits/recordCount", Kind::Read)
         .pair("sObjects", input.objects.join(","));
     let body = api.fetch(ask, None).await?;
-    let counts: Counts =
-        serde_json::from_slice(&body).map_err(|_| unexpected("counts of records"))?;
+    let counts: Counts = wire::read(&body).ok_or_else(|| unexpected("counts of records"))?;
     let counted = input.objects.iter().map(|object| {
         let found = counts
             .objects
@@ -182,7 +183,7 @@ async fn changes<H: Host>(api: &Api<H>, what: &str, input: &WindowInput) -> Resu
     let body = api.fetch(ask, Some(&input.object)).await?;
     // Small, and ours to promise the shape of.
     let mut changes: Map<String, Value> =
-        serde_json::from_slice(&body).map_err(|_| unexpected("changes of an object"))?;
+        wire::read(&body).ok_or_else(|| unexpected("changes of an object"))?;
     let list = if what == "updated" {
         "ids"
     } else {
@@ -266,8 +267,7 @@ async fn find<H: Host>(api: &Api<H>, input: FindInput) -> Result<Vec<u8>, Error>
             Error::Refused(problem) => Error::Refused(explain_unseen(problem)),
             error => error,
         })?;
-    let found: Found<'_> =
-        serde_json::from_slice(&body).map_err(|_| unexpected("a page of a query"))?;
+    let found: Found<'_> = wire::read(&body).ok_or_else(|| unexpected("a page of a query"))?;
     Ok(format!("{{\"records\":{}}}", found.records.get()).into_bytes())
 }
 

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use crate::bindings::exports::lockgate::connector::records::{Advice, Error, Problem};
 use crate::fault::{problem, refused};
 use crate::names;
-use crate::wire::{Members, push_text, text};
+use crate::wire::{self, Members, push_text, text};
 
 /// One record to write.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ pub(crate) enum KeyedBy<'k> {
 
 /// Splits a JSON array of records.
 pub(crate) fn split(records: &[u8]) -> Result<Vec<&RawValue>, Error> {
-    serde_json::from_slice(records).map_err(|_| {
+    wire::read(records).ok_or_else(|| {
         refused(
             Advice::FixRecord,
             "JSON_PARSER_ERROR",

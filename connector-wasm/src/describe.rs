@@ -10,6 +10,7 @@ use crate::bindings::exports::lockgate::connector::records::{
 use crate::fault::{cut, unexpected};
 use crate::host::{Host, Method};
 use crate::names;
+use crate::wire;
 
 /// The contract's bound of a message, in bytes.
 const MAX_MESSAGE_BYTES: usize = 1024;
@@ -160,8 +161,7 @@ pub(crate) async fn global<H: Host>(api: &Api<H>) -> Result<Vec<ObjectSummary>, 
     let body = api
         .fetch(Ask::new(Method::Get, "/sobjects", Kind::Read), None)
         .await?;
-    let global: GlobalWire =
-        serde_json::from_slice(&body).map_err(|_| unexpected("a list of sobjects"))?;
+    let global: GlobalWire = wire::read(&body).ok_or_else(|| unexpected("a list of sobjects"))?;
     Ok(global
         .sobjects
         .into_iter()
@@ -193,7 +193,7 @@ pub(crate) async fn described<H: Host>(
             error => error,
         })?;
     let wire: ObjectWire =
-        serde_json::from_slice(&body).map_err(|_| unexpected("a description of an sobject"))?;
+        wire::read(&body).ok_or_else(|| unexpected("a description of an sobject"))?;
     let children = wire.child_relationships.into_iter().map(|child| Child {
         object: child.object,
         field: child.field,

@@ -19,7 +19,7 @@ use crate::describe::explain_unseen;
 use crate::fault::{Effect, Fault, unexpected};
 use crate::host::{Host, Method};
 use crate::settings::{MAX_PAGE, MIN_PAGE};
-use crate::wire::{QueryPage, push_text};
+use crate::wire::{self, QueryPage, push_text};
 
 /// The longest query that goes into the address, in bytes once encoded.
 /// Salesforce takes 16,384 for the address and all headers, of which the token
@@ -111,8 +111,7 @@ async fn first<H: Host>(
     body.extend_from_slice(b"}]}");
     let ask = Ask::new(Method::Post, "/composite/batch", kind).body(body);
     let body = api.fetch(ask, None).await?;
-    let batch: Batch<'_> =
-        serde_json::from_slice(&body).map_err(|_| unexpected("the results of a batch"))?;
+    let batch: Batch<'_> = wire::read(&body).ok_or_else(|| unexpected("the results of a batch"))?;
     let [part] = batch.results.as_slice() else {
         return Err(unexpected("one result of a batch of one"));
     };
@@ -213,7 +212,7 @@ async fn read_page<H: Host>(
 
 /// A page, or the error that came in its place: some faults are answered 200.
 fn parse(body: &[u8]) -> Result<QueryPage<'_>, Error> {
-    serde_json::from_slice(body).map_err(|_| {
+    wire::read(body).ok_or_else(|| {
         let fault = Fault::read(200, body);
         if fault.is_from_api() {
             explained(fault.error(None, Effect::Read))

@@ -9,7 +9,7 @@ use crate::describe::{Access, described, explain, is_about_fields};
 use crate::fault::{Effect, Fault, problem, unexpected};
 use crate::host::{Host, Method};
 use crate::names;
-use crate::wire::{Members, push_texts};
+use crate::wire::{self, Members, push_texts};
 
 /// Salesforce's bound of ids in one request with a body.
 const MAX_IDS: usize = 2_000;
@@ -71,8 +71,7 @@ async fn all_of_one<H: Host>(api: &Api<H>, object: &str, id: &str) -> Result<Vec
     let path = format!("/sobjects/{object}/{id}");
     let answer = api.send(Ask::new(Method::Get, path, Kind::Read)).await?;
     if answer.status == 200 {
-        let record: &RawValue =
-            serde_json::from_slice(&answer.body).map_err(|_| unexpected("a record"))?;
+        let record: &RawValue = wire::read(&answer.body).ok_or_else(|| unexpected("a record"))?;
         return Ok(format!("[{}]", record.get()).into_bytes());
     }
     let fault = Fault::read(answer.status, &answer.body);
@@ -115,7 +114,7 @@ async fn many<H: Host>(
             answer => answer?,
         };
         let records: Vec<&RawValue> =
-            serde_json::from_slice(&answer).map_err(|_| unexpected("an array of records"))?;
+            wire::read(&answer).ok_or_else(|| unexpected("an array of records"))?;
         push_in_order(&mut out, object, ids, fields, &records)?;
     }
     out.push(b']');

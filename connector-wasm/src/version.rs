@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bindings::exports::lockgate::connector::records::{Advice, Error};
 use crate::fault::{refused, unexpected};
+use crate::wire;
 
 /// Where the org lists its versions.
 pub(crate) const VERSIONS_PATH: &str = "/services/data";
@@ -38,8 +39,8 @@ struct Listed {
 impl Versions {
     /// Reads the org's list.
     pub(crate) fn read(body: &[u8], now_ms: u64) -> Result<Self, Error> {
-        let listed: Vec<Listed> = serde_json::from_slice(body)
-            .map_err(|_| unexpected("a list of API versions at /services/data"))?;
+        let listed: Vec<Listed> = wire::read(body)
+            .ok_or_else(|| unexpected("a list of API versions at /services/data"))?;
         let majors = listed
             .iter()
             .filter_map(|entry| major(&entry.version))
@@ -52,7 +53,7 @@ impl Versions {
 
     /// Reads what was kept, unless it is stale or from the future.
     pub(crate) fn recall(kept: &[u8], now_ms: u64) -> Option<Self> {
-        let versions: Self = serde_json::from_slice(kept).ok()?;
+        let versions: Self = wire::read(kept)?;
         let age_ms = now_ms.checked_sub(versions.asked_ms)?;
         (age_ms < FRESH_MS).then_some(versions)
     }

@@ -87,6 +87,14 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
+/// Reads a body; `None` if it is not what is expected.
+///
+/// The whole is checked to be UTF-8 once, instead of each text in it, and there
+/// is one parser in the component instead of two.
+pub(crate) fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
+    serde_json::from_str(std::str::from_utf8(body).ok()?).ok()
+}
+
 /// A raw value that is a text, decoded.
 pub(crate) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
     serde_json::from_str::<Text<'_>>(raw.get())

@@ -9,7 +9,7 @@ use crate::bindings::exports::lockgate::connector::records::{
 use crate::body::{Key, Row, segment};
 use crate::fault::{Effect, Fault, problem};
 use crate::host::{Answer, Host, Level, Method};
-use crate::wire::{RowResult, text};
+use crate::wire::{self, RowResult, text};
 
 use super::failed;
 use super::plan::{Job, Verb};
@@ -76,7 +76,7 @@ fn created_alone<H: Host>(
     answer: &Answer,
     unless_told: Outcome,
 ) -> Result<RecordResult, Error> {
-    let Ok(result) = serde_json::from_slice::<RowResult>(&answer.body) else {
+    let Some(result) = wire::read::<RowResult>(&answer.body) else {
         return Err(unreadable(api));
     };
     let outcome = match result.created {
@@ -126,9 +126,9 @@ pub(super) async fn collection<H: Host>(
             error => error,
         });
     }
-    let results = serde_json::from_slice::<Vec<RowResult>>(&answer.body);
+    let results = wire::read::<Vec<RowResult>>(&answer.body);
     match results {
-        Ok(results) if results.len() == rows.len() => Ok(rows
+        Some(results) if results.len() == rows.len() => Ok(rows
             .iter()
             .zip(results)
             .map(|((_, row), result)| row_result(api, job, row, result))
@@ -210,7 +210,7 @@ fn in_context(problem: &mut Problem, job: &Job<'_>) {
 
 /// Several records hold the key. The answer lists their addresses, as texts.
 fn ambiguous(job: &Job<'_>, field: &str, body: &[u8]) -> Problem {
-    let urls: Vec<&RawValue> = serde_json::from_slice(body).unwrap_or_default();
+    let urls: Vec<&RawValue> = wire::read(body).unwrap_or_default();
     let ids: Vec<String> = urls
         .iter()
         .filter_map(|raw| text(raw))
