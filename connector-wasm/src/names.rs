@@ -42,6 +42,11 @@ pub(crate) fn field(name: &str) -> Result<(), Error> {
     ))
 }
 
+/// Checks the name of a field that stands in a path, where relationships cannot.
+pub(crate) fn key_field(name: &str) -> Result<(), Error> {
+    field(if is_name(name) { name } else { "" })
+}
+
 /// The three characters that make an id of 15 safe where case is lost.
 ///
 /// For each five characters, the upper-case ones are the bits of a number, the
@@ -133,5 +138,7 @@ mod tests {
         assert!(field("Account.Owner.Name").is_ok());
         assert!(field("Account..Name").is_err());
         assert!(field("Name,Id").is_err());
+        assert!(key_field("Ext__c").is_ok());
+        assert!(key_field("Account.Ext__c").is_err());
     }
 }

@@ -73,7 +73,7 @@ pub(crate) async fn upsert<H: Host>(
     options: WriteOptions,
 ) -> Result<Vec<RecordResult>, Error> {
     names::object(object)?;
-    names::field(key_field)?;
+    names::key_field(key_field)?;
     let rows = read_rows(records, KeyedBy::Field(key_field))?;
     run(
         api,
