@@ -1,83 +1,34 @@
 //! One connection's budget, shared by all its calls.
 
-use std::collections::BTreeMap;
+mod answer;
+mod reservation;
+mod state;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use thiserror::Error;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::backoff::Backoff;
 use super::header::{self, Usage};
 use super::window::Window;
 use super::{Clock, Reserve};
 use crate::manifest::QuotaManifest;
 use crate::store::{LedgerBucket, LedgerObservation};
+use state::{LONGEST_PARK_MS, State, Unsaved, random};
 
-/// How long to wait when only reservations of others stand in the way, in
-/// milliseconds. They can end at any time, and wake whoever waits when they do.
-const RESERVED_WAIT_MS: u64 = 1_000;
+pub use answer::{Budget, QuotaError};
+pub use reservation::Reservation;
 
-/// The shortest and the longest that calls are parked when the product says that
-/// the budget is used up, in milliseconds. The longest is so short because our
-/// estimate of when calls free up rests on guesses of what others do.
+/// The shortest that calls are parked when the product says that the budget is
+/// used up, in milliseconds: its own count may lag by as much.
 const SHORTEST_PARK_MS: u64 = 60_000;
-const LONGEST_PARK_MS: u64 = 3_600_000;
 
 /// How long calls are parked if nothing is known of the budget, in milliseconds.
 const BLIND_PARK_MS: u64 = 300_000;
 
 /// A ledger is written back at once when so many calls are not yet stored.
 pub(super) const UNSAVED_CALLS: u64 = 20;
-
-/// Where a budget stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Budget {
-    /// Calls that the product allows in the window; `None` until it has said so.
-    pub limit: Option<u64>,
-    /// Calls used in the window, by us and by others as far as we know.
-    pub used: u64,
-    /// Calls that may still be made now: the limit less what is used, what is
-    /// reserved, and the operator's reserve. `None` if no limit is known.
-    pub available: Option<u64>,
-    /// The length of the rolling window, in milliseconds.
-    pub window_ms: u64,
-}
-
-/// Why calls were not given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum QuotaError {
-    /// The budget is used up.
-    #[error("the budget of calls is used up: try again in {} s", .wait.as_secs().max(1))]
-    Exhausted {
-        /// When so many calls are expected to be free. An estimate.
-        wait: Duration,
-    },
-    /// The product said that too much was going on at once.
-    #[error("the product asked for a pause: try again in {} s", .wait.as_secs().max(1))]
-    BackingOff {
-        /// How long this caller should wait.
-        wait: Duration,
-    },
-    /// More than the budget can ever hold.
-    #[error("the budget never holds so many calls: {most} at most")]
-    TooMany {
-        /// The most that can be had at once.
-        most: u64,
-    },
-}
-
-impl QuotaError {
-    /// When to ask again; `None` if that is no use.
-    #[must_use]
-    pub const fn wait(&self) -> Option<Duration> {
-        match self {
-            Self::Exhausted { wait } | Self::BackingOff { wait } => Some(*wait),
-            Self::TooMany { .. } => None,
-        }
-    }
-}
 
 /// Wakes whoever writes ledgers back.
 #[derive(Debug, Default)]
@@ -107,19 +58,6 @@ struct Shared {
     signals: Arc<Signals>,
 }
 
-#[derive(Debug)]
-struct State {
-    window: Window,
-    reserve: Reserve,
-    /// Calls set aside and not yet spent.
-    reserved: u64,
-    parked_until_ms: u64,
-    backoff: Backoff,
-    unsaved: BTreeMap<u64, u64>,
-    unsaved_calls: u64,
-    unsaved_report: bool,
-}
-
 impl Quota {
     /// A budget of which nothing is known yet.
     #[must_use]
@@ -137,16 +75,7 @@ impl Quota {
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
-                state: Mutex::new(State {
-                    window,
-                    reserve,
-                    reserved: 0,
-                    parked_until_ms: 0,
-                    backoff: Backoff::default(),
-                    unsaved: BTreeMap::new(),
-                    unsaved_calls: 0,
-                    unsaved_report: false,
-                }),
+                state: Mutex::new(State::new(window, reserve)),
                 freed: Notify::new(),
                 clock,
                 entry: manifest.entry.clone(),
@@ -388,143 +317,9 @@ impl Quota {
     }
 }
 
-impl State {
-    /// Whether so many calls may be given now.
-    fn admit(&mut self, now_ms: u64, calls: u64) -> Result<(), QuotaError> {
-        self.window.advance(now_ms);
-        if let Some(limit) = self.window.limit() {
-            let most = self.reserve.usable(limit);
-            if calls > most {
-                return Err(QuotaError::TooMany { most });
-            }
-        }
-        self.pause(now_ms)?;
-        let Some(available) = self.available() else {
-            return Ok(());
-        };
-        if calls <= available {
-            return Ok(());
-        }
-        let usable = self
-            .window
-            .limit()
-            .map_or(0, |limit| self.reserve.usable(limit));
-        let committed = self.window.used().saturating_add(self.reserved);
-        let missing = committed.saturating_add(calls).saturating_sub(usable);
-        let wait_ms = self
-            .window
-            .until_freed_ms(now_ms, missing)
-            .unwrap_or(RESERVED_WAIT_MS);
-        Err(QuotaError::Exhausted {
-            wait: Duration::from_millis(wait_ms.max(1)),
-        })
-    }
-
-    /// Whether the product has asked for a pause.
-    fn pause(&mut self, now_ms: u64) -> Result<(), QuotaError> {
-        // A clock that was set back must not make it longer.
-        self.parked_until_ms = self
-            .parked_until_ms
-            .min(now_ms.saturating_add(LONGEST_PARK_MS));
-        let parked_ms = self.parked_until_ms.saturating_sub(now_ms);
-        if parked_ms > 0 {
-            return Err(QuotaError::Exhausted {
-                wait: Duration::from_millis(parked_ms),
-            });
-        }
-        match self.backoff.wait_ms(now_ms, random()) {
-            0 => Ok(()),
-            wait_ms => Err(QuotaError::BackingOff {
-                wait: Duration::from_millis(wait_ms),
-            }),
-        }
-    }
-
-    fn available(&self) -> Option<u64> {
-        let usable = self.reserve.usable(self.window.limit()?);
-        let committed = self.window.used().saturating_add(self.reserved);
-        Some(usable.saturating_sub(committed))
-    }
-}
-
-/// Calls set aside. What is unspent returns to the budget when it is dropped.
-#[derive(Debug)]
-pub struct Reservation {
-    quota: Quota,
-    remaining: u32,
-}
-
-impl Reservation {
-    /// How many are still unspent.
-    #[must_use]
-    pub const fn remaining(&self) -> u32 {
-        self.remaining
-    }
-
-    /// Spends one call that is sent now.
-    ///
-    /// # Errors
-    /// [`QuotaError::TooMany`] if none is left; the other two if the product has
-    /// asked for a pause, see [`Quota::ready`].
-    pub fn spend(&mut self) -> Result<(), QuotaError> {
-        let left = self
-            .remaining
-            .checked_sub(1)
-            .ok_or(QuotaError::TooMany { most: 0 })?;
-        let mut state = self.quota.state();
-        let now_ms = self.quota.shared.clock.now_ms();
-        state.pause(now_ms)?;
-        state.reserved = state.reserved.saturating_sub(1);
-        self.quota.count(&mut state, now_ms, 1);
-        self.remaining = left;
-        Ok(())
-    }
-
-    /// Ends the reservation, and gives the number of calls that return to the
-    /// budget. What was sent stays counted.
-    pub fn commit(mut self) -> u32 {
-        self.give_back()
-    }
-
-    fn give_back(&mut self) -> u32 {
-        let returned = std::mem::take(&mut self.remaining);
-        if returned > 0 {
-            let mut state = self.quota.state();
-            state.reserved = state.reserved.saturating_sub(u64::from(returned));
-            drop(state);
-            self.quota.shared.freed.notify_waiters();
-        }
-        returned
-    }
-}
-
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        self.give_back();
-    }
-}
-
-/// What a ledger has not stored yet.
-#[derive(Debug)]
-pub(super) struct Unsaved {
-    pub(super) calls: Vec<LedgerBucket>,
-    pub(super) report: Option<LedgerObservation>,
-}
-
-impl Unsaved {
-    pub(super) const fn is_empty(&self) -> bool {
-        self.calls.is_empty() && self.report.is_none()
-    }
-}
-
 /// The window of a manifest, in milliseconds. At most a year: longer ones are
 /// not sold, and sums with them stay far from overflow.
 pub(super) fn window_ms(manifest: &QuotaManifest) -> u64 {
     const YEAR_S: u64 = 366 * 24 * 60 * 60;
     manifest.window_s.clamp(1, YEAR_S) * 1_000
-}
-
-/// Only for jitter: none is as good as any.
-fn random() -> u64 {
-    getrandom::u64().unwrap_or(0)
 }
