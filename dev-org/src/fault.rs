@@ -16,8 +16,9 @@ pub struct Fault {
     pub message: String,
     /// The fields that are at fault; may be empty.
     pub fields: Vec<String>,
-    /// A further key of the body, as `duplicateResult` is.
-    pub extra: Option<(&'static str, Json)>,
+    /// A further key of the body, as `duplicateResut` is. Boxed, since few
+    /// errors have one and every result has room for an error.
+    pub extra: Option<Box<(&'static str, Json)>>,
 }
 
 impl Fault {
@@ -49,10 +50,17 @@ impl Fault {
         self
     }
 
+    /// Adds a further key to the body.
+    #[must_use]
+    pub fn with(mut self, key: &'static str, value: Json) -> Self {
+        self.extra = Some(Box::new((key, value)));
+        self
+    }
+
     /// The body of a single-record answer: an array of one error.
     pub fn to_rest_json(&self) -> Json {
         let mut body = Map::new();
-        if let Some((key, value)) = &self.extra {
+        if let Some((key, value)) = self.extra.as_deref() {
             body.insert((*key).to_owned(), value.clone());
         }
         body.insert("message".to_owned(), self.message.as_str().into());
@@ -75,7 +83,7 @@ impl Fault {
         body.insert("statusCode".to_owned(), code.into());
         body.insert("message".to_owned(), message.into());
         body.insert("fields".to_owned(), json!(self.fields));
-        if let Some((key, value)) = &self.extra {
+        if let Some((key, value)) = self.extra.as_deref() {
             body.insert((*key).to_owned(), value.clone());
         }
         Json::Object(body)

@@ -1,6 +1,8 @@
 //! Reads a request body into values by column: unknown and read-only fields,
 //! JSON types, and parents named by external id.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value as Json};
 
 use super::Org;
@@ -234,7 +236,7 @@ pub(super) fn value_from_json(
                 .find(|choice| choice.value.eq_ignore_ascii_case(&text));
             listed.map_or_else(
                 || Value::text(text),
-                |choice| Value::Text(choice.value.clone()),
+                |choice| Value::Text(Arc::clone(&choice.value)),
             )
         }),
         FieldKind::Address => None,

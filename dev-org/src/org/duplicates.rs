@@ -109,11 +109,9 @@ impl Org {
                 "success": true,
             }],
         });
-        Fault {
-            // The misspelling is the API's own.
-            extra: Some(("duplicateResut", result)),
-            ..Fault::bad_request("DUPLICATES_DETECTED", rule.message.clone())
-        }
+        // The misspelling is the API's own.
+        Fault::bad_request("DUPLICATES_DETECTED", rule.message.clone())
+            .with("duplicateResut", result)
     }
 }
 

@@ -116,16 +116,14 @@ fn key_value(field: &Field, text: &str) -> Result<Value, Fault> {
 
 fn ambiguous(field: &Field, ids: &[Id]) -> Fault {
     let listed: Vec<&str> = ids.iter().map(|id| &**id).collect();
-    Fault {
-        extra: Some(("ids", Json::from(listed.clone()))),
-        ..Fault::new(
-            300,
-            "DUPLICATE_EXTERNAL_ID",
-            format!(
-                "{}: more than one record found for external id field: [{}]",
-                field.name,
-                listed.join(", ")
-            ),
-        )
-    }
+    Fault::new(
+        300,
+        "DUPLICATE_EXTERNAL_ID",
+        format!(
+            "{}: more than one record found for external id field: [{}]",
+            field.name,
+            listed.join(", ")
+        ),
+    )
+    .with("ids", Json::from(listed))
 }

@@ -1,6 +1,8 @@
 //! The life of an order: a draft with items of one price book, then activated
 //! in a step of its own.
 
+use std::sync::Arc;
+
 use super::Org;
 use super::check::missing_fields;
 use super::deal::cents;
@@ -9,7 +11,6 @@ use super::draft::Draft;
 use crate::fault::Fault;
 use crate::user::User;
 use crate::value::Value;
-use std::sync::Arc;
 
 impl Org {
     /// An order's status category, and the rules of activation.
@@ -62,7 +63,7 @@ impl Org {
             .and_then(|(_, field)| field.picklist.iter().find(|choice| &*choice.value == code))
             .map_or_else(
                 || Value::text(code),
-                |choice| Value::Text(choice.value.clone()),
+                |choice| Value::Text(Arc::clone(&choice.value)),
             );
         draft.set("StatusCode", code);
         Ok(())

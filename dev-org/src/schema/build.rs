@@ -21,8 +21,9 @@ impl Schema {
         }
         for extension in file.extend {
             let mut fields = Vec::new();
-            for spec in extension.fields {
-                fields.push(self.field_from(spec, custom)?);
+            for spec in expanded(extension.fields) {
+                let is_custom = custom && spec.name.ends_with("__c");
+                fields.push(self.field_from(spec, is_custom)?);
             }
             let object = self.object_mut(&extension.object)?;
             for field in fields {
@@ -52,13 +53,7 @@ impl Schema {
                 ..FieldSpec::system("IsDeleted", "Deleted", FieldKind::Boolean)
             });
         }
-        for field in spec.fields {
-            if field.kind == FieldKind::Address {
-                expand_address(field, &mut specs);
-            } else {
-                specs.push(field);
-            }
-        }
+        specs.extend(expanded(spec.fields));
         if spec.owned {
             specs.push(reference("OwnerId", "Owner ID", "Owner", Access::Write));
         }
@@ -218,6 +213,19 @@ impl Schema {
             children_name: spec.children,
         })
     }
+}
+
+/// The fields with every address as its parts.
+fn expanded(specs: Vec<FieldSpec>) -> Vec<FieldSpec> {
+    let mut all = Vec::with_capacity(specs.len());
+    for spec in specs {
+        if spec.kind == FieldKind::Address {
+            expand_address(spec, &mut all);
+        } else {
+            all.push(spec);
+        }
+    }
+    all
 }
 
 fn reference(name: &str, label: &str, parent: &str, access: Access) -> FieldSpec {

@@ -1,5 +1,7 @@
 //! The fields of a plausible record of each object.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -262,7 +264,7 @@ impl Seeder<'_> {
             .iter()
             .find(|(object, _)| *object == "Product2")
             .and_then(|(_, ids)| ids.get(number))
-            .map_or(Value::Null, |id| Value::Text(id.clone()));
+            .map_or(Value::Null, |id| Value::Text(Arc::clone(id)));
         vec![
             (
                 "Pricebook2Id",
