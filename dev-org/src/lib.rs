@@ -9,6 +9,7 @@ pub mod id;
 pub mod org;
 pub mod schema;
 pub mod seed;
+pub mod soql;
 pub mod table;
 pub mod user;
 pub mod value;
