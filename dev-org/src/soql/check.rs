@@ -115,9 +115,7 @@ fn is_missing(value: &Value) -> bool {
 
 fn includes(text: &str, alternatives: &[Vec<String>]) -> bool {
     let has = |wanted: &String| text.split(';').any(|part| same_text(part, wanted));
-    alternatives
-        .iter()
-        .any(|together| together.iter().all(has))
+    alternatives.iter().any(|together| together.iter().all(has))
 }
 
 /// A value that the statement names.
@@ -171,7 +169,10 @@ fn caseless_order(text: &str, folded: &str) -> Ordering {
 
 /// Text in the form in which equal texts are equal.
 pub(crate) fn fold(text: &str) -> Cow<'_, str> {
-    if text.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase()) {
+    if text
+        .bytes()
+        .all(|b| b.is_ascii() && !b.is_ascii_uppercase())
+    {
         Cow::Borrowed(text)
     } else {
         Cow::Owned(text.chars().flat_map(char::to_lowercase).collect())
@@ -244,7 +245,11 @@ mod tests {
     #[test]
     fn text_compares_without_case_and_ids_with_it() {
         let text = Constant::Caseless("acme ü".to_owned());
-        assert!(compare(Comparison::Equal, text.clone(), &Value::text("ACME Ü")));
+        assert!(compare(
+            Comparison::Equal,
+            text.clone(),
+            &Value::text("ACME Ü")
+        ));
         assert!(compare(Comparison::Less, text, &Value::text("ACME A")));
         let id = Constant::Exact(Value::text("001a"));
         assert!(!compare(Comparison::Equal, id, &Value::text("001A")));
@@ -260,7 +265,11 @@ mod tests {
     fn a_missing_value_is_unequal_to_everything_and_orders_with_nothing() {
         assert!(compare(Comparison::NotEqual, number(5.0), &Value::Null));
         assert!(!compare(Comparison::Less, number(5.0), &Value::Null));
-        assert!(!compare(Comparison::GreaterOrEqual, number(5.0), &Value::Null));
+        assert!(!compare(
+            Comparison::GreaterOrEqual,
+            number(5.0),
+            &Value::Null
+        ));
         assert!(Check::Missing.holds(&Value::text("")) && !Check::Present.holds(&Value::Null));
     }
 

@@ -46,7 +46,7 @@ static NULL: Value = Value::Null;
 
 /// Follows one step.
 pub(crate) fn follow<'a>(view: &View<'a>, row: &'a Row, step: Step) -> Option<(usize, &'a Row)> {
-    let id = row.values.get(step.column)?.as_str()?;
+    let id = row.get(step.column).as_str()?;
     match step.object {
         Some(object) => Some((object, view.table(object)?.get(id)?)),
         None => view.record(id),
@@ -78,8 +78,8 @@ impl Operand {
             (object, row) = (Some(index), parent);
         }
         match &self.leaf {
-            Leaf::Column(column) => row.values.get(*column),
-            Leaf::ByObject(columns) => row.values.get((*columns.get(object?)?)?),
+            Leaf::Column(column) => Some(row.get(*column)),
+            Leaf::ByObject(columns) => Some(row.get((*columns.get(object?)?)?)),
             Leaf::Type(names) => names.get(object?),
         }
     }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::ast::Name;
 use super::check::Filter;
-use super::operand::{Operand, Step};
+use super::operand::{Leaf, Operand, Step};
 use crate::schema::FieldKind;
+use crate::value::Value;
 
 /// Which rows of an object, and in what order.
 #[derive(Clone, Debug)]
@@ -75,7 +76,18 @@ pub(crate) enum Content {
     /// As FORMAT or toLabel shows it.
     Shown(usize, Shown),
     /// A compound address: the keys of its parts and their columns.
-    Address(Vec<(String, usize)>),
+    Address(Vec<(Vec<u8>, usize)>),
+    /// Binary content: not the bytes but the URL to get them from.
+    Blob {
+        /// Where the content is.
+        column: usize,
+        /// Everything in front of the record's id.
+        head: Vec<u8>,
+        /// Everything behind it.
+        tail: Vec<u8>,
+    },
+    /// The same for every row.
+    Constant(Value),
     /// A parent: the same record form whatever its object is.
     Parent(Step, Record),
     /// A polymorphic parent with the fields of the Name object.
@@ -92,7 +104,7 @@ pub(crate) struct NamedParent {
     /// Everything in front of the id, by the parent object's place.
     pub(crate) heads: Vec<Vec<u8>>,
     /// Key and place of each field.
-    pub(crate) fields: Vec<(Vec<u8>, super::operand::Leaf)>,
+    pub(crate) fields: Vec<(Vec<u8>, Leaf)>,
 }
 
 /// A parent-to-child subquery.
@@ -191,7 +203,10 @@ impl Aggregate {
             Self::Sum | Self::Average => kind.is_decimal() || kind == FieldKind::Int,
             Self::Min | Self::Max => !matches!(
                 kind,
-                FieldKind::Boolean | FieldKind::MultiPicklist | FieldKind::Address | FieldKind::Base64
+                FieldKind::Boolean
+                    | FieldKind::MultiPicklist
+                    | FieldKind::Address
+                    | FieldKind::Base64
             ),
         }
     }

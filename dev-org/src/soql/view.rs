@@ -18,9 +18,7 @@ impl<'a> View<'a> {
         let objects = org.schema.objects();
         Self {
             org,
-            objects: objects
-                .map(|object| (object, org.table(object)))
-                .collect(),
+            objects: objects.map(|object| (object, org.table(object))).collect(),
         }
     }
 
