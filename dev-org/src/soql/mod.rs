@@ -19,6 +19,8 @@ mod parser;
 mod plan;
 mod run;
 mod temporal;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use answer::{Answer, Page};
