@@ -93,7 +93,7 @@ fn a_value_of_the_wrong_kind_is_refused_at_its_field() {
         small
             .refused("SELECT Id, Name FROM Account WHERE Name = 3999")
             .message,
-        "\nName FROM Account WHERE Name = 3999\n                        ^\nERROR at Row:1:Column:36\nvalue of filter criterion for field 'Name' must be of type string and should be enclosed in quotes"
+        "\nSELECT Id, Name FROM Account WHERE Name = 3999\n                                   ^\nERROR at Row:1:Column:36\nvalue of filter criterion for field 'Name' must be of type string and should be enclosed in quotes"
     );
     for (condition, complaint) in [
         (

@@ -11,7 +11,7 @@ fn a_record_has_its_attributes_first_and_its_fields_in_the_order_selected() {
     assert_eq!(
         small.json("SELECT name, ID, annualrevenue, NumberOfEmployees, Fax, IsDeleted FROM account WHERE Name = 'Acme'"),
         format!(
-            r#"[{{"attributes":{{"type":"Account","url":"/services/data/v60.0/sobjects/Account/{acme}"}},"Name":"Acme","Id":"{acme}","AnnualRevenue":1000000.5,"NumberOfEmployees":100,"Fax":null,"IsDeleted":false}}]"#
+            r#"[{{"attributes":{{"type":"Account","url":"/services/data/v60.0/sobjects/Account/{acme}"}},"Name":"Acme","Id":"{acme}","AnnualRevenue":1000000.0,"NumberOfEmployees":100,"Fax":null,"IsDeleted":false}}]"#
         )
     );
 }

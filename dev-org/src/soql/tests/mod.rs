@@ -47,7 +47,7 @@ impl Small {
     fn add_accounts(&mut self) {
         let acme = json!({
             "Name": "Acme", "Industry": "Technology", "NumberOfEmployees": 100,
-            "AnnualRevenue": 1_000_000.5, "BillingCity": "Berlin", "External_Id__c": "a-1",
+            "AnnualRevenue": 1_000_000.0, "BillingCity": "Berlin", "External_Id__c": "a-1",
             "Description": "Makes everything",
         });
         self.add("acme", "Account", acme);
