@@ -45,7 +45,7 @@ pub(crate) enum Plan {
     /// Their number.
     Count(Selection),
     /// Groups.
-    Groups(Selection, Aggregation),
+    Groups(Selection, Box<Aggregation>),
 }
 
 /// How one record is written.
@@ -75,16 +75,14 @@ pub(crate) enum Content {
     Column(usize),
     /// As FORMAT or toLabel shows it.
     Shown(usize, Shown),
-    /// A compound address: the keys of its parts and their columns.
-    Address(Vec<(Vec<u8>, usize)>),
-    /// Binary content: not the bytes but the URL to get them from.
-    Blob {
-        /// Where the content is.
+    /// An address, or the URL of binary content: neither is stored as written.
+    Computed {
+        /// The object's place in the schema.
+        object: usize,
+        /// The field's column.
         column: usize,
-        /// Everything in front of the record's id.
-        head: Vec<u8>,
-        /// Everything behind it.
-        tail: Vec<u8>,
+        /// `v60.0`, for URLs.
+        version: Arc<str>,
     },
     /// The same for every row.
     Constant(Value),

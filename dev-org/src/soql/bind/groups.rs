@@ -51,7 +51,7 @@ impl<'a> Binder<'a> {
         let mut selection = self.unordered(scope, query)?;
         selection.limit = query.limit;
         selection.offset = query.offset.unwrap_or(0);
-        Ok(Plan::Groups(selection, aggregation))
+        Ok(Plan::Groups(selection, Box::new(aggregation)))
     }
 }
 

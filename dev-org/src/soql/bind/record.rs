@@ -187,17 +187,12 @@ impl<'a> Binder<'a> {
     }
 
     /// How a field's value is written.
-    fn content(&self, object: &'a Object, column: usize, field: &'a Field) -> Content {
+    fn content(&self, object: &Object, column: usize, field: &Field) -> Content {
         match field.kind {
-            FieldKind::Address => Content::Address(address_parts(object, field)),
-            FieldKind::Base64 => Content::Blob {
+            FieldKind::Address | FieldKind::Base64 => Content::Computed {
+                object: object.index,
                 column,
-                head: format!(
-                    "\"/services/data/{}/sobjects/{}/",
-                    self.version, object.name
-                )
-                .into_bytes(),
-                tail: format!("/{}\"", field.name).into_bytes(),
+                version: self.version.into(),
             },
             _ => Content::Column(column),
         }
@@ -363,23 +358,6 @@ fn labels(field: &Field) -> Vec<(String, String)> {
         (fold(&value.value).into_owned(), value.label.clone())
     };
     field.picklist.iter().map(label).collect()
-}
-
-/// The parts of an address in the order of the wire, which is alphabetical.
-fn address_parts(object: &Object, field: &Field) -> Vec<(Vec<u8>, usize)> {
-    let prefix = field.name.strip_suffix("Address").unwrap_or_default();
-    let mut parts: Vec<(String, usize)> = object
-        .parts(&field.name)
-        .map(|(column, part)| {
-            let name = part.name.strip_prefix(prefix).unwrap_or(&part.name);
-            let mut letters = name.chars();
-            let first = letters.next().map(|c| c.to_ascii_lowercase());
-            (first.into_iter().chain(letters).collect(), column)
-        })
-        .collect();
-    parts.sort();
-    let with_key = |(name, column): (String, usize)| (json_key(&name), column);
-    parts.into_iter().map(with_key).collect()
 }
 
 /// Whether a condition names at most 200 ids, which bounds FIELDS as LIMIT does.

@@ -19,11 +19,11 @@ impl Parser<'_> {
         let select = self.select_list()?;
         self.keyword("FROM")?;
         let from = self.name()?;
-        let alias = self.from_alias()?;
+        let alias = self.alias_of_from()?;
         let mut related = Vec::new();
         while self.take_symbol(',') {
             let path = self.name()?;
-            let alias = self.from_alias()?.ok_or_else(|| self.unexpected())?;
+            let alias = self.alias_of_from()?.ok_or_else(|| self.unexpected())?;
             related.push((alias, path));
         }
         if self.take_keyword("USING") {
@@ -68,7 +68,7 @@ impl Parser<'_> {
         Ok(query)
     }
 
-    fn from_alias(&mut self) -> Result<Option<Name>, QueryError> {
+    fn alias_of_from(&mut self) -> Result<Option<Name>, QueryError> {
         self.take_keyword("AS");
         match self.peek() {
             TokenKind::Word(word) if !AFTER_FROM.iter().any(|k| k.eq_ignore_ascii_case(word)) => {

@@ -1,5 +1,8 @@
 //! Writes records as JSON, straight into one buffer.
 
+use std::sync::Arc;
+
+use crate::org::write_field;
 use crate::schema::ID_COLUMN;
 use crate::soql::answer::Answer;
 use crate::soql::operand::{Leaf, follow};
@@ -38,16 +41,14 @@ impl<'a> Writer<'_, 'a> {
             Content::Column(column) => row.get(*column).write_json(self.out),
             Content::Constant(value) => value.write_json(self.out),
             Content::Shown(column, shown) => shown.of(row.get(*column)).write_json(self.out),
-            Content::Address(parts) => self.address(parts, row),
-            Content::Blob { column, head, tail } => {
-                if row.get(*column).is_null() {
-                    self.null();
-                } else {
-                    self.out.extend_from_slice(head);
-                    self.out.extend_from_slice(row.id().as_bytes());
-                    self.out.extend_from_slice(tail);
-                }
-            }
+            Content::Computed {
+                object,
+                column,
+                version,
+            } => match self.view.object(*object) {
+                Some(object) => write_field(self.out, object, row, *column, version),
+                None => self.null(),
+            },
             Content::Parent(step, record) => match follow(self.view, row, *step) {
                 Some((_, parent)) => self.record(record, parent),
                 None => self.null(),
@@ -71,23 +72,6 @@ impl<'a> Writer<'_, 'a> {
 
     fn null(&mut self) {
         self.out.extend_from_slice(b"null");
-    }
-
-    /// An address without any part is null.
-    fn address(&mut self, parts: &[(Vec<u8>, usize)], row: &Row) {
-        if parts.iter().all(|(_, column)| row.get(*column).is_null()) {
-            return self.null();
-        }
-        let start = self.out.len();
-        for (key, column) in parts {
-            self.out.extend_from_slice(key);
-            row.get(*column).write_json(self.out);
-        }
-        // Keys bring the comma in front of them.
-        if let Some(first) = self.out.get_mut(start) {
-            *first = b'{';
-        }
-        self.out.push(b'}');
     }
 
     fn named_parent(&mut self, named: &NamedParent, object: usize, parent: &'a Row) {
@@ -129,7 +113,7 @@ impl<'a> Writer<'_, 'a> {
         let head = format!(r#"{{"totalSize":{total},"done":{done},"#);
         self.out.extend_from_slice(head.as_bytes());
         if !done {
-            let rest = Answer::of_records(places.clone(), children.record.clone());
+            let rest = Answer::of_records(places.clone(), Arc::clone(&children.record));
             let url = (self.keep)(rest);
             self.out.extend_from_slice(br#""nextRecordsUrl":"#);
             Value::text(url).write_json(self.out);
