@@ -1,0 +1,270 @@
+//! The one pass over a batch: serde_json reads, slices are remembered, and kept
+//! records are written with their edits.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::{Edits, Fields, Outcome, Record, Verdict};
+
+/// Reads `input` and calls `each` with every record.
+pub(crate) fn walk<F>(input: &str, fields: &Fields, each: F) -> Result<Outcome, serde_json::Error>
+where
+    F: FnMut(&Record<'_, '_>, &mut Edits) -> Verdict,
+{
+    let mut walk = Walk {
+        input,
+        fields,
+        each,
+        values: vec![None; fields.len()],
+        edits: Edits::default(),
+        // Most batches come out about as large as they went in.
+        records: Vec::with_capacity(input.len() + input.len() / 16 + 2),
+        verdicts: Vec::new(),
+    };
+    walk.records.push(b'[');
+    let mut reader = serde_json::Deserializer::from_str(input);
+    reader.deserialize_seq(&mut walk)?;
+    reader.end()?;
+    walk.records.push(b']');
+    Ok(Outcome {
+        records: walk.records,
+        verdicts: walk.verdicts,
+    })
+}
+
+struct Walk<'a, F> {
+    input: &'a str,
+    fields: &'a Fields,
+    each: F,
+    /// The values of the record at hand, by slot.
+    values: Vec<Option<&'a str>>,
+    edits: Edits,
+    records: Vec<u8>,
+    verdicts: Vec<Verdict>,
+}
+
+impl<'a, F> Visitor<'a> for &mut Walk<'a, F>
+where
+    F: FnMut(&Record<'_, '_>, &mut Edits) -> Verdict,
+{
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON array of objects")
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element_seed(OneRecord(&mut *self))?.is_some() {}
+        Ok(())
+    }
+}
+
+struct OneRecord<'w, 'a, F>(&'w mut Walk<'a, F>);
+
+impl<'a, F> DeserializeSeed<'a> for OneRecord<'_, 'a, F>
+where
+    F: FnMut(&Record<'_, '_>, &mut Edits) -> Verdict,
+{
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'a>>(self, reader: D) -> Result<(), D::Error> {
+        reader.deserialize_map(self)
+    }
+}
+
+impl<'a, F> Visitor<'a> for OneRecord<'_, 'a, F>
+where
+    F: FnMut(&Record<'_, '_>, &mut Edits) -> Verdict,
+{
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        let walk = self.0;
+        walk.values.fill(None);
+        walk.edits.forget();
+        // From the first key to the end of the last value: all that is between
+        // the braces but white space at either end.
+        let mut body = None;
+        while let Some(key) = map.next_key::<&'a RawValue>()? {
+            let value = map.next_value::<&'a RawValue>()?.get();
+            let key = key.get();
+            let start = walk.offset(key);
+            let end = walk.offset(value) + value.len();
+            body = Some((body.map_or(start, |(first, _)| first), end));
+            if let Some(slot) = walk.fields.slot(key)
+                && let Some(place) = walk.values.get_mut(slot)
+            {
+                *place = Some(value);
+            }
+        }
+        let record = Record {
+            values: &walk.values,
+        };
+        let verdict = (walk.each)(&record, &mut walk.edits);
+        if verdict == Verdict::Keep {
+            walk.write(body.unwrap_or((0, 0)));
+        }
+        walk.verdicts.push(verdict);
+        Ok(())
+    }
+}
+
+impl<'a, F> Walk<'a, F> {
+    /// Where a slice of the input begins in it.
+    fn offset(&self, slice: &'a str) -> usize {
+        (slice.as_ptr() as usize).saturating_sub(self.input.as_ptr() as usize)
+    }
+
+    /// Writes the record whose body lies between these offsets.
+    fn write(&mut self, (start, end): (usize, usize)) {
+        if self.records.len() > 1 {
+            self.records.push(b',');
+        }
+        self.records.push(b'{');
+        let mut edits = std::mem::take(&mut self.edits);
+        edits
+            .changes
+            .sort_unstable_by_key(|change| match self.value(change.slot) {
+                Some(value) => (self.offset(value), change.slot),
+                None => (usize::MAX, change.slot),
+            });
+        let mut copied = start;
+        let mut is_empty = start == end;
+        for change in &edits.changes {
+            let Some(new) = edits.text.get(change.start..change.end) else {
+                continue;
+            };
+            match self.value(change.slot) {
+                Some(old) => {
+                    let place = self.offset(old);
+                    self.copy(copied, place);
+                    copied = place + old.len();
+                }
+                None => {
+                    self.copy(copied, end);
+                    copied = end;
+                    if !is_empty {
+                        self.records.push(b',');
+                    }
+                    let name = self.fields.quoted(change.slot);
+                    self.records.extend_from_slice(name.as_bytes());
+                    self.records.push(b':');
+                }
+            }
+            is_empty = false;
+            self.records.extend_from_slice(new);
+        }
+        self.copy(copied, end);
+        self.records.push(b'}');
+        self.edits = edits;
+    }
+
+    fn value(&self, slot: usize) -> Option<&'a str> {
+        self.values.get(slot).copied().flatten()
+    }
+
+    fn copy(&mut self, start: usize, end: usize) {
+        if let Some(bytes) = self.input.as_bytes().get(start..end) {
+            self.records.extend_from_slice(bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Fields, Verdict, rewrite};
+
+    fn keep(input: &str) -> String {
+        let fields = Fields::new(["a"]);
+        let outcome = rewrite(input.as_bytes(), &fields, |_, _| Verdict::Keep).unwrap();
+        String::from_utf8(outcome.records).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_touched_stays_byte_for_byte() {
+        let records = r#"[{"z":1.50,"a" : 1e400, "\u0061b":"\/","n":{"x":[ 1 ,2]},"big":123456789012345678901234567890}]"#;
+        assert_eq!(keep(records), records);
+        assert_eq!(keep(" [ { } , {\n} ] "), "[{},{}]");
+        assert_eq!(keep("[]"), "[]");
+    }
+
+    #[test]
+    fn values_are_replaced_in_place_and_new_fields_come_last() {
+        let fields = Fields::new(["new", "b", "a"]);
+        let input = br#"[{"a":1,"k":2,"b":"x"},{}]"#;
+        let outcome = rewrite(input, &fields, |_, edits| {
+            edits.set_number(1, 7);
+            edits.set_text(0, "q\"");
+            edits.set_text(2, "first");
+            edits.clear(2);
+            Verdict::Keep
+        })
+        .unwrap();
+        assert_eq!(
+            String::from_utf8(outcome.records).unwrap(),
+            r#"[{"a":null,"k":2,"b":7,"new":"q\""},{"new":"q\"","b":7,"a":null}]"#
+        );
+    }
+
+    #[test]
+    fn dropped_and_rejected_records_leave_no_gap() {
+        let fields = Fields::new(["a"]);
+        let input = br#"[{"a":1},{"a":2},{"a":3},{"a":4}]"#;
+        let outcome = rewrite(input, &fields, |record, _| match record.raw(0) {
+            Some("1") => Verdict::Drop,
+            Some("3") => Verdict::Reject("three".to_owned()),
+            _ => Verdict::Keep,
+        })
+        .unwrap();
+        assert_eq!(outcome.records, br#"[{"a":2},{"a":4}]"#);
+        assert_eq!(outcome.verdicts.len(), 4);
+    }
+
+    #[test]
+    fn of_a_key_that_comes_twice_the_last_counts() {
+        let fields = Fields::new(["a"]);
+        let outcome = rewrite(br#"[{"a":1,"a":2}]"#, &fields, |record, edits| {
+            assert_eq!(record.raw(0), Some("2"));
+            edits.set_number(0, 3);
+            Verdict::Keep
+        })
+        .unwrap();
+        assert_eq!(outcome.records, br#"[{"a":1,"a":3}]"#);
+    }
+
+    #[test]
+    fn what_is_no_array_of_objects_is_malformed_and_not_quoted() {
+        let fields = Fields::new(["a"]);
+        for bad in [
+            "", "{}", "[1]", "[{]", "[{}", "[{}] x", "[\"secret\"]", "null", "[{\"a\":tru}]",
+        ] {
+            let error = rewrite(bad.as_bytes(), &fields, |_, _| Verdict::Keep).unwrap_err();
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+        assert!(rewrite(b"[{\"a\":\"\xff\"}]", &fields, |_, _| Verdict::Keep).is_err());
+    }
+
+    #[test]
+    fn deep_nesting_in_a_value_does_not_use_the_stack() {
+        let deep = format!("[{{\"a\":{}{}}}]", "[".repeat(1_000_000), "]".repeat(1_000_000));
+        assert_eq!(keep(&deep), deep);
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_no_text_but_is_passed_on() {
+        let fields = Fields::new(["a"]);
+        let input = r#"[{"a":"\ud800"}]"#;
+        let outcome = rewrite(input.as_bytes(), &fields, |record, _| {
+            assert_eq!(record.text(0), None);
+            Verdict::Keep
+        })
+        .unwrap();
+        assert_eq!(outcome.records, input.as_bytes());
+    }
+}
