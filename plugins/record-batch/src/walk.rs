@@ -242,7 +242,15 @@ mod tests {
     fn what_is_no_array_of_objects_is_malformed_and_not_quoted() {
         let fields = Fields::new(["a"]);
         for bad in [
-            "", "{}", "[1]", "[{]", "[{}", "[{}] x", "[\"secret\"]", "null", "[{\"a\":tru}]",
+            "",
+            "{}",
+            "[1]",
+            "[{]",
+            "[{}",
+            "[{}] x",
+            "[\"secret\"]",
+            "null",
+            "[{\"a\":tru}]",
         ] {
             let error = rewrite(bad.as_bytes(), &fields, |_, _| Verdict::Keep).unwrap_err();
             assert!(!error.to_string().contains("secret"), "{error}");
@@ -252,7 +260,11 @@ mod tests {
 
     #[test]
     fn deep_nesting_in_a_value_does_not_use_the_stack() {
-        let deep = format!("[{{\"a\":{}{}}}]", "[".repeat(1_000_000), "]".repeat(1_000_000));
+        let deep = format!(
+            "[{{\"a\":{}{}}}]",
+            "[".repeat(1_000_000),
+            "]".repeat(1_000_000)
+        );
         assert_eq!(keep(&deep), deep);
     }
 
