@@ -13,7 +13,7 @@
 //! packages store is theirs to protect, and is kept as it is given.
 
 #[cfg(test)]
-mod conformance;
+pub(crate) mod conformance;
 mod error;
 mod record;
 mod sqlite;
@@ -182,7 +182,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Full`] if the scope would then hold more than `limit`
     /// bytes, counting for each value its key, its bytes and
-    /// [`VALUE_OVERHEAD_BYTES`].
+    /// [`VALUE_OVERHEAD_BYTES`]. A write that does not make a value larger always
+    /// fits, also if the share was made smaller since.
     async fn value_put(
         &self,
         scope: &Scope,

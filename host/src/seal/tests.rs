@@ -89,6 +89,35 @@ fn a_wrong_key_is_told_with_both_ids_and_where_to_give_the_right_one() {
     );
 }
 
+#[tokio::test]
+async fn a_wrong_key_is_told_when_a_store_is_opened_before_anything_is_read() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = crate::store::SqliteStore::open(temp.path()).await.unwrap();
+    sealer(KEY_A).check(&store).await.unwrap();
+    sealer(KEY_A).check(&store).await.unwrap();
+    let error = sealer(KEY_B).check(&store).await.unwrap_err();
+    assert!(matches!(error, SealError::WrongKey { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_sealed_next_is_what_the_store_takes_next() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = crate::store::SqliteStore::open(temp.path()).await.unwrap();
+    let sealer = sealer(KEY_A);
+    let key = key("a", "b");
+    let record = crate::store::conformance::record("a", "b");
+    store.insert_connection(&record).await.unwrap();
+    let mut current = None;
+    for secret in [b"one", b"two"] {
+        let sealed = sealer.seal_next(&key, "s", current, secret).unwrap();
+        store.put_secret(&key, "s", current, &sealed).await.unwrap();
+        let kept = store.secret(&key, "s").await.unwrap().unwrap();
+        let opened = sealer.open(&key, "s", kept.version, &kept.bytes).unwrap();
+        assert_eq!(opened.as_slice(), secret);
+        current = Some(kept.version);
+    }
+}
+
 #[test]
 fn an_unknown_format_is_named() {
     let error = sealer(KEY_A).open(&key("a", "b"), "tokens", 1, &[9; 80]);

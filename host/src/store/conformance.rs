@@ -71,7 +71,7 @@ fn key(tenant: &str, name: &str) -> ConnectionKey {
 }
 
 /// A connection with every member set to something of its own.
-fn record(tenant: &str, name: &str) -> ConnectionRecord {
+pub(crate) fn record(tenant: &str, name: &str) -> ConnectionRecord {
     ConnectionRecord {
         key: key(tenant, name),
         package: "some-connector".to_owned(),

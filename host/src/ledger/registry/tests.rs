@@ -1,7 +1,7 @@
 //! What survives in the store, and what does not need to.
 
 use super::*;
-use crate::store::{ConnectionRecord, ConnectionState, Flow, SqliteStore};
+use crate::store::{SqliteStore, conformance};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 const START_MS: u64 = 1_800_000_012_345;
@@ -21,24 +21,7 @@ fn key() -> ConnectionKey {
 
 async fn store(dir: &tempfile::TempDir) -> Arc<dyn Store> {
     let store = SqliteStore::open(dir.path()).await.unwrap();
-    let record = ConnectionRecord {
-        key: key(),
-        package: "some-connector".to_owned(),
-        login_origin: "https://login.example.com".to_owned(),
-        origin: None,
-        identity: None,
-        flow: Flow::ClientCredentials,
-        client_id: "client".to_owned(),
-        redirect_uri: None,
-        scopes: Vec::new(),
-        username: None,
-        state: ConnectionState::Ready,
-        settings: serde_json::json!({}),
-        local_origins: Vec::new(),
-        reserve: Reserve::default(),
-        created_ms: 1,
-        updated_ms: 1,
-    };
+    let record = conformance::record("acme", "main");
     store.insert_connection(&record).await.unwrap();
     Arc::new(store)
 }

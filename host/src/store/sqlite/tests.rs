@@ -17,24 +17,7 @@ fn key() -> ConnectionKey {
 }
 
 fn record() -> ConnectionRecord {
-    ConnectionRecord {
-        key: key(),
-        package: "some-connector".to_owned(),
-        login_origin: "https://login.example.com".to_owned(),
-        origin: None,
-        identity: None,
-        flow: crate::store::Flow::ClientCredentials,
-        client_id: "client".to_owned(),
-        redirect_uri: None,
-        scopes: Vec::new(),
-        username: None,
-        state: ConnectionState::Pending,
-        settings: serde_json::json!({}),
-        local_origins: Vec::new(),
-        reserve: crate::ledger::Reserve::default(),
-        created_ms: 1,
-        updated_ms: 1,
-    }
+    conformance::record("acme", "main")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
