@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::faults::{ActiveFault, FaultRule};
 use crate::oauth::App;
+use crate::org::Org;
 use crate::request_log::LoggedRequest;
 use crate::state::Shared;
 
@@ -139,6 +140,33 @@ impl Control {
     /// How far the org's clock is ahead.
     pub fn clock_offset_ms(&self) -> i64 {
         self.shared.clock.offset_ms()
+    }
+
+    /// Makes writes to these records answer `UNABLE_TO_LOCK_ROW`.
+    pub fn lock_rows(&self, ids: &[&str]) {
+        let mut org = self.shared.org_mut();
+        for id in ids {
+            org.lock_row(id);
+        }
+    }
+
+    /// Lets go of these records.
+    pub fn unlock_rows(&self, ids: &[&str]) {
+        let mut org = self.shared.org_mut();
+        for id in ids {
+            org.unlock_row(id);
+        }
+    }
+
+    /// Lets go of all locked records.
+    pub fn unlock_all_rows(&self) {
+        self.shared.org_mut().unlock_all_rows();
+    }
+
+    /// The data behind the server, for whatever else a test wants to set up or
+    /// look at: users, field permissions, records. Requests wait meanwhile.
+    pub fn org<T>(&self, work: impl FnOnce(&mut Org) -> T) -> T {
+        work(&mut self.shared.org_mut())
     }
 
     /// Every request since the log was last cleared, in order of their end.

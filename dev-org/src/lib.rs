@@ -3,6 +3,8 @@
 //!
 //! The data layer (schema, tables, SOQL) knows nothing of HTTP; the server
 //! around it adds logins, limits, faults and the wire's exact shapes.
+//!
+#![doc = include_str!("../README.md")]
 
 pub mod fault;
 pub mod id;

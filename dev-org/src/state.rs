@@ -1,14 +1,21 @@
 //! Everything a running org consists of, shared by all requests. Locks are
 //! taken in one order, records before logins, and never held over an await.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
 
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::faults::Faults;
+use crate::http::data::locators::Locators;
 use crate::oauth::{App, SigningKey, Store};
+use crate::org::{ADMIN, Org};
 use crate::request_log::RequestLog;
+use crate::schema::Schema;
 use crate::usage::Usage;
+use crate::user::User;
+use crate::value::Value;
 
 /// The parts of the org.
 #[derive(Debug)]
@@ -18,6 +25,11 @@ pub(crate) struct Shared {
     pub(crate) base_url: String,
     pub(crate) clock: Clock,
     pub(crate) log: RequestLog,
+    /// When the schema became what it is.
+    pub(crate) started_ms: i64,
+    organization_id: String,
+    org: RwLock<Org>,
+    locators: Mutex<Locators>,
     oauth: Mutex<Store>,
     faults: Mutex<Faults>,
     usage: Mutex<Usage>,
@@ -27,9 +39,7 @@ pub(crate) struct Shared {
 /// What the login service knows of a user.
 #[derive(Clone, Debug)]
 pub(crate) struct Person {
-    pub(crate) id: String,
-    pub(crate) username: String,
-    pub(crate) email: String,
+    pub(crate) user: Arc<User>,
     pub(crate) first_name: String,
     pub(crate) last_name: String,
     pub(crate) active: bool,
@@ -37,21 +47,22 @@ pub(crate) struct Person {
 }
 
 impl Person {
-    pub(crate) fn name(&self) -> String {
-        format!("{} {}", self.first_name, self.last_name)
-            .trim()
-            .to_owned()
-    }
-
     /// The part of the username before the `@`.
     pub(crate) fn nickname(&self) -> &str {
-        self.username.split('@').next().unwrap_or_default()
+        self.user.username.split('@').next().unwrap_or_default()
     }
 }
 
 impl Shared {
     pub(crate) fn new(config: Config, base_url: String) -> anyhow::Result<Self> {
         let clock = Clock::default();
+        let mut schema = Schema::standard()?;
+        if let Some(own) = &config.schema {
+            schema.extend(own)?;
+        }
+        let mut org = Org::new(schema);
+        org.follow(clock.clone());
+        crate::seed::fill(&mut org, config.records, config.seed)?;
         let mut store = Store::default();
         store.rotate = config.rotate_refresh_tokens;
         store.session_ms = i64::try_from(config.session_ms).unwrap_or(i64::MAX);
@@ -63,6 +74,10 @@ impl Shared {
             store.apps.insert(app.client_id.clone(), app);
         }
         Ok(Self {
+            started_ms: clock.now_ms(),
+            organization_id: org.organization_id().to_string(),
+            org: RwLock::new(org),
+            locators: Mutex::default(),
             clock,
             log: RequestLog::new(config.log_capacity),
             oauth: Mutex::new(store),
@@ -72,6 +87,20 @@ impl Shared {
             base_url,
             config,
         })
+    }
+
+    /// The records, for reading.
+    pub(crate) fn org(&self) -> RwLockReadGuard<'_, Org> {
+        self.org.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The records, for writing.
+    pub(crate) fn org_mut(&self) -> RwLockWriteGuard<'_, Org> {
+        self.org.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn locators(&self) -> MutexGuard<'_, Locators> {
+        self.locators.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn oauth(&self) -> MutexGuard<'_, Store> {
@@ -92,24 +121,33 @@ impl Shared {
         self.signing_key.get_or_init(SigningKey::generate).as_ref()
     }
 
-    pub(crate) fn organization_id(&self) -> String {
-        "00DLg0000000001EAA".to_owned()
+    pub(crate) fn organization_id(&self) -> &str {
+        &self.organization_id
     }
 
     pub(crate) fn identity_url(&self, user_id: &str) -> String {
-        format!("{}/id/{}/{user_id}", self.base_url, self.organization_id())
+        format!("{}/id/{}/{user_id}", self.base_url, self.organization_id)
     }
 
     /// A user by username, which has no case.
     pub(crate) fn person(&self, username: &str) -> Option<Person> {
-        username.eq_ignore_ascii_case(ADMIN).then(|| Person {
-            id: "005Lg0000000001AAA".to_owned(),
-            username: ADMIN.to_owned(),
-            email: ADMIN.to_owned(),
-            first_name: "Ada".to_owned(),
-            last_name: "Admin".to_owned(),
-            active: true,
-            modified_ms: 0,
+        let org = self.org();
+        let user = org.user(username)?;
+        let (object, row) = org.row(&user.id)?;
+        let value = |name: &str| object.field(name).map(|(column, _)| row.get(column));
+        let text = |name: &str| {
+            let text = value(name).and_then(Value::as_str);
+            text.unwrap_or_default().to_owned()
+        };
+        Some(Person {
+            first_name: text("FirstName"),
+            last_name: text("LastName"),
+            active: !matches!(value("IsActive"), Some(Value::Bool(false))),
+            modified_ms: match value("LastModifiedDate") {
+                Some(Value::DateTime(at)) => *at,
+                _ => self.started_ms,
+            },
+            user,
         })
     }
 
@@ -122,9 +160,6 @@ impl Shared {
         }
     }
 }
-
-/// The user every org has.
-pub(crate) const ADMIN: &str = "admin@dev-org.example";
 
 /// A request that is being worked on.
 pub(crate) struct Running {

@@ -221,7 +221,7 @@ async fn the_log_tells_what_came_and_what_it_cost() {
     assert_eq!(log[0].path, "/services/data/v60.0/limits");
     assert_eq!(log[0].query.as_deref(), Some("x=1"));
     assert_eq!((log[0].status, log[0].counted), (200, true));
-    assert_eq!(log[0].user.as_deref(), Some("admin@dev-org.example"));
+    assert_eq!(log[0].user.as_deref(), Some("admin@example.com"));
     assert_eq!((log[1].status, log[1].counted), (401, false));
 }
 

@@ -66,7 +66,7 @@ impl Login {
         let url = format!("{}/services/oauth2/authorize/login", self.base);
         let form = [
             ("ticket", ticket.as_str()),
-            ("username", "admin@dev-org.example"),
+            ("username", "admin@example.com"),
             ("password", "dev-org-password"),
         ];
         let page = self.http.post(url).form(&form).send().await.unwrap();
@@ -323,7 +323,7 @@ async fn client_credentials_run_as_the_configured_user_without_a_refresh_token()
     assert!(!response.headers().contains_key("sforce-limit-info"));
     let (status, user) = read(response).await;
     assert_eq!(status, 200);
-    assert_eq!(user["preferred_username"], "admin@dev-org.example");
+    assert_eq!(user["preferred_username"], "admin@example.com");
     assert_eq!(user["sub"], answer["id"]);
     let identity = session
         .http
@@ -333,7 +333,7 @@ async fn client_credentials_run_as_the_configured_user_without_a_refresh_token()
         .await
         .unwrap();
     let (_, identity) = read(identity).await;
-    assert_eq!(identity["username"], "admin@dev-org.example");
+    assert_eq!(identity["username"], "admin@example.com");
 }
 
 #[tokio::test]
@@ -406,7 +406,7 @@ async fn a_signed_assertion_logs_its_subject_in() {
     let now = login.org.control().now_ms() / 1000;
     let good = json!({
         "iss": "jwt-app",
-        "sub": "admin@dev-org.example",
+        "sub": "admin@example.com",
         "aud": "https://login.salesforce.com",
         "exp": now + 180,
     });
@@ -479,7 +479,7 @@ async fn introspection_tells_the_owner_whether_a_token_lives() {
     };
     let alive = ask(text(&answer, "access_token")).await;
     assert_eq!(alive["active"], true);
-    assert_eq!(alive["username"], "admin@dev-org.example");
+    assert_eq!(alive["username"], "admin@example.com");
     assert!(alive["exp"].as_i64() > alive["iat"].as_i64());
     login.org.control().expire_sessions();
     let dead = ask(text(&answer, "access_token")).await;

@@ -33,6 +33,8 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/rotation", put(rotation))
         .route("/apps", post(register_app))
         .route("/quota", get(quota).put(set_quota))
+        .route("/locks", post(lock_rows).delete(unlock_rows))
+        .route("/users/{username}", put(change_user))
         .route("/clock", get(clock).put(set_clock))
         .route("/log", get(log).delete(clear_log))
         .fallback(answer::no_such_resource)
@@ -169,6 +171,66 @@ async fn set_quota(State(org): Org, Json(wanted): Json<WantedQuota>) -> Response
         control.set_concurrent_max(max);
     }
     quota(State(org)).await
+}
+
+#[derive(Default, Deserialize)]
+struct Rows {
+    ids: Vec<String>,
+}
+
+async fn lock_rows(State(org): Org, Json(rows): Json<Rows>) -> Response {
+    let ids: Vec<&str> = rows.ids.iter().map(String::as_str).collect();
+    control(&org).lock_rows(&ids);
+    done()
+}
+
+/// Lets go of the given records, or of all.
+async fn unlock_rows(State(org): Org, rows: Option<Json<Rows>>) -> Response {
+    let control = control(&org);
+    match rows {
+        Some(Json(rows)) => {
+            let ids: Vec<&str> = rows.ids.iter().map(String::as_str).collect();
+            control.unlock_rows(&ids);
+        }
+        None => control.unlock_all_rows(),
+    }
+    done()
+}
+
+/// What a user may not see or change, as `Object.Field`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Permissions {
+    hide: Vec<String>,
+    lock: Vec<String>,
+    free: Vec<String>,
+}
+
+fn split(names: &[String]) -> impl Iterator<Item = (&str, &str)> {
+    names.iter().filter_map(|name| name.split_once('.'))
+}
+
+async fn change_user(
+    State(org): Org,
+    Path(username): Path<String>,
+    Json(wanted): Json<Permissions>,
+) -> Response {
+    let mut data = org.org_mut();
+    if data.user(&username).is_none() {
+        return answer::not_found();
+    }
+    data.change_user(&username, |user| {
+        for (object, field) in split(&wanted.hide) {
+            user.hide_field(object, field);
+        }
+        for (object, field) in split(&wanted.lock) {
+            user.lock_field(object, field);
+        }
+        for (object, field) in split(&wanted.free) {
+            user.free_field(object, field);
+        }
+    });
+    done()
 }
 
 #[derive(Deserialize)]

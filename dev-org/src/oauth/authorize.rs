@@ -101,11 +101,11 @@ pub(crate) async fn login(State(shared): State<Arc<Shared>>, request: Request) -
     let Some(person) = person else {
         return page::login(ticket, username, true);
     };
-    pending.username = Some(person.username.clone());
+    pending.username = Some(person.user.username.clone());
     page::approval(
         ticket,
         &pending.client_id,
-        &person.username,
+        &person.user.username,
         &pending.scopes,
     )
 }

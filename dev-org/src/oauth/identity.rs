@@ -35,10 +35,10 @@ pub(crate) async fn identity(
         Err(refused) => return answer::text(403, refused),
     };
     let same = |a: &str, b: &str| a.get(..15).is_some_and(|a| b.get(..15) == Some(a));
-    if !same(&organization, &shared.organization_id()) {
+    if !same(&organization, shared.organization_id()) {
         return answer::text(403, "Wrong_Org");
     }
-    if !same(&user, &person.id) {
+    if !same(&user, &person.user.id) {
         return answer::text(403, "Bad_Id");
     }
     answer::json(200, &view(&shared, &person))
@@ -74,13 +74,13 @@ async fn caller(shared: &Shared, request: Request) -> Result<(Person, Session), 
 fn info(shared: &Shared, person: &Person) -> Value {
     let base = &shared.base_url;
     json!({
-        "sub": shared.identity_url(&person.id),
-        "user_id": person.id,
+        "sub": shared.identity_url(&person.user.id),
+        "user_id": &*person.user.id,
         "organization_id": shared.organization_id(),
-        "preferred_username": person.username,
+        "preferred_username": person.user.username,
         "nickname": person.nickname(),
-        "name": person.name(),
-        "email": person.email,
+        "name": person.user.name,
+        "email": person.user.email,
         "email_verified": true,
         "given_name": person.first_name,
         "family_name": person.last_name,
@@ -89,7 +89,7 @@ fn info(shared: &Shared, person: &Person) -> Value {
             "picture": format!("{base}/profilephoto/005/F"),
             "thumbnail": format!("{base}/profilephoto/005/T"),
         },
-        "profile": format!("{base}/{}", person.id),
+        "profile": format!("{base}/{}", person.user.id),
         "picture": format!("{base}/profilephoto/005/F"),
         "address": {},
         "urls": urls(shared, person),
@@ -105,14 +105,14 @@ fn info(shared: &Shared, person: &Person) -> Value {
 fn view(shared: &Shared, person: &Person) -> Value {
     let base = &shared.base_url;
     json!({
-        "id": shared.identity_url(&person.id),
+        "id": shared.identity_url(&person.user.id),
         "asserted_user": true,
-        "user_id": person.id,
+        "user_id": &*person.user.id,
         "organization_id": shared.organization_id(),
-        "username": person.username,
+        "username": person.user.username,
         "nick_name": person.nickname(),
-        "display_name": person.name(),
-        "email": person.email,
+        "display_name": person.user.name,
+        "email": person.user.email,
         "email_verified": true,
         "first_name": person.first_name,
         "last_name": person.last_name,
@@ -156,7 +156,7 @@ fn urls(shared: &Shared, person: &Person) -> Value {
         "search": format!("{data}search/"),
         "query": format!("{data}query/"),
         "recent": format!("{data}recent/"),
-        "profile": format!("{base}/{}", person.id),
+        "profile": format!("{base}/{}", person.user.id),
         "custom_domain": base,
     })
 }

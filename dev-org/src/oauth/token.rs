@@ -176,11 +176,11 @@ fn from_assertion(shared: &Shared, params: &Params) -> Result<Value, OauthError>
     if !app.preapproved
         && !shared
             .oauth()
-            .has_approved(&person.username, &app.client_id)
+            .has_approved(&person.user.username, &app.client_id)
     {
         return Err(not_approved);
     }
-    let person = active(shared, &person.username)?;
+    let person = active(shared, &person.user.username)?;
     let scopes = app.grant(params.get("scope")).ok_or(INVALID_SCOPE)?;
     Ok(Grant {
         shared,
@@ -245,12 +245,12 @@ impl Grant<'_> {
             ..
         } = self;
         let now_ms = shared.clock.now_ms();
-        let session = Session::new(&person.username, &app.client_id, scopes, now_ms);
+        let session = Session::new(&person.user.username, &app.client_id, scopes, now_ms);
         let access_token =
             shared
                 .oauth()
-                .open_session(&shared.organization_id(), session, self.family);
-        let id = shared.identity_url(&person.id);
+                .open_session(shared.organization_id(), session, self.family);
+        let id = shared.identity_url(&person.user.id);
         let issued_at = now_ms.to_string();
         let key = hmac::Key::new(hmac::HMAC_SHA256, app.client_secret.as_bytes());
         let signature = hmac::sign(&key, format!("{id}{issued_at}").as_bytes());

@@ -27,13 +27,13 @@ mod write;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use describe::Urls;
 pub use read::{record_url, write_field};
 pub use replication::{DeletedRecord, DeletedRecords, UpdatedRecords};
 pub use setup::{ADMIN, LEAD_OWNER};
 
+use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::id::Id;
 use crate::schema::{Object, Schema};
@@ -65,6 +65,8 @@ pub struct Org {
     locked: HashSet<String>,
     /// The time, when a test has stopped the clock.
     stopped_at: Option<i64>,
+    /// The clock of the server around this, which a test may have moved.
+    clock: Clock,
     journal: Option<journal::Journal>,
 }
 
@@ -122,6 +124,7 @@ impl Org {
             lead_assignee: None,
             locked: HashSet::new(),
             stopped_at: None,
+            clock: Clock::default(),
             journal: None,
         };
         org.set_up();
@@ -151,13 +154,12 @@ impl Org {
 
     /// The time of the org in milliseconds since the epoch.
     pub fn now_ms(&self) -> i64 {
-        self.stopped_at.unwrap_or_else(|| {
-            SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .ok()
-                .and_then(|since| i64::try_from(since.as_millis()).ok())
-                .unwrap_or(0)
-        })
+        self.stopped_at.unwrap_or_else(|| self.clock.now_ms())
+    }
+
+    /// Reads the time off the server's clock from now on.
+    pub(crate) fn follow(&mut self, clock: Clock) {
+        self.clock = clock;
     }
 
     /// Stops the clock at a time, or lets it run again.

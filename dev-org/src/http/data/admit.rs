@@ -1,6 +1,8 @@
 //! Who may use the API now: the session behind the `Authorization` header, and
 //! the limits that one more request is taken from.
 
+use std::sync::Arc;
+
 use axum::response::Response;
 use hyper::HeaderMap;
 use hyper::header::{self, HeaderName, HeaderValue};
@@ -9,7 +11,8 @@ use time::macros::format_description;
 
 use crate::http::answer;
 use crate::http::front::Admitted;
-use crate::state::{Person, Shared};
+use crate::state::Shared;
+use crate::user::User;
 
 /// The scopes under which a session may use the REST API.
 const API_SCOPES: [&str; 3] = ["api", "chatter_api", "web"];
@@ -42,7 +45,7 @@ pub(crate) fn credential(headers: &HeaderMap) -> Credential {
 /// A caller whose request was taken from the limits.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
-    pub(crate) person: Person,
+    pub(crate) user: Arc<User>,
 }
 
 /// Lets a request in, or says why not.
@@ -67,26 +70,27 @@ pub(crate) fn admit(shared: &Shared, headers: &HeaderMap) -> Result<Caller, Box<
             "This session is not valid for use with the REST API",
         ));
     }
-    let person = shared
-        .person(&session.username)
+    let user = shared
+        .org()
+        .user(&session.username)
         .ok_or_else(|| no_session("Session expired or invalid"))?;
     let taken = shared.usage().take(now_ms);
     if let Err(reached) = taken {
         let mut refused = answer::error(403, "REQUEST_LIMIT_EXCEEDED", reached.message());
         refused.extensions_mut().insert(Admitted {
-            username: person.username,
+            username: user.username.clone(),
             counted: false,
         });
         return Err(Box::new(with_limit_info(shared, refused)));
     }
-    Ok(Caller { person })
+    Ok(Caller { user })
 }
 
 impl Caller {
     /// Puts on an answer what every counted request carries.
     pub(crate) fn sign(&self, shared: &Shared, mut response: Response) -> Response {
         response.extensions_mut().insert(Admitted {
-            username: self.person.username.clone(),
+            username: self.user.username.clone(),
             counted: true,
         });
         with_limit_info(shared, response)

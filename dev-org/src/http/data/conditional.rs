@@ -1,0 +1,152 @@
+//! Conditional requests: ETag and dates, so that a client does not fetch what
+//! it has and does not overwrite what it has not seen.
+
+use axum::response::Response;
+use hyper::header::{self, HeaderValue};
+use ring::digest;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
+use time::macros::format_description;
+
+use super::call::{Answer, Call};
+use crate::fault::Fault;
+use crate::http::answer as plain;
+use crate::org::Org;
+use crate::value::Value;
+
+/// A quoted ETag of some bytes.
+pub(super) fn etag(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    let hash = digest::digest(&digest::SHA256, bytes);
+    let short: Vec<u8> = hash.as_ref().iter().take(16).copied().collect();
+    let text = base64::engine::general_purpose::STANDARD.encode(short);
+    format!("\"{text}\"")
+}
+
+/// When a record was last changed.
+pub(super) fn modified_ms(org: &Org, id: &str) -> Option<i64> {
+    let (object, row) = org.row(id)?;
+    let (column, _) = object.field("LastModifiedDate")?;
+    match row.get(column) {
+        Value::DateTime(at) => Some(*at),
+        _ => None,
+    }
+}
+
+/// The answer of a GET: the body, or 304 when the client has it already.
+pub(super) fn answer(
+    call: &Call,
+    body: Vec<u8>,
+    tag: Option<&str>,
+    modified: Option<i64>,
+) -> Answer {
+    let unchanged = match (tag, call.header("if-none-match")) {
+        (Some(tag), Some(known)) => names(known, tag),
+        _ => unchanged_since(call, modified),
+    };
+    let changed_meanwhile = match (tag, call.header("if-match")) {
+        (Some(tag), Some(known)) => !names(known, tag),
+        _ => changed_after(call, modified),
+    };
+    if changed_meanwhile {
+        return Err(precondition_failed());
+    }
+    let response = if unchanged {
+        plain::empty(304)
+    } else {
+        plain::bytes(200, body)
+    };
+    Ok(with_validators(response, tag, modified))
+}
+
+/// Refuses a write to something that has changed meanwhile.
+pub(super) fn check_write(
+    call: &Call,
+    current_tag: impl FnOnce() -> Result<String, Fault>,
+    modified: Option<i64>,
+) -> Result<(), Fault> {
+    if let Some(known) = call.header("if-match") {
+        if !known.contains('"') && known != "*" {
+            return Err(Fault::bad_request(
+                "INVALID_HEADER",
+                "If-Match holds no valid ETag",
+            ));
+        }
+        if !names(known, &current_tag()?) {
+            return Err(precondition_failed());
+        }
+    } else if changed_after(call, modified) {
+        return Err(precondition_failed());
+    }
+    Ok(())
+}
+
+fn precondition_failed() -> Fault {
+    Fault::new(412, "PRECONDITION_FAILED", "The record has changed")
+}
+
+/// Whether a list of ETags holds this one, packed or not.
+fn names(list: &str, tag: &str) -> bool {
+    let bare = |tag: &str| {
+        let tag = tag.trim().trim_start_matches("W/").trim_matches('"');
+        tag.trim_end_matches("--gzip").to_owned()
+    };
+    list.split(',')
+        .any(|known| known.trim() == "*" || bare(known) == bare(tag))
+}
+
+fn unchanged_since(call: &Call, modified: Option<i64>) -> bool {
+    let since = call.header("if-modified-since").and_then(read_date);
+    matches!((since, modified), (Some(since), Some(modified)) if modified / 1000 <= since)
+}
+
+fn changed_after(call: &Call, modified: Option<i64>) -> bool {
+    let since = call.header("if-unmodified-since").and_then(read_date);
+    matches!((since, modified), (Some(since), Some(modified)) if modified / 1000 > since)
+}
+
+/// Seconds since 1970 of a date in a header.
+fn read_date(text: &str) -> Option<i64> {
+    // RFC 2822 knows no `GMT` in this parser's strict form.
+    let text = text.replace("GMT", "+0000");
+    let date = OffsetDateTime::parse(&text, &Rfc2822).ok()?;
+    Some(date.unix_timestamp())
+}
+
+fn with_validators(mut response: Response, tag: Option<&str>, modified: Option<i64>) -> Response {
+    let headers = response.headers_mut();
+    if let Some(tag) = tag.and_then(|tag| HeaderValue::from_str(tag).ok()) {
+        headers.insert(header::ETAG, tag);
+    }
+    let format = format_description!(
+        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+    );
+    let date = modified
+        .and_then(|ms| OffsetDateTime::from_unix_timestamp(ms / 1000).ok())
+        .and_then(|date| date.format(format).ok());
+    if let Some(date) = date.and_then(|date| HeaderValue::from_str(&date).ok()) {
+        headers.insert(header::LAST_MODIFIED, date);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_etag_is_the_same_packed_or_not() {
+        assert!(names("\"a=\"", "\"a=\""));
+        assert!(names("\"b\", \"a=--gzip\"", "\"a=\""));
+        assert!(!names("\"b\"", "\"a=\""));
+    }
+
+    #[test]
+    fn dates_of_headers_are_read_in_gmt() {
+        assert_eq!(
+            read_date("Fri, 01 May 2026 07:25:37 GMT"),
+            Some(1_777_620_337)
+        );
+        assert_eq!(read_date("yesterday"), None);
+    }
+}
