@@ -1,5 +1,6 @@
 //! A runtime for SaaS connectors that run as sealed WebAssembly components.
 
+pub mod auth;
 pub mod grant;
 pub mod ledger;
 pub mod limits;

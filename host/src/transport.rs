@@ -24,6 +24,7 @@ use std::time::Duration;
 pub use address::{AddressPolicy, is_public};
 pub use body::{Body, DEFAULT_BODY_BYTES, MAX_RATIO};
 pub use client::{Answer, Outgoing, Transport, TransportConfig, TransportSetupError};
+pub(crate) use error::clean;
 pub use error::{Part, RedirectRefusal, Refusal, TransportError};
 pub use origin::{MAX_PATH_BYTES, MAX_QUERY_BYTES, OriginUrl, UrlError};
 pub use pace::BODY_IDLE;

@@ -1,0 +1,82 @@
+//! What a request of a connection needs to be sent, and to be read safely.
+
+use std::fmt;
+use std::sync::Arc;
+
+use reqwest::header::{HeaderName, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::error::AuthError;
+use super::flight::Outcome;
+use super::sessions::{Loaded, Sessions};
+use super::tokens::Tokens;
+use crate::redact::Redactor;
+use crate::transport::AddressPolicy;
+
+/// All that a request of a connection needs: where to, and as whom.
+pub struct Access {
+    /// The access token.
+    pub token: SecretString,
+    /// The API origin that came with it, checked.
+    pub origin: Url,
+    /// Which set of tokens this is: give it to [`Sessions::renew`] when the
+    /// product says that the session has expired.
+    pub generation: u64,
+    /// The header field that carries the token, with a value that is marked
+    /// sensitive.
+    pub header: (HeaderName, HeaderValue),
+    /// What the transport is held to for this connection.
+    pub policy: AddressPolicy,
+    /// Takes this connection's secrets out of what comes back.
+    pub redactor: Redactor,
+    /// From when the token is no longer good, if the product said so.
+    pub(super) expires_at_ms: Option<u64>,
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access")
+            .field("origin", &self.origin.as_str())
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Sessions {
+    /// What a request needs, from what is stored. The origin is checked again:
+    /// the manifest may have become stricter since it was kept.
+    pub(super) fn build_access(
+        &self,
+        loaded: &Loaded,
+        version: u64,
+        tokens: &Tokens,
+        origin: &str,
+    ) -> Outcome {
+        let bad = |problem: &str| AuthError::BadConnection {
+            key: loaded.record.key.clone(),
+            problem: problem.to_owned(),
+        };
+        let auth = &loaded.auth;
+        let name = HeaderName::try_from(auth.token_header.as_str())
+            .map_err(|_| bad("the connector's manifest names no valid header for the token"))?;
+        let token = tokens.access.expose_secret();
+        let mut value = HeaderValue::try_from(format!("{}{token}", auth.token_prefix))
+            .map_err(|_| bad("the token does not fit into a header field: reconnect"))?;
+        value.set_sensitive(true);
+        let secrets = [
+            Some(&tokens.access),
+            tokens.refresh.as_ref(),
+            loaded.client_secret.as_ref(),
+        ];
+        Ok(Arc::new(Access {
+            token: tokens.access.clone(),
+            origin: loaded.place.api_origin(auth, origin)?,
+            generation: version,
+            header: (name, value),
+            policy: loaded.place.policy.clone(),
+            redactor: Redactor::new(secrets.into_iter().flatten()),
+            expires_at_ms: tokens.expires_at_ms,
+        }))
+    }
+}
