@@ -89,13 +89,15 @@ impl RedactedStream {
     /// Hands on all of a part but the end that must be held back.
     fn pass(&mut self, mut part: Bytes) -> Option<Bytes> {
         let mut cut = self.possible_start(&part);
-        // A secret that is found whole goes, even if its end could be the
-        // beginning of another: the rest is looked at afresh.
-        self.redactor.each_match(&part, |start, end| {
-            if start < cut && cut < end {
-                cut = end;
-            }
-        });
+        if cut < part.len() {
+            // A secret that is found whole goes, even if its end could be the
+            // beginning of another: the rest is looked at afresh.
+            self.redactor.each_match(&part, |start, end| {
+                if start < cut && cut < end {
+                    cut = end;
+                }
+            });
+        }
         self.held = part.split_off(cut);
         self.hand_on(part)
     }
