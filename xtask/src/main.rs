@@ -1,29 +1,87 @@
 //! Builds, demos, tests and checks of this repository: `cargo xtask NAME`.
+//!
+//! For what takes more than one command, and no more than that: everything
+//! here can be done by hand with what it prints.
 
+mod check;
+mod command;
 mod peers;
+mod setup;
 
 use std::process::ExitCode;
 
+use anyhow::{Result, bail};
+
+use command::{Step, say};
+
 /// What there is to run.
-const USAGE: &str = "usage: cargo xtask peers";
+const USAGE: &str = "usage: cargo xtask NAME
+
+  setup          adds the compile target of guests
+  demo [ARGS]    setup, then runs `lockgate demo ARGS`
+  test [--long]  setup, then all tests; --long adds those that take minutes
+                 (further arguments go to cargo test)
+  check          format, lints, documentation, dependencies
+  peers          Salesforce clients that we did not write, against the dev org
+";
 
 fn main() -> ExitCode {
-    let task = std::env::args().nth(1).unwrap_or_default();
-    let done = match task.as_str() {
-        "peers" => peers::run(),
-        _ => Err(anyhow::anyhow!("{USAGE}")),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
+    let mut arguments = std::env::args().skip(1);
+    let task = arguments.next().unwrap_or_default();
+    let rest: Vec<String> = arguments.collect();
+    match run(&task, rest) {
+        Ok(code) => code,
         Err(error) => {
-            #[expect(
-                clippy::print_stderr,
-                reason = "the person who started the task reads it"
-            )]
-            {
-                eprintln!("{error:#}");
-            }
+            say(&format!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }
+}
+
+fn run(task: &str, arguments: Vec<String>) -> Result<ExitCode> {
+    match task {
+        "setup" => without_arguments(task, &arguments).and_then(|()| setup::run())?,
+        "demo" => return demo(arguments),
+        "test" => test(arguments)?,
+        "check" => without_arguments(task, &arguments).and_then(|()| check::run())?,
+        "peers" => without_arguments(task, &arguments).and_then(|()| peers::run())?,
+        "" | "help" | "-h" | "--help" => command::show(USAGE),
+        other => bail!("there is no task `{other}`\n\n{USAGE}"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn without_arguments(task: &str, arguments: &[String]) -> Result<()> {
+    match arguments.first() {
+        Some(argument) => bail!("{task} takes no arguments, and got `{argument}`"),
+        None => Ok(()),
+    }
+}
+
+/// The demo's exit code is ours.
+fn demo(arguments: Vec<String>) -> Result<ExitCode> {
+    setup::run()?;
+    let step = Step::cargo(["run", "--locked"])
+        .quiet_in_a_pipe()
+        .arguments([
+            "--package",
+            "lockgate-cli",
+            "--bin",
+            "lockgate",
+            "--",
+            "demo",
+        ])
+        .arguments(arguments);
+    step.exit_code()
+}
+
+fn test(mut arguments: Vec<String>) -> Result<()> {
+    setup::run()?;
+    let is_long = arguments.iter().any(|argument| argument == "--long");
+    arguments.retain(|argument| argument != "--long");
+    let mut step = Step::cargo(["test", "--workspace", "--locked"]).arguments(arguments);
+    if is_long {
+        step = step.variable("LOCKGATE_LONG", "1");
+    }
+    step.announced().run()
 }

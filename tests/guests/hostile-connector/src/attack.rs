@@ -1,0 +1,139 @@
+//! What each command does.
+
+mod exhaust;
+mod http;
+mod storage;
+
+use serde_json::{Value, json};
+
+use crate::guest::bindings::exports::lockgate::connector::records::{Advice, Error, Page, Problem};
+use crate::guest::bindings::lockgate::connector::quota;
+
+/// A page, and whether there is another.
+pub(crate) enum Answer {
+    Last(Page),
+    More(Page),
+}
+
+/// Does a command.
+pub(crate) async fn run(text: &str) -> Result<Answer, Error> {
+    let mut words = text.split(' ').filter(|word| !word.is_empty());
+    let command = match words.next() {
+        // What `query` has already done is not done again.
+        Some("now") => return Ok(report(Vec::new())),
+        Some(command) => command,
+        None => return Ok(report(Vec::new())),
+    };
+    let words: Vec<&str> = words.collect();
+    let word = |place: usize| words.get(place).copied().unwrap_or_default();
+    let number = |place: usize| word(place).parse::<usize>().unwrap_or(1);
+    let reports = match command {
+        "spin" | "spin-async" | "never" | "wait" | "recurse" | "allocate" | "panic"
+        | "flood-calls" | "flood-log" | "hold-streams" => exhaust::run(command, number(0)).await,
+        "send" => vec![http::send(word(0), word(1)).await],
+        "send-many" => http::send_many(number(0), word(1)).await,
+        "send-loop" => vec![http::send_until_refused(word(0)).await],
+        "send-body" => vec![http::send_body(number(0), word(1)).await],
+        "send-header" => vec![http::send_header(word(0), word(1), word(2)).await],
+        "forbidden-headers" => http::forbidden_headers(word(0)).await,
+        "forbidden-paths" => http::forbidden_paths().await,
+        "take" => vec![http::take(word(0), number(1)).await],
+        "stream" => vec![http::stream(word(0), usize::MAX).await],
+        "stream-part" => vec![http::stream(word(0), number(1)).await],
+        "stream-ignore" => vec![http::stream(word(0), 0).await],
+        "ignore" => vec![http::ignore(word(0)).await],
+        "hold-bodies" => http::hold(number(0), word(1)).await,
+        "keys" => storage::read_all(words.iter().map(|key| (*key).to_owned())).await,
+        "guess-keys" => storage::guess(&words).await,
+        "put" => vec![storage::put(word(0), number(1)).await],
+        "list" => vec![storage::list(word(0)).await],
+        "fill-storage" => vec![storage::fill(number(0)).await],
+        "reserve" => vec![reserve(number(0), number(1)).await],
+        "reserve-many" => reserve_many(number(0)).await,
+        "endless" => return Ok(Answer::More(filler(number(0)))),
+        "lie" => return Ok(Answer::Last(lie(word(0)))),
+        "fail" => return Err(failure(word(0))),
+        other => vec![json!({ "unknown": other })],
+    };
+    Ok(report(reports))
+}
+
+fn report(reports: Vec<Value>) -> Answer {
+    Answer::Last(Page {
+        count: u32::try_from(reports.len()).unwrap_or(u32::MAX),
+        records: Value::Array(reports).to_string().into_bytes(),
+        total: None,
+    })
+}
+
+/// A page of one record of about so many bytes.
+fn filler(bytes: usize) -> Page {
+    Page {
+        records: format!("[{{\"filler\":\"{}\"}}]", "x".repeat(bytes)).into_bytes(),
+        count: 1,
+        total: None,
+    }
+}
+
+/// A page that is not what it says.
+fn lie(kind: &str) -> Page {
+    let (records, count): (&[u8], u32) = match kind {
+        "count" => (b"[{}]", 4_000_000_000),
+        "utf8" => (b"[{\"a\":\"\xff\"}]", 1),
+        "object" => (b"{}", 1),
+        "numbers" => (b"[1,2]", 2),
+        _ => (b"[{", 1),
+    };
+    Page {
+        records: records.to_vec(),
+        count,
+        total: Some(u64::MAX),
+    }
+}
+
+/// An error whose text is far too long and full of what a log must not see as
+/// it is.
+fn failure(kind: &str) -> Error {
+    let text = format!("\u{1b}[31m\r\nforged line\u{202e}{}", "ß".repeat(1_000_000));
+    match kind {
+        "reconnect" => Error::Reconnect,
+        "over-quota" => Error::OverQuota(u64::MAX),
+        "unavailable" => Error::Unavailable(u64::MAX),
+        "unknown-outcome" => Error::UnknownOutcome,
+        "refused" => Error::Refused(Problem {
+            advice: Advice::Retry,
+            code: text.clone(),
+            message: text.clone(),
+            object: Some(text.clone()),
+            fields: vec![text; 8],
+        }),
+        _ => Error::Unexpected(text),
+    }
+}
+
+async fn reserve(calls: usize, wait_ms: usize) -> Value {
+    let calls = u32::try_from(calls).unwrap_or(u32::MAX);
+    let wait_ms = u32::try_from(wait_ms).unwrap_or(u32::MAX);
+    let outcome = quota::reserve(calls, wait_ms).await;
+    let status = format!("{:?}", quota::status());
+    match outcome {
+        Ok(reservation) => json!({ "remaining": reservation.remaining(), "status": status }),
+        Err(error) => json!({ "error": format!("{error:?}"), "status": status }),
+    }
+}
+
+/// Keeps as many reservations as it gets, of one call each.
+async fn reserve_many(count: usize) -> Vec<Value> {
+    let mut kept = Vec::new();
+    let mut error = None;
+    for _ in 0..count {
+        match quota::reserve(1, 0).await {
+            Ok(reservation) => kept.push(reservation),
+            Err(refusal) => {
+                error = Some(format!("{refusal:?}"));
+                break;
+            }
+        }
+    }
+    vec![json!({ "kept": kept.len(), "error": error })]
+}

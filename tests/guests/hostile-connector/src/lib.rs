@@ -1,0 +1,49 @@
+//! Attacks on the sandbox from within a connector: its time, its handles, its
+//! requests, its storage, and the credential that goes out with each request.
+//!
+//! A query's text is a command with arguments, apart by spaces (a list of them
+//! is in [`COMMANDS`]). It is done when the first page is asked for, or already
+//! in `query` if `now` stands before it. Reports come back as the records of
+//! the page, so that a test sees what the guest saw.
+
+#[cfg(target_arch = "wasm32")]
+mod attack;
+#[cfg(target_arch = "wasm32")]
+mod guest;
+
+/// Commands with their arguments.
+pub const COMMANDS: &[&str] = &[
+    "spin",
+    "spin-async",
+    "never",
+    "wait MS",
+    "recurse",
+    "allocate",
+    "panic",
+    "flood-calls",
+    "flood-log",
+    "hold-streams N",
+    "send METHOD PATH",
+    "send-many N PATH",
+    "send-loop PATH",
+    "send-body BYTES PATH",
+    "send-header PATH NAME VALUE",
+    "forbidden-headers PATH",
+    "forbidden-paths",
+    "take PATH MAX-BYTES",
+    "stream PATH",
+    "stream-part PATH BYTES",
+    "stream-ignore PATH",
+    "ignore PATH",
+    "hold-bodies N PATH",
+    "keys KEY...",
+    "guess-keys TENANT...",
+    "put KEY BYTES",
+    "list PREFIX",
+    "fill-storage BYTES",
+    "reserve CALLS MS",
+    "reserve-many N",
+    "endless BYTES",
+    "lie KIND",
+    "fail KIND",
+];
