@@ -5,6 +5,12 @@
 //! be `settings.json` and `object.txt` (otherwise `{}` and `Contact`). The JSON
 //! files have one record on a line; the line breaks between are not compared.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests: what goes wrong here is the test's failure"
+)]
+
 use std::fs;
 use std::path::Path;
 

@@ -3,8 +3,6 @@
 
 #[expect(
     unsafe_code,
-    missing_docs,
-    clippy::allow_attributes_without_reason,
     reason = "generated: the calling convention of components needs raw memory"
 )]
 mod bindings {

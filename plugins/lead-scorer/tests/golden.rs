@@ -4,6 +4,12 @@
 //! A folder holds `settings.json`, `input.json`, `expected.json` and `verdicts.txt`. The JSON
 //! files have one record on a line; the line breaks between are not compared.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests: what goes wrong here is the test's failure"
+)]
+
 use std::fs;
 use std::path::Path;
 

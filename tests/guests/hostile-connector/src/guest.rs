@@ -2,10 +2,6 @@
 
 #[expect(
     unsafe_code,
-    missing_docs,
-    missing_debug_implementations,
-    unreachable_pub,
-    clippy::allow_attributes_without_reason,
     reason = "generated: the calling convention of components needs raw memory"
 )]
 pub(crate) mod bindings {

@@ -5,8 +5,6 @@
 #[cfg(target_arch = "wasm32")]
 #[expect(
     unsafe_code,
-    missing_docs,
-    clippy::allow_attributes_without_reason,
     reason = "generated: the calling convention of components needs raw memory"
 )]
 mod bindings {
