@@ -1,12 +1,73 @@
-//! A runtime for SaaS connectors that run as sealed WebAssembly components.
+//! Lockgate: a runtime for SaaS connectors that run as sealed WebAssembly
+//! components.
+//!
+//! A [`Host`] loads [`Package`]s, each with exactly the grants that it is given,
+//! keeps authorised [`Connection`]s for many tenants, and runs every call in an
+//! instance of its own that sees neither tokens nor other tenants.
+//!
+//! ```no_run
+//! use lockgate::{Host, Package, QueryOptions};
+//!
+//! # async fn example() -> Result<(), lockgate::Error> {
+//! let host = Host::builder().data_dir("./data").build().await?;
+//! let connector = Package::open("./packages/salesforce")?;
+//! host.load(&connector, connector.asked_grants()).await?;
+//!
+//! let connection = host.connection("acme", "crm").await?;
+//! let mut pages = connection.query("SELECT Id, Name FROM Account", QueryOptions::default()).await?;
+//! while let Some(page) = pages.next_page().await? {
+//!     println!("{} records", page.records.len());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Nothing here is global: no subscriber, no crypto provider, no recorder is
+//! installed, and two hosts in one process do not know of each other. A host must
+//! live on a tokio runtime with time and IO.
 
 pub mod auth;
-pub mod grant;
+mod bindings;
+mod capability;
+mod connection;
+mod connector;
+mod engine;
+mod error;
+mod grant;
+mod guest;
+mod host;
 pub mod ledger;
-pub mod limits;
+mod limits;
 pub mod manifest;
+mod meter;
+mod package;
+mod pages;
 mod private_file;
+mod records;
 pub mod redact;
 pub mod seal;
+mod state;
 pub mod store;
+mod transform;
 pub mod transport;
+
+pub use auth::{AuthError, AuthorizationHints, AuthorizationStart, Callback, Connected, Revocation};
+pub use connection::Connection;
+pub use error::{Blame, Error, GuestCall};
+pub use grant::{Grant, Grants};
+pub use host::{Host, HostBuilder, LoginTo, MASTER_KEY_FILE, NewConnection};
+pub use ledger::{Budget, Reserve};
+pub use limits::{AskedLimits, Limits};
+pub use meter::Limit;
+pub use package::{
+    Inspection, Interface, MANIFEST_FILE, MAX_COMPONENT_BYTES, Package, PackageError,
+};
+pub use pages::Pages;
+pub use records::{
+    Action, Advice, Child, ConnectorDescription, Event, Field, ObjectDescription, ObjectSummary,
+    Outcome, Page, Problem, QueryOptions, RecordResult, Records, Rejected, SettingProblem,
+    WriteOptions,
+};
+pub use seal::MasterKey;
+pub use store::{ConnectionKey, ConnectionRecord, ConnectionState, Flow};
+pub use transform::{Transform, TransformDescription, Transformed, WarmTransform};

@@ -1,0 +1,36 @@
+//! The Rust face of the contract in `wit/`, one module a world. The only
+//! `bindgen!` calls of the host.
+
+/// World `connector`: async, because one instance overlaps its requests.
+pub(crate) mod connector {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "connector",
+        imports: {
+            "lockgate:connector/http.[static]response.take-stream": store | trappable,
+            default: trappable,
+        },
+        exports: { default: async },
+        with: {
+            "lockgate:connector/http.response": crate::capability::http::Response,
+            "lockgate:connector/quota.reservation": crate::capability::quota::Reservation,
+        },
+        require_store_data_send: true,
+    });
+}
+
+/// World `transform`: nothing async inside, so that its engine can do without.
+pub(crate) mod transform {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "transform",
+        imports: { default: trappable },
+        exports: { default: async },
+        with: {
+            "lockgate:connector/log": crate::bindings::connector::lockgate::connector::log,
+        },
+        require_store_data_send: true,
+    });
+}
+
+pub(crate) use connector::lockgate::connector as contract;

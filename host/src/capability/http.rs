@@ -1,0 +1,301 @@
+//! Interface `http`: requests to the connection's own origin.
+//!
+//! [`Backend::dispatch`] is the whole way of a request, from top to bottom: rules,
+//! budget, credential, transport, what the answer means. The credential is added
+//! last and taken out of whatever comes back.
+
+mod body;
+mod request;
+mod response;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+use wasmtime::component::{Access, Accessor, FutureReader, Resource, StreamReader};
+
+#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
+pub use response::Response;
+
+use crate::auth::{Access as Credential, AuthError, Sessions};
+use crate::bindings::contract::http as wit;
+use crate::capability::quota::QuotaAccess;
+use crate::guest::HostFault;
+use crate::limits::Limits;
+use crate::manifest::{Meaning, VendorManifest};
+use crate::state::{ConnectorHost, ConnectorState};
+use crate::store::ConnectionKey;
+use crate::transport::{
+    Answer, OriginUrl, Outgoing, Transport, TransportError, UrlError,
+};
+use request::Checked;
+use response::BodyProducer;
+
+/// A sensible pause after a broken connection: long enough for a load balancer
+/// to notice a dead server.
+const RETRY_AFTER_MS: u64 = 1_000;
+
+/// How much of an answer is read to find out what it means. Error bodies are
+/// well under 1 KiB.
+const PEEK_BYTES: usize = 64 * 1024;
+
+/// What requests of a connection need; shared by all its calls.
+#[derive(Debug)]
+pub(crate) struct Backend {
+    pub(crate) key: ConnectionKey,
+    pub(crate) vendor: Arc<VendorManifest>,
+    pub(crate) sessions: Sessions,
+    pub(crate) transport: Transport,
+}
+
+/// The interface's state in one call.
+#[derive(Clone, Debug)]
+pub(crate) struct Http {
+    backend: Arc<Backend>,
+    quota: QuotaAccess,
+    limits: Arc<Limits>,
+    in_flight: Arc<Semaphore>,
+    sent: u32,
+}
+
+impl Http {
+    pub(crate) fn new(backend: Arc<Backend>, quota: QuotaAccess, limits: &Limits) -> Self {
+        Self {
+            backend,
+            quota,
+            limits: Arc::new(limits.clone()),
+            in_flight: Arc::new(Semaphore::new(limits.http_in_flight as usize)),
+            sent: 0,
+        }
+    }
+
+    /// Begins a new page: requests count afresh.
+    pub(crate) const fn rearm(&mut self) {
+        self.sent = 0;
+    }
+
+    async fn send(&self, request: wit::Request) -> Result<Response, wit::Error> {
+        let token_header = &self.backend.vendor.auth.token_header;
+        let checked = Checked::new(request, &self.limits, token_header)
+            .map_err(wit::Error::Invalid)?;
+        // Closed never: the semaphore lives as long as this.
+        let _place = self.in_flight.acquire().await.map_err(|_| wit::Error::Denied)?;
+        self.backend.dispatch(&checked, &self.quota).await
+    }
+}
+
+impl Backend {
+    /// Sends a request that keeps the rules, and gives its answer.
+    async fn dispatch(&self, request: &Checked, quota: &QuotaAccess) -> Result<Response, wit::Error> {
+        let mut credential = self.sessions.access(&self.key).await.map_err(|e| self.no_access(&e))?;
+        let mut renewed = false;
+        loop {
+            let outgoing = self.outgoing(request, &credential)?;
+            if self.is_counted(&request.path) {
+                quota.take().map_err(wit::Error::OverQuota)?;
+            }
+            let answer = match self.transport.send(outgoing, &credential.policy).await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    tracing::warn!(connection = %self.key, path = request.path, %error, "no answer");
+                    return Err(response::refusal(&error));
+                }
+            };
+            self.observe(&answer, quota);
+            let answer = Peeked::new(answer, &self.vendor).await;
+            match answer.meaning {
+                Some(Meaning::SessionExpired) if renewed => return Err(wit::Error::Unauthorized),
+                Some(Meaning::SessionExpired) => {
+                    let stale = credential.generation;
+                    credential = self
+                        .sessions
+                        .renew(&self.key, stale)
+                        .await
+                        .map_err(|error| self.no_access(&error))?;
+                    renewed = true;
+                }
+                Some(Meaning::BudgetExhausted) => {
+                    return Err(wit::Error::OverQuota(quota.exhausted()));
+                }
+                Some(Meaning::TooManyAtOnce) => {
+                    return Err(wit::Error::OverQuota(quota.too_many_at_once()));
+                }
+                None => return Ok(answer.into_response(&credential, self.key.clone())),
+            }
+        }
+    }
+
+    /// Adds origin and credential. From here on the request is secret.
+    fn outgoing(&self, request: &Checked, credential: &Credential) -> Result<Outgoing, wit::Error> {
+        let url = OriginUrl::build(&credential.origin, &request.path, &request.query).map_err(
+            |error| match error {
+                UrlError::Path(_) => wit::Error::Invalid(wit::InvalidPart::Path),
+                UrlError::Query(_) => wit::Error::Invalid(wit::InvalidPart::Query),
+                UrlError::Origin(_) => wit::Error::Denied,
+            },
+        )?;
+        let mut headers = request.headers.clone();
+        let (name, value) = credential.header.clone();
+        headers.insert(name, value);
+        Ok(Outgoing {
+            method: request.method.clone(),
+            url,
+            headers,
+            body: request.body.clone(),
+            head_timeout: request.timeout,
+        })
+    }
+
+    fn is_counted(&self, path: &str) -> bool {
+        let Some(quota) = &self.vendor.quota else {
+            return false;
+        };
+        !quota.free_paths.iter().any(|free| path == free)
+    }
+
+    fn observe(&self, answer: &Answer, quota: &QuotaAccess) {
+        let Some(rule) = &self.vendor.quota else {
+            return;
+        };
+        if let Some(value) = answer.headers.get(&rule.header).and_then(|v| v.to_str().ok()) {
+            quota.observe(value);
+        }
+    }
+
+    fn no_access(&self, error: &AuthError) -> wit::Error {
+        tracing::warn!(connection = %self.key, %error, "no access token");
+        match error.retry_after() {
+            Some(pause) => wit::Error::Unavailable(wit::Interruption {
+                maybe_sent: false,
+                retry_after_ms: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+            }),
+            None => wit::Error::Unauthorized,
+        }
+    }
+}
+
+/// An answer whose beginning was read if its status may have a meaning for the
+/// host.
+struct Peeked {
+    answer: Answer,
+    ahead: Vec<Result<Bytes, TransportError>>,
+    meaning: Option<Meaning>,
+}
+
+impl Peeked {
+    async fn new(mut answer: Answer, vendor: &VendorManifest) -> Self {
+        let status = answer.status.as_u16();
+        let mut ahead = Vec::new();
+        let mut meaning = None;
+        if vendor.signals.iter().any(|signal| signal.status == status) {
+            let mut head = Vec::new();
+            while head.len() < PEEK_BYTES {
+                match answer.body.chunk().await {
+                    Some(Ok(chunk)) => {
+                        head.extend_from_slice(&chunk);
+                        ahead.push(Ok(chunk));
+                    }
+                    Some(Err(error)) => {
+                        ahead.push(Err(error));
+                        break;
+                    }
+                    None => break,
+                }
+            }
+            let text = String::from_utf8_lossy(&head);
+            let fits = |signal: &&crate::manifest::Signal| {
+                signal.status == status
+                    && signal.contains.iter().all(|needle| text.contains(needle.as_str()))
+                    && !signal.lacks.iter().any(|needle| text.contains(needle.as_str()))
+            };
+            meaning = vendor.signals.iter().find(fits).map(|signal| signal.means);
+        }
+        Self { answer, ahead, meaning }
+    }
+
+    fn into_response(self, credential: &Credential, connection: ConnectionKey) -> Response {
+        let redactor = credential.redactor.clone();
+        let body = body::redacted(self.ahead, self.answer.body, &redactor, connection);
+        Response { status: self.answer.status, headers: self.answer.headers, body, redactor }
+    }
+}
+
+impl wit::Host for ConnectorState {}
+
+impl wit::HostWithStore<ConnectorState> for ConnectorHost {
+    async fn send(
+        accessor: &Accessor<ConnectorState, Self>,
+        request: wit::Request,
+    ) -> wasmtime::Result<Result<Resource<Response>, wit::Error>> {
+        let http = accessor.with(|mut access| {
+            let state = access.get();
+            state.meter.host_call()?;
+            if state.http.sent >= state.http.limits.http_requests {
+                return wasmtime::error::Ok(None);
+            }
+            state.http.sent += 1;
+            Ok(Some(state.http.clone()))
+        })?;
+        let Some(http) = http else {
+            return Ok(Err(wit::Error::Denied));
+        };
+        match http.send(request).await {
+            Ok(response) => {
+                let resource = accessor.with(|mut access| access.get().table.push(response))?;
+                Ok(Ok(resource))
+            }
+            Err(error) => Ok(Err(error)),
+        }
+    }
+}
+
+impl wit::HostResponse for ConnectorState {
+    fn status(&mut self, this: Resource<Response>) -> wasmtime::Result<u16> {
+        self.meter.host_call()?;
+        Ok(self.table.get(&this)?.status.as_u16())
+    }
+
+    fn header(&mut self, this: Resource<Response>, name: String) -> wasmtime::Result<Option<String>> {
+        self.meter.host_call()?;
+        Ok(self.table.get(&this)?.header(&name))
+    }
+
+    fn drop(&mut self, this: Resource<Response>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+impl wit::HostResponseWithStore<ConnectorState> for ConnectorHost {
+    async fn take_body(
+        accessor: &Accessor<ConnectorState, Self>,
+        this: Resource<Response>,
+        max_bytes: u64,
+    ) -> wasmtime::Result<Result<Vec<u8>, wit::Error>> {
+        let (response, limit) = accessor.with(|mut access| {
+            let state = access.get();
+            state.meter.host_call()?;
+            let limit = state.meter.limits().response_bytes;
+            wasmtime::error::Ok((state.table.delete(this)?, limit))
+        })?;
+        Ok(response.collect(max_bytes.min(limit)).await)
+    }
+
+    fn take_stream(
+        mut access: Access<'_, ConnectorState, Self>,
+        this: Resource<Response>,
+    ) -> wasmtime::Result<(StreamReader<u8>, FutureReader<Result<(), wit::Error>>)> {
+        let state = access.get();
+        state.meter.host_call()?;
+        let response = state.table.delete(this)?;
+        let (producer, ended) = BodyProducer::new(response.body);
+        let reader = StreamReader::new(&mut access, producer)?;
+        let ending = async move {
+            // The producer goes without a word only if the guest dropped the
+            // stream; then nobody can ask how it ended.
+            ended.await.map_err(|_| wasmtime::Error::from(HostFault("the stream was dropped".to_owned())))
+        };
+        let ending = FutureReader::new(&mut access, ending)?;
+        Ok((reader, ending))
+    }
+}

@@ -1,0 +1,195 @@
+//! Interface `storage`: a package's own values for one connection, over the
+//! host's store. Whose they are is never an argument.
+
+use std::sync::Arc;
+
+use wasmtime::component::Accessor;
+
+use super::clock::now_ms;
+use crate::bindings::contract::storage as wit;
+use crate::guest::HostFault;
+use crate::limits::Limits;
+use crate::state::{ConnectorHost, ConnectorState};
+use crate::store::{Scope, Store, StoreError};
+
+/// The longest key in bytes. The contract promises it.
+const MAX_KEY_BYTES: usize = 256;
+
+/// How long a guest should wait when the store is busy.
+const BUSY_RETRY_MS: u64 = 200;
+
+/// The storage of one call. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Storage {
+    store: Arc<dyn Store>,
+    scope: Arc<Scope>,
+    value_bytes: u64,
+    total_bytes: u64,
+}
+
+impl Storage {
+    pub(crate) fn new(store: Arc<dyn Store>, scope: Scope, limits: &Limits) -> Self {
+        Self {
+            store,
+            scope: Arc::new(scope),
+            value_bytes: limits.storage_value_bytes,
+            total_bytes: limits.storage_total_bytes,
+        }
+    }
+
+    async fn get(&self, key: &str) -> Outcome<Option<wit::Entry>> {
+        check_key(key)?;
+        let value = self.store.value_get(&self.scope, key).await?;
+        Ok(value.map(|value| wit::Entry { value: value.bytes, version: value.version }))
+    }
+
+    async fn put(&self, key: &str, value: &[u8]) -> Outcome<u64> {
+        self.check(key, value)?;
+        Ok(self.store.value_put(&self.scope, key, value, self.total_bytes).await?)
+    }
+
+    async fn compare_and_swap(
+        &self,
+        key: &str,
+        expected: Option<u64>,
+        value: &[u8],
+    ) -> Outcome<u64> {
+        self.check(key, value)?;
+        let (scope, limit) = (&self.scope, self.total_bytes);
+        Ok(self.store.value_compare_and_swap(scope, key, expected, value, limit).await?)
+    }
+
+    async fn delete(&self, key: &str) -> Outcome<()> {
+        check_key(key)?;
+        self.store.value_delete(&self.scope, key).await?;
+        Ok(())
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&str>, limit: u32) -> Outcome<wit::KeyPage> {
+        if !prefix.is_empty() {
+            check_key(prefix)?;
+        }
+        let page = self.store.value_list(&self.scope, prefix, after, limit).await?;
+        Ok(wit::KeyPage { keys: page.keys, next: page.next })
+    }
+
+    fn check(&self, key: &str, value: &[u8]) -> Result<(), Failure> {
+        check_key(key)?;
+        if value.len() as u64 > self.value_bytes {
+            return Err(Failure::Guest(wit::Error::TooLarge(self.value_bytes)));
+        }
+        Ok(())
+    }
+}
+
+/// What the interface answers, or the host's own fault.
+enum Failure {
+    Guest(wit::Error),
+    Host(StoreError),
+}
+
+type Outcome<T> = Result<T, Failure>;
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Full { limit } => Self::Guest(wit::Error::Full(limit)),
+            StoreError::Conflict { current } => Self::Guest(wit::Error::Conflict(current)),
+            error @ StoreError::Busy => {
+                tracing::warn!(%error, "the store is busy");
+                Self::Guest(wit::Error::Unavailable(BUSY_RETRY_MS))
+            }
+            error => Self::Host(error),
+        }
+    }
+}
+
+/// Keys are plain ASCII, so that no two spellings of one text, and no text with a
+/// meaning to a file system or a database, can be told apart differently by
+/// different backends.
+fn check_key(key: &str) -> Result<(), Failure> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'/' | b'-');
+    if (1..=MAX_KEY_BYTES).contains(&key.len()) && key.bytes().all(plain) {
+        Ok(())
+    } else {
+        Err(Failure::Guest(wit::Error::InvalidKey))
+    }
+}
+
+fn answer<T>(outcome: Outcome<T>) -> wasmtime::Result<Result<T, wit::Error>> {
+    match outcome {
+        Ok(value) => Ok(Ok(value)),
+        Err(Failure::Guest(error)) => Ok(Err(error)),
+        Err(Failure::Host(error)) => {
+            tracing::error!(%error, at_ms = now_ms(), "storage failed");
+            Err(HostFault(format!("storage: {error}")).into())
+        }
+    }
+}
+
+fn enter(accessor: &Accessor<ConnectorState, ConnectorHost>) -> wasmtime::Result<Storage> {
+    accessor.with(|mut access| {
+        let state = access.get();
+        state.meter.host_call()?;
+        Ok(state.storage.clone())
+    })
+}
+
+impl wit::Host for ConnectorState {}
+
+impl wit::HostWithStore<ConnectorState> for ConnectorHost {
+    async fn get(
+        accessor: &Accessor<ConnectorState, Self>,
+        key: String,
+    ) -> wasmtime::Result<Result<Option<wit::Entry>, wit::Error>> {
+        answer(enter(accessor)?.get(&key).await)
+    }
+
+    async fn put(
+        accessor: &Accessor<ConnectorState, Self>,
+        key: String,
+        value: Vec<u8>,
+    ) -> wasmtime::Result<Result<u64, wit::Error>> {
+        answer(enter(accessor)?.put(&key, &value).await)
+    }
+
+    async fn compare_and_swap(
+        accessor: &Accessor<ConnectorState, Self>,
+        key: String,
+        expected: Option<u64>,
+        value: Vec<u8>,
+    ) -> wasmtime::Result<Result<u64, wit::Error>> {
+        answer(enter(accessor)?.compare_and_swap(&key, expected, &value).await)
+    }
+
+    async fn delete(
+        accessor: &Accessor<ConnectorState, Self>,
+        key: String,
+    ) -> wasmtime::Result<Result<(), wit::Error>> {
+        answer(enter(accessor)?.delete(&key).await)
+    }
+
+    async fn list(
+        accessor: &Accessor<ConnectorState, Self>,
+        prefix: String,
+        after: Option<String>,
+        limit: u32,
+    ) -> wasmtime::Result<Result<wit::KeyPage, wit::Error>> {
+        answer(enter(accessor)?.list(&prefix, after.as_deref(), limit).await)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_mean_something_elsewhere_are_refused() {
+        for good in ["a", "version", "cursor/Account:2026.01-x_y", &"k".repeat(256)] {
+            assert!(check_key(good).is_ok(), "{good}");
+        }
+        for bad in ["", "a b", "a\0", "ä", "a\\b", "a\n", "%2e", &"k".repeat(257)] {
+            assert!(check_key(bad).is_err(), "{bad:?}");
+        }
+    }
+}

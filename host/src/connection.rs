@@ -1,0 +1,288 @@
+//! A connection as an embedder uses it: typed calls on the connector, each in an
+//! instance of its own.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::Value as Json;
+
+use crate::bindings::connector::exports::lockgate::connector::records as wit;
+use crate::capability::quota::UNCOUNTED;
+use crate::connector::{Instance, LoadedConnector};
+use crate::error::Error;
+use crate::host::Inner;
+use crate::ledger::Budget;
+use crate::pages::Pages;
+use crate::records::{
+    ConnectorDescription, ObjectDescription, ObjectSummary, QueryOptions, RecordResult, Records,
+    WriteOptions,
+};
+use crate::store::{ConnectionKey, ConnectionRecord};
+
+/// The longest query text in bytes: products take less.
+const MAX_QUERY_BYTES: usize = 1024 * 1024;
+
+/// A tenant's authorised link to an org. Cheap to clone.
+#[derive(Clone)]
+pub struct Connection {
+    host: Arc<Inner>,
+    key: ConnectionKey,
+    overrides: Option<Arc<Json>>,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Connection").field(&self.key).finish()
+    }
+}
+
+impl Connection {
+    pub(crate) const fn new(host: Arc<Inner>, key: ConnectionKey) -> Self {
+        Self { host, key, overrides: None }
+    }
+
+    /// The tenant and the name.
+    #[must_use]
+    pub const fn key(&self) -> &ConnectionKey {
+        &self.key
+    }
+
+    /// What the host knows of the connection.
+    ///
+    /// # Errors
+    /// [`Error::NoConnection`] if it was removed.
+    pub async fn record(&self) -> Result<ConnectionRecord, Error> {
+        self.host.connection_record(&self.key).await
+    }
+
+    /// The same connection with other settings for the calls made through this
+    /// handle: merged over the stored ones (RFC 7396).
+    #[must_use]
+    pub fn with_settings(&self, settings: Json) -> Self {
+        Self { overrides: Some(Arc::new(settings)), ..self.clone() }
+    }
+
+    /// Where the budget of API calls stands, as far as the host knows.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub async fn budget(&self) -> Result<Budget, Error> {
+        let (record, loaded) = self.loaded().await?;
+        let quota = self.host.quota(&record, &loaded).await?;
+        Ok(quota.map_or(UNCOUNTED, |quota| quota.status()))
+    }
+
+    /// What the connector is: objects, actions, events, settings.
+    ///
+    /// # Errors
+    /// If the guest fails.
+    pub async fn connector(&self) -> Result<ConnectorDescription, Error> {
+        let (record, loaded) = self.loaded().await?;
+        let mut instance = Instance::unconfigured(&self.host, &record, loaded).await?;
+        instance.describe().await
+    }
+
+    /// All objects that the connected user can see.
+    ///
+    /// # Errors
+    /// Any of [`Error`]'s call errors; so do all calls below.
+    pub async fn objects(&self) -> Result<Vec<ObjectSummary>, Error> {
+        let mut instance = self.instance().await?;
+        let objects = instance
+            .call("describe-global", async |records, accessor| {
+                records.call_describe_global(accessor).await
+            })
+            .await?;
+        Ok(objects.into_iter().map(ObjectSummary::from).collect())
+    }
+
+    /// One object with its fields, as the connected user sees them.
+    ///
+    /// # Errors
+    /// See [`Self::objects`].
+    pub async fn describe(&self, object: &str) -> Result<ObjectDescription, Error> {
+        let mut instance = self.instance().await?;
+        let object = object.to_owned();
+        let description = instance
+            .call("describe-object", async |records, accessor| {
+                records.call_describe_object(accessor, object).await
+            })
+            .await?;
+        Ok(description.into())
+    }
+
+    /// Creates records, and gives one result for each in their order.
+    ///
+    /// # Errors
+    /// See [`Self::objects`]. A failure of single records is in their results.
+    pub async fn create(
+        &self,
+        object: &str,
+        records: &Records,
+        options: WriteOptions,
+    ) -> Result<Vec<RecordResult>, Error> {
+        let (object, json) = (object.to_owned(), records.as_bytes().to_vec());
+        self.write("create", records.len(), async |guest, accessor| {
+            guest.call_create(accessor, object, json, options.into()).await
+        })
+        .await
+    }
+
+    /// Reads records by id, in the order of the ids; JSON `null` stands for one
+    /// that is not there or cannot be seen. No fields means all.
+    ///
+    /// # Errors
+    /// See [`Self::objects`].
+    pub async fn get(
+        &self,
+        object: &str,
+        ids: &[String],
+        fields: &[String],
+    ) -> Result<Bytes, Error> {
+        let (object, ids, fields) = (object.to_owned(), ids.to_vec(), fields.to_vec());
+        let mut instance = self.instance().await?;
+        let json = instance
+            .call("get", async |records, accessor| {
+                records.call_get(accessor, object, ids, fields).await
+            })
+            .await?;
+        Ok(json.into())
+    }
+
+    /// Changes records, each with its id in it, and gives one result for each in
+    /// their order.
+    ///
+    /// # Errors
+    /// See [`Self::create`].
+    pub async fn update(
+        &self,
+        object: &str,
+        records: &Records,
+        options: WriteOptions,
+    ) -> Result<Vec<RecordResult>, Error> {
+        let (object, json) = (object.to_owned(), records.as_bytes().to_vec());
+        self.write("update", records.len(), async |guest, accessor| {
+            guest.call_update(accessor, object, json, options.into()).await
+        })
+        .await
+    }
+
+    /// Creates or changes records, found by the value of `key_field` that each
+    /// holds, and gives one result for each in their order.
+    ///
+    /// # Errors
+    /// See [`Self::create`].
+    pub async fn upsert(
+        &self,
+        object: &str,
+        key_field: &str,
+        records: &Records,
+        options: WriteOptions,
+    ) -> Result<Vec<RecordResult>, Error> {
+        let (object, key_field) = (object.to_owned(), key_field.to_owned());
+        let json = records.as_bytes().to_vec();
+        self.write("upsert", records.len(), async |guest, accessor| {
+            guest.call_upsert(accessor, object, key_field, json, options.into()).await
+        })
+        .await
+    }
+
+    /// Deletes records by id, and gives one result for each in their order.
+    ///
+    /// # Errors
+    /// See [`Self::create`].
+    pub async fn delete(
+        &self,
+        object: &str,
+        ids: &[String],
+        options: WriteOptions,
+    ) -> Result<Vec<RecordResult>, Error> {
+        let (object, n_ids, ids) = (object.to_owned(), ids.len(), ids.to_vec());
+        self.write("delete", n_ids, async |guest, accessor| {
+            guest.call_delete(accessor, object, ids, options.into()).await
+        })
+        .await
+    }
+
+    /// Runs a query in the product's own language. Pages come as they are asked
+    /// for; dropping the stream ends the query.
+    ///
+    /// # Errors
+    /// See [`Self::objects`]; later failures come as items of the stream.
+    pub async fn query(&self, text: &str, options: QueryOptions) -> Result<Pages, Error> {
+        if text.len() > MAX_QUERY_BYTES {
+            let length = text.len();
+            return Err(Error::Input(format!(
+                "a query of {length} bytes is longer than {MAX_QUERY_BYTES} bytes"
+            )));
+        }
+        let mut instance = self.instance().await?;
+        let text = text.to_owned();
+        let options = wit::QueryOptions {
+            include_deleted: options.include_deleted,
+            page_size: options.page_size,
+        };
+        let cursor = instance
+            .call("query", async |records, accessor| {
+                records.call_query(accessor, text, options).await
+            })
+            .await?;
+        Ok(Pages::new(instance, cursor))
+    }
+
+    /// Does one of the connector's actions; input and output are JSON as its
+    /// description says.
+    ///
+    /// # Errors
+    /// See [`Self::objects`].
+    pub async fn invoke(&self, action: &str, input: &Json) -> Result<Json, Error> {
+        let mut instance = self.instance().await?;
+        let (action, input) = (action.to_owned(), input.to_string().into_bytes());
+        let output = instance
+            .call("invoke", async |records, accessor| {
+                records.call_invoke(accessor, action, input).await
+            })
+            .await?;
+        serde_json::from_slice(&output)
+            .map_err(|error| instance.broken("invoke", format!("output is not JSON: {error}")))
+    }
+
+    async fn write<W>(
+        &self,
+        call: &'static str,
+        n_records: usize,
+        work: W,
+    ) -> Result<Vec<RecordResult>, Error>
+    where
+        W: AsyncFnOnce(
+            &wit::Guest,
+            &wasmtime::component::Accessor<crate::state::ConnectorState>,
+        )
+            -> wasmtime::Result<Result<Vec<wit::RecordResult>, wit::Error>>,
+    {
+        let mut instance = self.instance().await?;
+        let results = instance.call(call, work).await?;
+        if results.len() != n_records {
+            let n_results = results.len();
+            return Err(instance.broken(call, format!("{n_results} results for {n_records} records")));
+        }
+        Ok(results.into_iter().map(RecordResult::from).collect())
+    }
+
+    async fn loaded(&self) -> Result<(ConnectionRecord, Arc<LoadedConnector>), Error> {
+        let record = self.record().await?;
+        let loaded = self.host.loaded_connector(&record.package)?;
+        Ok((record, loaded))
+    }
+
+    async fn instance(&self) -> Result<Instance, Error> {
+        let (record, loaded) = self.loaded().await?;
+        Instance::configured(&self.host, record, loaded, self.overrides.as_deref()).await
+    }
+}
+
+impl From<WriteOptions> for wit::WriteOptions {
+    fn from(options: WriteOptions) -> Self {
+        Self { all_or_none: options.all_or_none }
+    }
+}

@@ -1,0 +1,228 @@
+//! A connector at work: the loaded package, and one instance of it for one call.
+
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+use wasmtime::component::{Accessor, ResourceTable};
+
+use crate::bindings::connector::exports::lockgate::connector::records as wit;
+use crate::bindings::connector::{Connector, ConnectorPre};
+use crate::capability::http::Http;
+use crate::capability::log::{Log, Speaker};
+use crate::capability::quota::QuotaAccess;
+use crate::capability::storage::Storage;
+use crate::engine::Sandbox;
+use crate::error::{Error, GuestCall};
+use crate::guest::Guest;
+use crate::host::Inner;
+use crate::limits::Limits;
+use crate::manifest::{AuthManifest, VendorManifest};
+use crate::meter::Meter;
+use crate::package::Package;
+use crate::records::{ConnectorDescription, Problem, SettingProblem, bounded};
+use crate::state::ConnectorState;
+use crate::store::{ConnectionRecord, ConnectionState, Scope};
+
+/// A loaded connector package: compiled and linked, once for all its calls.
+pub(crate) struct LoadedConnector {
+    pub(crate) package: Package,
+    pub(crate) vendor: Arc<VendorManifest>,
+    pub(crate) auth: Arc<AuthManifest>,
+    pub(crate) sandbox: Arc<Sandbox>,
+    pub(crate) pre: ConnectorPre<ConnectorState>,
+    pub(crate) limits: Limits,
+}
+
+/// One instance of a connector, for one call and its pages.
+pub(crate) struct Instance {
+    host: Arc<Inner>,
+    record: ConnectionRecord,
+    speaker: Arc<Speaker>,
+    guest: Guest<ConnectorState>,
+    exports: Connector,
+}
+
+impl Instance {
+    /// An instance with its settings, ready for any call.
+    pub(crate) async fn configured(
+        host: &Arc<Inner>,
+        record: ConnectionRecord,
+        loaded: Arc<LoadedConnector>,
+        overrides: Option<&Json>,
+    ) -> Result<Self, Error> {
+        match &record.state {
+            ConnectionState::Ready => {}
+            ConnectionState::Pending => {
+                return Err(needs_reconnect(&record, "it was never authorised"));
+            }
+            ConnectionState::NeedsReconnect { reason } => {
+                return Err(needs_reconnect(&record, reason));
+            }
+        }
+        let mut settings = record.settings.clone();
+        if let Some(overrides) = overrides {
+            merge(&mut settings, overrides);
+        }
+        let mut instance = Self::unconfigured(host, &record, loaded).await?;
+        instance.configure(&settings).await?;
+        Ok(instance)
+    }
+
+    /// An instance that can only describe itself.
+    pub(crate) async fn unconfigured(
+        host: &Arc<Inner>,
+        record: &ConnectionRecord,
+        loaded: Arc<LoadedConnector>,
+    ) -> Result<Self, Error> {
+        let head = &loaded.package.manifest().package;
+        let speaker = Arc::new(Speaker {
+            package: head.name.clone(),
+            version: head.version.clone(),
+            connection: record.key.to_string(),
+        });
+        let limits = &loaded.limits;
+        let scope = Scope { connection: record.key.clone(), package: head.name.clone() };
+        let quota = QuotaAccess::new(host.quota(record, &loaded).await?);
+        let state = ConnectorState {
+            meter: Meter::new(limits.clone()),
+            log: Log::new(Arc::clone(&speaker)),
+            http: Http::new(host.http_backend(record, &loaded), quota.clone(), limits),
+            storage: Storage::new(host.store(), scope, limits),
+            quota,
+            table: ResourceTable::new(),
+        };
+        let mut guest = Guest::new(&loaded.sandbox, state).await?;
+        let exports = guest
+            .run(&speaker, "start", async |store| loaded.pre.instantiate_async(store).await)
+            .await?;
+        Ok(Self { host: Arc::clone(host), record: record.clone(), speaker, guest, exports })
+    }
+
+    async fn configure(&mut self, settings: &Json) -> Result<(), Error> {
+        let text = settings.to_string();
+        let exports = &self.exports;
+        let accepted = self
+            .guest
+            .run(&self.speaker, "configure", async |store| {
+                exports.lockgate_connector_records().call_configure(store, &text).await
+            })
+            .await?;
+        accepted.map_err(|problems| Error::Settings {
+            package: self.speaker.package.clone(),
+            problems: problems
+                .into_iter()
+                .map(|problem| SettingProblem {
+                    pointer: bounded(&problem.pointer),
+                    message: bounded(&problem.message),
+                })
+                .collect(),
+        })
+    }
+
+    pub(crate) async fn describe(&mut self) -> Result<ConnectorDescription, Error> {
+        let exports = &self.exports;
+        let description = self
+            .guest
+            .run(&self.speaker, "describe", async |store| {
+                exports.lockgate_connector_records().call_describe(store).await
+            })
+            .await?;
+        Ok(description.into())
+    }
+
+    /// Calls one export and takes its answer apart.
+    pub(crate) async fn call<R, W>(&mut self, call: &'static str, work: W) -> Result<R, Error>
+    where
+        W: AsyncFnOnce(
+            &wit::Guest,
+            &Accessor<ConnectorState>,
+        ) -> wasmtime::Result<Result<R, wit::Error>>,
+    {
+        self.guest.store.data_mut().rearm();
+        let exports = self.exports.lockgate_connector_records();
+        let answer = self
+            .guest
+            .run(&self.speaker, call, async |store| {
+                store.run_concurrent(async |accessor| work(exports, accessor).await).await?
+            })
+            .await?;
+        match answer {
+            Ok(answer) => Ok(answer),
+            Err(error) => Err(self.refusal(call, error).await),
+        }
+    }
+
+    /// Says that the guest broke the contract.
+    pub(crate) fn broken(&self, call: &'static str, what: String) -> Error {
+        Error::BrokenContract { guest: self.guest_call(call), what }
+    }
+
+    fn guest_call(&self, call: &'static str) -> GuestCall {
+        GuestCall {
+            package: self.speaker.package.clone(),
+            version: self.speaker.version.clone(),
+            call,
+        }
+    }
+
+    async fn refusal(&mut self, call: &'static str, error: wit::Error) -> Error {
+        let call = self.guest_call(call);
+        let after = std::time::Duration::from_millis;
+        match error {
+            wit::Error::Refused(problem) => Error::Refused { call, problem: Problem::from(problem) },
+            wit::Error::Reconnect => self.reconnect_reason().await,
+            wit::Error::OverQuota(ms) => Error::OverQuota { call, retry_after: after(ms) },
+            wit::Error::Unavailable(ms) => Error::Unavailable { call, retry_after: after(ms) },
+            wit::Error::UnknownOutcome => Error::UnknownOutcome { call },
+            wit::Error::Unexpected(what) => Error::Unexpected { call, what: bounded(&what) },
+        }
+    }
+
+    /// The guest knows only that the connection is no longer authorised; the
+    /// host knows why.
+    async fn reconnect_reason(&mut self) -> Error {
+        match self.host.connection_record(&self.record.key).await {
+            Ok(ConnectionRecord { state: ConnectionState::NeedsReconnect { reason }, .. }) => {
+                needs_reconnect(&self.record, &reason)
+            }
+            Ok(_) => needs_reconnect(&self.record, "the product no longer accepts its session"),
+            Err(error) => error,
+        }
+    }
+}
+
+fn needs_reconnect(record: &ConnectionRecord, reason: &str) -> Error {
+    Error::NeedsReconnect { connection: record.key.to_string(), reason: reason.to_owned() }
+}
+
+/// JSON Merge Patch (RFC 7396).
+fn merge(target: &mut Json, patch: &Json) {
+    match (target, patch) {
+        (Json::Object(target), Json::Object(patch)) => {
+            for (key, value) in patch {
+                if value.is_null() {
+                    target.remove(key);
+                } else {
+                    merge(target.entry(key.clone()).or_insert(Json::Null), value);
+                }
+            }
+        }
+        (target, patch) => *target = patch.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn settings_of_one_call_are_merged_over_the_stored_ones() {
+        let mut settings = json!({"api_version": "60.0", "assignment": {"rule": "a", "x": 1}});
+        merge(&mut settings, &json!({"assignment": {"rule": "b", "x": null}, "mru": true}));
+        assert_eq!(
+            settings,
+            json!({"api_version": "60.0", "assignment": {"rule": "b"}, "mru": true})
+        );
+    }
+}

@@ -1,0 +1,275 @@
+//! What can go wrong, as an embedder sees it: which package and call, who is to
+//! blame, whether trying again can help, and what to do next.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::auth::AuthError;
+use crate::meter::Limit;
+use crate::package::PackageError;
+use crate::records::{Problem, SettingProblem};
+use crate::seal::SealError;
+use crate::store::StoreError;
+
+/// Any failure of a host.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A package was refused when it was loaded. None of it has run.
+    #[error(transparent)]
+    Package(#[from] PackageError),
+
+    /// The engine could not be started on this machine.
+    #[error("cannot start the WebAssembly engine: {0}")]
+    Engine(String),
+
+    /// The host was built with options that do not fit.
+    #[error("the host cannot be built: {}", .0.join("; "))]
+    Options(Vec<String>),
+
+    /// No package of this name is loaded.
+    #[error("no {world} package named `{name}` is loaded")]
+    NotLoaded {
+        /// `connector` or `transform`.
+        world: &'static str,
+        /// The name that was asked for.
+        name: String,
+    },
+
+    /// There is no such connection.
+    #[error("there is no connection `{connection}`")]
+    NoConnection {
+        /// `tenant/name`.
+        connection: String,
+    },
+
+    /// A guest went over a limit and was stopped. The next call is not affected.
+    #[error("{guest} was stopped: over the limit of {limit} ({allowed})")]
+    LimitExceeded {
+        /// Which package and which call.
+        guest: GuestCall,
+        /// The limit.
+        limit: Limit,
+        /// Its value with its unit.
+        allowed: String,
+    },
+
+    /// A guest failed by its own fault: a panic, an impossible memory access.
+    /// The next call is not affected.
+    #[error("{guest} crashed: {reason}")]
+    Crashed {
+        /// Which package and which call.
+        guest: GuestCall,
+        /// The trap in wasmtime's words.
+        reason: String,
+    },
+
+    /// A guest gave an answer that breaks the contract.
+    #[error("{guest} broke the contract: {what}")]
+    BrokenContract {
+        /// Which package and which call.
+        guest: GuestCall,
+        /// The rule that was broken.
+        what: String,
+    },
+
+    /// The host itself failed during a call.
+    #[error("the host failed during {guest}: {reason}")]
+    HostFailed {
+        /// Which package and which call.
+        guest: GuestCall,
+        /// What happened.
+        reason: String,
+    },
+
+    /// Settings that the package cannot use.
+    #[error("the settings do not fit {package}: {}", join(.problems))]
+    Settings {
+        /// The package.
+        package: String,
+        /// Each problem with the place where it is.
+        problems: Vec<SettingProblem>,
+    },
+
+    /// What the caller gave is not what the call takes.
+    #[error("{0}")]
+    Input(String),
+
+    /// The product refused the request as it is.
+    #[error("{call} was refused: {problem}")]
+    Refused {
+        /// Which package and which call.
+        call: GuestCall,
+        /// What the product said and what to do about it.
+        problem: Problem,
+    },
+
+    /// The connection is no longer authorised.
+    #[error("connection `{connection}` needs to be reconnected: {reason}")]
+    NeedsReconnect {
+        /// `tenant/name`.
+        connection: String,
+        /// Why, as far as it is known.
+        reason: String,
+    },
+
+    /// A budget of calls is used up.
+    #[error("{call}: the budget of API calls is used up; calls are expected to be free in {} s", .retry_after.as_secs().max(1))]
+    OverQuota {
+        /// Which package and which call.
+        call: GuestCall,
+        /// When to try again.
+        retry_after: Duration,
+    },
+
+    /// A passing fault; nothing was changed.
+    #[error("{call}: the product cannot be reached now; try again in {} ms", .retry_after.as_millis())]
+    Unavailable {
+        /// Which package and which call.
+        call: GuestCall,
+        /// When to try again.
+        retry_after: Duration,
+    },
+
+    /// The answer to a write was lost.
+    #[error("{call}: the answer was lost, so the write may have happened; look before writing again")]
+    UnknownOutcome {
+        /// Which package and which call.
+        call: GuestCall,
+    },
+
+    /// The product gave an answer that the connector cannot read.
+    #[error("{call}: the product's answer was not understood: {what}")]
+    Unexpected {
+        /// Which package and which call.
+        call: GuestCall,
+        /// What was expected.
+        what: String,
+    },
+
+    /// A transform could not work on a batch as a whole.
+    #[error("{call} could not transform the batch: {what}")]
+    Transform {
+        /// Which package and which call.
+        call: GuestCall,
+        /// What the transform said.
+        what: String,
+    },
+
+    /// Authorisation failed.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+
+    /// The data directory could not be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+
+    /// The master key cannot be used, or is not the one that the data directory
+    /// was sealed with.
+    #[error(transparent)]
+    Key(#[from] SealError),
+
+    /// The data directory itself could not be opened.
+    #[error("cannot use the data directory {path}: {source}")]
+    DataDir {
+        /// The path that was given.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+fn join(problems: &[SettingProblem]) -> String {
+    let parts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    parts.join("; ")
+}
+
+/// Whose fault a failure is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The caller: input, settings, or a missing set-up step.
+    Caller,
+    /// The package: a bug, or a limit that it went over.
+    Guest,
+    /// The product on the other side, or the way to it.
+    Upstream,
+    /// This host or its machine.
+    Host,
+}
+
+/// A call on a package, for messages: `salesforce 0.1.0 query`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuestCall {
+    /// The package's name.
+    pub package: String,
+    /// Its version.
+    pub version: String,
+    /// The exported function.
+    pub call: &'static str,
+}
+
+impl fmt::Display for GuestCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.package, self.version, self.call)
+    }
+}
+
+impl Error {
+    /// Whose fault it is.
+    #[must_use]
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::Package(_)
+            | Self::Options(_)
+            | Self::NotLoaded { .. }
+            | Self::NoConnection { .. }
+            | Self::Settings { .. }
+            | Self::Input(_)
+            | Self::Key(_)
+            | Self::NeedsReconnect { .. } => Blame::Caller,
+            Self::LimitExceeded { .. }
+            | Self::Crashed { .. }
+            | Self::BrokenContract { .. }
+            | Self::Transform { .. } => Blame::Guest,
+            Self::Refused { .. }
+            | Self::OverQuota { .. }
+            | Self::Unavailable { .. }
+            | Self::UnknownOutcome { .. }
+            | Self::Unexpected { .. } => Blame::Upstream,
+            Self::Engine(_) | Self::HostFailed { .. } | Self::Store(_) | Self::DataDir { .. } => {
+                Blame::Host
+            }
+            Self::Auth(error) => match error {
+                AuthError::Unavailable { .. } | AuthError::BadAnswer { .. } => Blame::Upstream,
+                AuthError::Store(_) | AuthError::Seal(_) => Blame::Host,
+                _ => Blame::Caller,
+            },
+        }
+    }
+
+    /// Whether the same call may succeed later without anybody changing
+    /// anything. A lost answer to a write is not retryable: look first.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::OverQuota { .. } | Self::Unavailable { .. } => true,
+            Self::Refused { problem, .. } => problem.advice.is_retryable(),
+            Self::Auth(error) => error.retry_after().is_some(),
+            Self::Store(StoreError::Busy) => true,
+            _ => false,
+        }
+    }
+
+    /// When to try again, if that is known.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::OverQuota { retry_after, .. } | Self::Unavailable { retry_after, .. } => {
+                Some(*retry_after)
+            }
+            Self::Auth(error) => error.retry_after(),
+            _ => None,
+        }
+    }
+}

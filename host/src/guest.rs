@@ -1,0 +1,124 @@
+//! Runs guest code and sorts what comes of it: an answer, a limit that was
+//! exceeded, a crash, a host fault. Each is told apart here and nowhere else,
+//! and logged once.
+
+use std::future::Future;
+use std::time::Duration;
+
+use wasmtime::{Store, Trap};
+
+use crate::capability::log::Speaker;
+use crate::engine::Sandbox;
+use crate::error::{Error, GuestCall};
+use crate::meter::{Exceeded, Limit, Metered, arm};
+
+/// wasmtime's words for a guest that hands over more than it may; the type is
+/// not public.
+const HOST_CALL_FUEL_TEXT: &str = "too much data is being copied";
+
+/// wasmtime's words for a guest with too many handles; there is no type.
+const HANDLES_TEXT: &str = "handle limit exceeded";
+
+/// A store with its place in the pool. Both go together, so that a call never
+/// waits for a slot whose instance is already gone.
+pub(crate) struct Guest<T: 'static> {
+    pub(crate) store: Store<T>,
+    wall: Duration,
+    _slot: tokio::sync::OwnedSemaphorePermit,
+}
+
+impl<T: Metered> Guest<T> {
+    /// Waits for a slot and makes an armed store around the state.
+    pub(crate) async fn new(sandbox: &Sandbox, state: T) -> Result<Self, Error> {
+        let slots = std::sync::Arc::clone(&sandbox.slots);
+        let slot = slots
+            .acquire_owned()
+            .await
+            .map_err(|_| Error::Engine("the engine was shut down".to_owned()))?;
+        let mut store = Store::new(&sandbox.engine, state);
+        arm(&mut store);
+        let wall = store.data_mut().meter().limits().wall;
+        Ok(Self { store, wall, _slot: slot })
+    }
+
+    /// Runs `work` on the store under the wall clock, and gives its answer or
+    /// the reason why there is none.
+    ///
+    /// After an error the guest must be dropped: what state it is in is unknown.
+    pub(crate) async fn run<R, W>(
+        &mut self,
+        speaker: &Speaker,
+        call: &'static str,
+        work: W,
+    ) -> Result<R, Error>
+    where
+        W: AsyncFnOnce(&mut Store<T>) -> wasmtime::Result<R>,
+    {
+        let outcome = timed(self.wall, work(&mut self.store)).await;
+        let result = match outcome {
+            Some(Ok(answer)) => return Ok(answer),
+            Some(Err(error)) => error,
+            None => self.store.data_mut().meter().exceeded(Limit::Wall).into(),
+        };
+        let guest = GuestCall {
+            package: speaker.package.clone(),
+            version: speaker.version.clone(),
+            call,
+        };
+        let error = self.sort(guest, &result);
+        tracing::warn!(
+            package = speaker.package, version = speaker.version,
+            connection = speaker.connection, call, blame = ?error.blame(), %error,
+            "a call was stopped"
+        );
+        Err(error)
+    }
+
+    fn sort(&mut self, guest: GuestCall, error: &wasmtime::Error) -> Error {
+        let meter = self.store.data_mut().meter();
+        let over = |exceeded: Exceeded, guest| Error::LimitExceeded {
+            guest,
+            limit: exceeded.limit,
+            allowed: exceeded.allowed,
+        };
+        if let Some(exceeded) = error.downcast_ref::<Exceeded>() {
+            return over(exceeded.clone(), guest);
+        }
+        if let Some(fault) = error.downcast_ref::<HostFault>() {
+            return Error::HostFailed { guest, reason: fault.0.clone() };
+        }
+        let text = error.root_cause().to_string();
+        let trap = error.downcast_ref::<Trap>();
+        if trap == Some(&Trap::StackOverflow) {
+            return over(meter.exceeded(Limit::Stack), guest);
+        }
+        if text.contains(HOST_CALL_FUEL_TEXT) {
+            return over(meter.exceeded(Limit::HostCallBytes), guest);
+        }
+        if text.contains(HANDLES_TEXT) {
+            return over(meter.exceeded(Limit::Handles), guest);
+        }
+        // A guest whose allocation was refused aborts with a plain trap; the
+        // refusal right before it is the reason.
+        if let Some(exceeded) = meter.explanation() {
+            return over(exceeded, guest);
+        }
+        Error::Crashed { guest, reason: text }
+    }
+}
+
+impl<T> std::fmt::Debug for Guest<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Guest").finish_non_exhaustive()
+    }
+}
+
+/// The host's own fault inside a host call: ends the call, and is told apart
+/// from the guest's faults.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct HostFault(pub(crate) String);
+
+async fn timed<F: Future>(wall: Duration, work: F) -> Option<F::Output> {
+    tokio::time::timeout(wall, work).await.ok()
+}

@@ -1,0 +1,236 @@
+//! The host: engines, packages, connections. One value that an app clones and
+//! hands around; nothing global.
+
+mod build;
+mod connect;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde_json::Value as Json;
+
+pub use build::{HostBuilder, MASTER_KEY_FILE};
+pub use connect::{LoginTo, NewConnection};
+
+use crate::auth::Sessions;
+use crate::bindings::connector::ConnectorPre;
+use crate::bindings::transform::TransformPre;
+use crate::capability::http::Backend;
+use crate::capability::log::Speaker;
+use crate::connection::Connection;
+use crate::connector::LoadedConnector;
+use crate::engine::Sandbox;
+use crate::error::Error;
+use crate::grant::{Grant, Grants};
+use crate::ledger::{Ledgers, Quota};
+use crate::limits::Limits;
+use crate::manifest::World;
+use crate::package::{Package, PackageError};
+use crate::state::{connector_linker, transform_linker};
+use crate::store::{ConnectionKey, ConnectionRecord, Store, StoreError};
+use crate::transform::{LoadedTransform, Transform};
+use crate::transport::Transport;
+
+/// A host of sealed components. Cheap to clone; all clones are one host.
+#[derive(Clone, Debug)]
+pub struct Host(pub(crate) Arc<Inner>);
+
+/// What all clones of a host share.
+pub(crate) struct Inner {
+    pub(crate) connectors: Arc<Sandbox>,
+    pub(crate) transforms: Arc<Sandbox>,
+    pub(crate) ceiling: Limits,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) sessions: Sessions,
+    pub(crate) transport: Transport,
+    pub(crate) ledgers: Ledgers,
+    pub(crate) loaded_connectors: Arc<RwLock<BTreeMap<String, Arc<LoadedConnector>>>>,
+    pub(crate) loaded_transforms: RwLock<BTreeMap<String, Arc<LoadedTransform>>>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host").finish_non_exhaustive()
+    }
+}
+
+impl Host {
+    /// Begins a host. Nothing is allowed until it is named.
+    #[must_use]
+    pub fn builder() -> HostBuilder {
+        HostBuilder::default()
+    }
+
+    /// Loads a package with the grants that it is given: checks it, compiles it
+    /// and makes it current under its name. A package that was loaded under the
+    /// name before finishes its calls.
+    ///
+    /// # Errors
+    /// [`Error::Package`] with the reason. None of the package has run then.
+    pub async fn load(
+        &self,
+        package: &Package,
+        grants: impl IntoIterator<Item = Grant>,
+    ) -> Result<(), Error> {
+        let grants: Grants = grants.into_iter().collect();
+        package.check(&grants)?;
+        let (inner, package) = (Arc::clone(&self.0), package.clone());
+        // Compiling takes a core for a while: not one that serves calls.
+        tokio::task::spawn_blocking(move || inner.compile(package, &grants))
+            .await
+            .map_err(|error| Error::Engine(format!("the compiler failed: {error}")))?
+    }
+
+    /// A transform with its settings, after it has looked at them itself.
+    ///
+    /// # Errors
+    /// [`Error::NotLoaded`], or [`Error::Settings`] with every problem.
+    pub async fn transform(&self, name: &str, settings: &Json) -> Result<Transform, Error> {
+        let loaded = self.0.loaded_transform(name)?;
+        Transform::configured(loaded, settings).await
+    }
+
+    /// A connection that was added before.
+    ///
+    /// # Errors
+    /// [`Error::NoConnection`], or [`Error::Input`] if the names are malformed.
+    pub async fn connection(&self, tenant: &str, name: &str) -> Result<Connection, Error> {
+        let key = key(tenant, name)?;
+        self.0.connection_record(&key).await?;
+        Ok(Connection::new(Arc::clone(&self.0), key))
+    }
+
+    /// The connections of a tenant, or all of them, ordered by tenant and name.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn connections(&self, tenant: Option<&str>) -> Result<Vec<ConnectionRecord>, Error> {
+        Ok(self.0.store.connections(tenant).await?)
+    }
+}
+
+/// Checks the two names of a connection.
+pub(crate) fn key(tenant: &str, name: &str) -> Result<ConnectionKey, Error> {
+    ConnectionKey::new(tenant, name).map_err(|error| Error::Input(error.to_string()))
+}
+
+impl Inner {
+    pub(crate) fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
+    fn compile(&self, package: Package, grants: &Grants) -> Result<(), Error> {
+        let limits = self.ceiling.granted(&package.manifest().limits);
+        let name = package.name().to_owned();
+        match package.world() {
+            World::Connector => {
+                let loaded = self.compile_connector(package, grants, limits)?;
+                let mut all =
+                    self.loaded_connectors.write().unwrap_or_else(PoisonError::into_inner);
+                all.insert(name, Arc::new(loaded));
+            }
+            World::Transform => {
+                let loaded = self.compile_transform(package, limits)?;
+                let mut all =
+                    self.loaded_transforms.write().unwrap_or_else(PoisonError::into_inner);
+                all.insert(name, Arc::new(loaded));
+            }
+        }
+        Ok(())
+    }
+
+    fn compile_connector(
+        &self,
+        package: Package,
+        grants: &Grants,
+        limits: Limits,
+    ) -> Result<LoadedConnector, Error> {
+        let engine = &self.connectors.engine;
+        let wrong = |error: wasmtime::Error| wrong_type(&package, &error);
+        let component = build::component(engine, &package)?;
+        let linker = connector_linker(engine, grants).map_err(wrong)?;
+        let pre = linker.instantiate_pre(&component).map_err(wrong)?;
+        let pre = ConnectorPre::new(pre).map_err(wrong)?;
+        let vendor = package.manifest().vendor.clone().ok_or_else(|| {
+            PackageError::Manifest(vec!["a connector needs [vendor]".to_owned()])
+        })?;
+        Ok(LoadedConnector {
+            auth: Arc::new(vendor.auth.clone()),
+            vendor: Arc::new(vendor),
+            sandbox: Arc::clone(&self.connectors),
+            pre,
+            limits,
+            package,
+        })
+    }
+
+    fn compile_transform(&self, package: Package, limits: Limits) -> Result<LoadedTransform, Error> {
+        let engine = &self.transforms.engine;
+        let wrong = |error: wasmtime::Error| wrong_type(&package, &error);
+        let component = build::component(engine, &package)?;
+        let linker = transform_linker(engine).map_err(wrong)?;
+        let pre = linker.instantiate_pre(&component).map_err(wrong)?;
+        let pre = TransformPre::new(pre).map_err(wrong)?;
+        let head = &package.manifest().package;
+        let speaker = Arc::new(Speaker {
+            package: head.name.clone(),
+            version: head.version.clone(),
+            connection: String::new(),
+        });
+        Ok(LoadedTransform { sandbox: Arc::clone(&self.transforms), pre, limits, speaker, package })
+    }
+
+    pub(crate) fn loaded_connector(&self, name: &str) -> Result<Arc<LoadedConnector>, Error> {
+        let all = self.loaded_connectors.read().unwrap_or_else(PoisonError::into_inner);
+        let world = World::Connector.name();
+        all.get(name).cloned().ok_or_else(|| Error::NotLoaded { world, name: name.to_owned() })
+    }
+
+    fn loaded_transform(&self, name: &str) -> Result<Arc<LoadedTransform>, Error> {
+        let all = self.loaded_transforms.read().unwrap_or_else(PoisonError::into_inner);
+        let world = World::Transform.name();
+        all.get(name).cloned().ok_or_else(|| Error::NotLoaded { world, name: name.to_owned() })
+    }
+
+    pub(crate) async fn connection_record(
+        &self,
+        key: &ConnectionKey,
+    ) -> Result<ConnectionRecord, Error> {
+        match self.store.connection(key).await {
+            Err(StoreError::NotFound(key)) => {
+                Err(Error::NoConnection { connection: key.to_string() })
+            }
+            other => Ok(other?),
+        }
+    }
+
+    /// The connection's budget; none if the product does not count calls.
+    pub(crate) async fn quota(
+        &self,
+        record: &ConnectionRecord,
+        loaded: &LoadedConnector,
+    ) -> Result<Option<Quota>, Error> {
+        match &loaded.vendor.quota {
+            Some(rule) => Ok(Some(self.ledgers.quota(&record.key, rule, record.reserve).await?)),
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) fn http_backend(
+        &self,
+        record: &ConnectionRecord,
+        loaded: &LoadedConnector,
+    ) -> Arc<Backend> {
+        Arc::new(Backend {
+            key: record.key.clone(),
+            vendor: Arc::clone(&loaded.vendor),
+            sessions: self.sessions.clone(),
+            transport: self.transport.clone(),
+        })
+    }
+}
+
+fn wrong_type(package: &Package, error: &wasmtime::Error) -> Error {
+    let package = package.name().to_owned();
+    PackageError::WrongType { package, reason: format!("{error:#}") }.into()
+}

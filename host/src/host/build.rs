@@ -1,0 +1,143 @@
+//! Building a host, and compiling packages for it.
+
+use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use super::{Host, Inner};
+use crate::auth::{Sessions, SessionsConfig};
+use crate::connector::LoadedConnector;
+use crate::engine::{Concurrency, Sandbox};
+use crate::error::Error;
+use crate::ledger::{Clock, Ledgers};
+use crate::limits::Limits;
+use crate::package::{Package, PackageError};
+use crate::seal::{MasterKey, Sealer};
+use crate::store::{SqliteStore, Store};
+use crate::transport::{Transport, TransportConfig};
+
+/// The connectors that are loaded, by name.
+type Loaded = BTreeMap<String, Arc<LoadedConnector>>;
+
+/// The master key's file in the data directory, unless a key is given.
+pub const MASTER_KEY_FILE: &str = "master.key";
+
+/// Options of a host. Only the data directory must be given.
+#[derive(Debug, Default)]
+pub struct HostBuilder {
+    data_dir: Option<PathBuf>,
+    master_key: Option<MasterKey>,
+    ceiling: Option<Limits>,
+    transport: TransportConfig,
+}
+
+impl HostBuilder {
+    /// Where the host keeps its state: one SQLite file, and the master key
+    /// unless one is given. Made on first use, for the owner only.
+    #[must_use]
+    pub fn data_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.data_dir = Some(directory.into());
+        self
+    }
+
+    /// The key that seals tokens and secrets. Without it the host makes one on
+    /// first use and keeps it in the data directory; to keep it elsewhere is
+    /// safer, since whoever has both has the tokens.
+    #[must_use]
+    pub fn master_key(mut self, key: MasterKey) -> Self {
+        self.master_key = Some(key);
+        self
+    }
+
+    /// The most that any package may use, whatever it asks for.
+    #[must_use]
+    pub fn ceiling(mut self, ceiling: Limits) -> Self {
+        self.ceiling = Some(ceiling);
+        self
+    }
+
+    /// A further root certificate to trust, in PEM or DER: for an org on
+    /// loopback, or behind a company's own authority.
+    #[must_use]
+    pub fn trust_root(mut self, certificate: impl Into<Vec<u8>>) -> Self {
+        self.transport.extra_roots.push(certificate.into());
+        self
+    }
+
+    /// What requests say in `User-Agent`.
+    #[must_use]
+    pub fn user_agent(mut self, name: impl Into<String>) -> Self {
+        self.transport.user_agent = name.into();
+        self
+    }
+
+    /// Opens the data directory and starts the engines. Must be called on a
+    /// tokio runtime.
+    ///
+    /// # Errors
+    /// [`Error::Options`], [`Error::DataDir`], [`Error::Store`] if the data
+    /// directory cannot be used, [`Error::Key`] if the master key is not the one
+    /// that it was sealed with, or [`Error::Engine`].
+    pub async fn build(self) -> Result<Host, Error> {
+        let Some(data_dir) = self.data_dir else {
+            let problem = "no data directory: give one with `data_dir`".to_owned();
+            return Err(Error::Options(vec![problem]));
+        };
+        let store = SqliteStore::open(&data_dir).await?;
+        let store: Arc<dyn Store> = Arc::new(store);
+        let key = match self.master_key {
+            Some(key) => key,
+            None => MasterKey::from_file(&open(&data_dir)?, MASTER_KEY_FILE)?,
+        };
+        let sealer = Sealer::new(key);
+        sealer.check(&*store).await?;
+        let transport = Transport::new(self.transport)
+            .map_err(|error| Error::Options(vec![error.to_string()]))?;
+        let ceiling = self.ceiling.unwrap_or_else(Limits::ceiling);
+        let clock = Clock::system();
+        let loaded_connectors: Arc<RwLock<Loaded>> = Arc::default();
+        let loaded = Arc::clone(&loaded_connectors);
+        let manifests = move |package: &str| {
+            let loaded = loaded.read().unwrap_or_else(PoisonError::into_inner);
+            loaded.get(package).map(|connector| Arc::clone(&connector.auth))
+        };
+        let sessions = Sessions::new(SessionsConfig {
+            store: Arc::clone(&store),
+            sealer,
+            transport: transport.clone(),
+            manifests: Arc::new(manifests),
+            now_ms: SessionsConfig::system_clock(),
+        });
+        Ok(Host(Arc::new(Inner {
+            connectors: Arc::new(Sandbox::new(Concurrency::On, &ceiling)?),
+            transforms: Arc::new(Sandbox::new(Concurrency::Off, &ceiling)?),
+            ceiling,
+            ledgers: Ledgers::start(Arc::clone(&store), clock),
+            store,
+            sessions,
+            transport,
+            loaded_connectors,
+            loaded_transforms: RwLock::default(),
+        })))
+    }
+}
+
+fn open(directory: &Path) -> Result<Dir, Error> {
+    Dir::open_ambient_dir(directory, ambient_authority()).map_err(|source| Error::DataDir {
+        path: directory.display().to_string(),
+        source,
+    })
+}
+
+/// Compiles a package's component.
+pub(super) fn component(engine: &Engine, package: &Package) -> Result<Component, Error> {
+    Component::from_binary(engine, package.component()).map_err(|error| {
+        let package = package.name().to_owned();
+        PackageError::Malformed { package, reason: format!("{error:#}") }.into()
+    })
+}

@@ -1,0 +1,312 @@
+//! A package: a component with its manifest, read from a directory and checked
+//! before any of it runs.
+//!
+//! The imports are read from the binary before it is compiled, so that a
+//! component that wants too much is refused in microseconds and by name.
+
+mod imports;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use sha2::{Digest as _, Sha256};
+
+pub(crate) use imports::contract_is_served;
+pub use imports::{Inspection, Interface};
+
+use crate::grant::{Grant, Grants};
+use crate::manifest::{MAX_MANIFEST_BYTES, Manifest, World};
+
+/// The largest component that is read, in bytes. A Python guest with its
+/// interpreter is about 20 MiB.
+pub const MAX_COMPONENT_BYTES: u64 = 64 * 1024 * 1024;
+
+/// The manifest's file in a package's directory.
+pub const MANIFEST_FILE: &str = "package.toml";
+
+/// Why a package was refused. None of it has run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PackageError {
+    /// A file could not be read.
+    #[error("cannot read {file} of the package in {place}: {reason}")]
+    Unreadable {
+        /// The file.
+        file: String,
+        /// The directory, as it was given.
+        place: String,
+        /// Why.
+        reason: String,
+    },
+    /// A file is larger than the host reads.
+    #[error("{file} holds more than {limit} bytes")]
+    TooLarge {
+        /// The file.
+        file: String,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The manifest breaks its rules.
+    #[error("{MANIFEST_FILE} is not valid: {}", .0.join("; "))]
+    Manifest(Vec<String>),
+    /// The file is no WebAssembly at all.
+    #[error("{package}: the component is not a WebAssembly file")]
+    NotWasm {
+        /// The package.
+        package: String,
+    },
+    /// A core module where a component is expected.
+    #[error(
+        "{package}: this is a core WebAssembly module, not a component; encode it with \
+         `lockgate package build` or `wasm-tools component new`"
+    )]
+    CoreModule {
+        /// The package.
+        package: String,
+    },
+    /// The binary ends too early or is damaged.
+    #[error("{package}: the component is damaged or cut off: {reason}")]
+    Malformed {
+        /// The package.
+        package: String,
+        /// What is wrong, and at which byte.
+        reason: String,
+    },
+    /// Built against a contract that this host does not serve.
+    #[error(
+        "{package}: built against lockgate:connector@{found}; this host serves \
+         {}, so rebuild it against that",
+        crate::manifest::CONTRACT_VERSION
+    )]
+    WrongContract {
+        /// The package.
+        package: String,
+        /// The version that it was built against.
+        found: String,
+    },
+    /// It imports what its world does not have.
+    #[error(
+        "{package}: imports `{interface}`, which is not part of the world `{world}`; \
+         remove the import"
+    )]
+    NotInWorld {
+        /// The package.
+        package: String,
+        /// The interface.
+        interface: String,
+        /// The world that its manifest names.
+        world: &'static str,
+    },
+    /// It imports an interface that it was not granted.
+    #[error("{package}: imports `{interface}` but the grant `{grant}` was not given{}",
+        if *.asked { "" } else { ", and its manifest does not ask for it" })]
+    NotGranted {
+        /// The package.
+        package: String,
+        /// The interface.
+        interface: String,
+        /// The grant that would open it.
+        grant: Grant,
+        /// Whether the manifest asks for it.
+        asked: bool,
+    },
+    /// It imports an interface that this host does not serve yet.
+    #[error("{package}: imports `{interface}`, which this version of the host does not serve")]
+    NotServed {
+        /// The package.
+        package: String,
+        /// The interface.
+        interface: String,
+    },
+    /// It does not export what its world must.
+    #[error("{package}: exports no `{interface}`, which every {world} must")]
+    MissingExport {
+        /// The package.
+        package: String,
+        /// The interface.
+        interface: String,
+        /// The world that its manifest names.
+        world: &'static str,
+    },
+    /// Names fit but types do not.
+    #[error("{package}: does not fit the contract: {reason}")]
+    WrongType {
+        /// The package.
+        package: String,
+        /// What does not fit, in wasmtime's words.
+        reason: String,
+    },
+}
+
+/// A package that was read but not loaded: bytes and a valid manifest.
+#[derive(Clone)]
+pub struct Package {
+    manifest: Arc<Manifest>,
+    component: Bytes,
+    digest: [u8; 32],
+}
+
+impl std::fmt::Debug for Package {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Package")
+            .field("name", &self.manifest.package.name)
+            .field("version", &self.manifest.package.version)
+            .field("digest", &self.digest())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Package {
+    /// Reads the package in a directory. Files are opened relative to it, so
+    /// that neither a manifest nor a symbolic link can lead out of it.
+    ///
+    /// # Errors
+    /// [`PackageError`] if a file is missing, too large, or the manifest is not
+    /// valid.
+    pub fn open(directory: impl AsRef<Path>) -> Result<Self, PackageError> {
+        let directory = directory.as_ref();
+        let place = directory.display().to_string();
+        let dir = Dir::open_ambient_dir(directory, ambient_authority()).map_err(|error| {
+            PackageError::Unreadable {
+                file: "the directory".to_owned(),
+                place: place.clone(),
+                reason: error.to_string(),
+            }
+        })?;
+        let manifest = read(&dir, MANIFEST_FILE, MAX_MANIFEST_BYTES, &place)?;
+        let manifest = parse_manifest(&manifest)?;
+        let component = read(&dir, &manifest.package.component, MAX_COMPONENT_BYTES, &place)?;
+        Ok(Self::assemble(manifest, component.into()))
+    }
+
+    /// Takes a package from memory, for instance one that is built into a
+    /// program.
+    ///
+    /// # Errors
+    /// [`PackageError`] if the manifest is not valid.
+    pub fn from_parts(manifest: &str, component: impl Into<Bytes>) -> Result<Self, PackageError> {
+        let manifest = parse_manifest(manifest.as_bytes())?;
+        Ok(Self::assemble(manifest, component.into()))
+    }
+
+    fn assemble(manifest: Manifest, component: Bytes) -> Self {
+        let digest = Sha256::digest(&component).into();
+        Self { manifest: Arc::new(manifest), component, digest }
+    }
+
+    /// The package's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.manifest.package.name
+    }
+
+    /// The manifest.
+    #[must_use]
+    pub const fn manifest(&self) -> &Arc<Manifest> {
+        &self.manifest
+    }
+
+    /// The component's bytes.
+    #[must_use]
+    pub const fn component(&self) -> &Bytes {
+        &self.component
+    }
+
+    /// The SHA-256 of the component, in hexadecimal.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        self.digest.iter().fold(String::with_capacity(64), |mut text, byte| {
+            use std::fmt::Write as _;
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    }
+
+    /// Every grant that the manifest asks for.
+    #[must_use]
+    pub fn asked_grants(&self) -> Grants {
+        self.manifest.grants.keys().copied().collect()
+    }
+
+    /// Reads imports and exports from the binary, without compiling it.
+    ///
+    /// # Errors
+    /// [`PackageError`] if it is not a well-formed component.
+    pub fn inspect(&self) -> Result<Inspection, PackageError> {
+        Inspection::read(self.name(), &self.component)
+    }
+
+    /// Checks imports and exports against the world and what was granted.
+    pub(crate) fn check(&self, granted: &Grants) -> Result<(), PackageError> {
+        let head = &self.manifest.package;
+        let package = || head.name.clone();
+        let inspection = self.inspect()?;
+        inspection.check_contract(&head.name, &head.contract)?;
+        for import in &inspection.imports {
+            let interface = import.to_string();
+            if !import.is_in_world(head.world) {
+                let world = head.world.name();
+                return Err(PackageError::NotInWorld { package: package(), interface, world });
+            }
+            let Some(grant) = Grant::for_interface(&import.name) else {
+                continue;
+            };
+            if grant == Grant::Stream {
+                return Err(PackageError::NotServed { package: package(), interface });
+            }
+            let asked = self.manifest.grants.contains_key(&grant);
+            if !asked || !granted.contains(&grant) {
+                return Err(PackageError::NotGranted { package: package(), interface, grant, asked });
+            }
+        }
+        if !inspection.exports.iter().any(|export| export.is_contract(head.world.export())) {
+            return Err(PackageError::MissingExport {
+                package: package(),
+                interface: format!("lockgate:connector/{}", head.world.export()),
+                world: head.world.name(),
+            });
+        }
+        Ok(())
+    }
+
+    /// The world that the manifest names.
+    #[must_use]
+    pub fn world(&self) -> World {
+        self.manifest.package.world
+    }
+}
+
+fn parse_manifest(bytes: &[u8]) -> Result<Manifest, PackageError> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| PackageError::Manifest(vec![format!("not UTF-8 text: {error}")]))?;
+    let manifest = Manifest::parse(text).map_err(PackageError::Manifest)?;
+    let head = &manifest.package;
+    if !contract_is_served(&head.contract) {
+        return Err(PackageError::WrongContract {
+            package: head.name.clone(),
+            found: head.contract.clone(),
+        });
+    }
+    Ok(manifest)
+}
+
+fn read(dir: &Dir, file: &str, limit: u64, place: &str) -> Result<Vec<u8>, PackageError> {
+    use std::io::Read as _;
+    let unreadable = |error: std::io::Error| PackageError::Unreadable {
+        file: file.to_owned(),
+        place: place.to_owned(),
+        reason: error.to_string(),
+    };
+    let opened = dir.open(file).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    // One byte more than allowed tells a file at the limit from one above it.
+    opened.take(limit + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > limit {
+        return Err(PackageError::TooLarge { file: file.to_owned(), limit });
+    }
+    Ok(bytes)
+}

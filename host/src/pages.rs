@@ -1,0 +1,118 @@
+//! Pages of a long answer as a stream with back-pressure: the next page is made
+//! when it is asked for, each under limits of its own.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream, Stream, StreamExt as _};
+use wasmtime::component::ResourceAny;
+
+use crate::connector::Instance;
+use crate::error::Error;
+use crate::records::{Page, Records};
+use crate::transform::Transform;
+
+/// The pages of one answer. Dropping it ends the call.
+///
+/// After an error there are no more pages.
+pub struct Pages(BoxStream<'static, Result<Page, Error>>);
+
+impl std::fmt::Debug for Pages {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pages").finish_non_exhaustive()
+    }
+}
+
+impl Pages {
+    pub(crate) fn new(instance: Instance, cursor: ResourceAny) -> Self {
+        let pages = stream::try_unfold(instance, move |mut instance| async move {
+            let page = next(&mut instance, cursor).await?;
+            Ok(page.map(|page| (page, instance)))
+        });
+        Self(pages.boxed())
+    }
+
+    /// Sends each page through a transform, in an instance of its own.
+    ///
+    /// `object` is what the records are, as the transform knows it.
+    #[must_use]
+    pub fn through(self, transform: &Transform, object: &str) -> Self {
+        let (transform, object) = (transform.clone(), object.to_owned());
+        let pages = self.0.then(move |page| {
+            let (transform, object) = (transform.clone(), object.clone());
+            async move {
+                let mut page = page?;
+                let transformed = transform.apply(&object, &page.records).await?;
+                page.records = transformed.records;
+                page.dropped += transformed.dropped;
+                page.rejected.extend(transformed.rejected);
+                Ok(page)
+            }
+        });
+        // A page that could not be transformed ends the stream: going on would
+        // lose it in silence.
+        let pages = pages.scan(false, |failed, page| {
+            let over = std::mem::replace(failed, page.is_err());
+            std::future::ready((!over).then_some(page))
+        });
+        Self(pages.boxed())
+    }
+
+    /// The next page; `None` after the last.
+    ///
+    /// # Errors
+    /// Any of [`Error`]'s call errors.
+    pub async fn next_page(&mut self) -> Result<Option<Page>, Error> {
+        self.0.next().await.transpose()
+    }
+
+    /// All records at once, for answers that are known to be small.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if there are more than `max_records`, or any of
+    /// [`Error`]'s call errors.
+    pub async fn collect(mut self, max_records: usize) -> Result<Records, Error> {
+        let mut json = vec![b'['];
+        let mut count = 0;
+        while let Some(page) = self.next_page().await? {
+            count += page.records.len();
+            if count > max_records {
+                return Err(Error::Input(format!("the answer has more than {max_records} records")));
+            }
+            let inner = page.records.as_bytes().trim_ascii();
+            let inner = inner.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]"));
+            let inner = inner.unwrap_or_default().trim_ascii();
+            if !inner.is_empty() {
+                if json.len() > 1 {
+                    json.push(b',');
+                }
+                json.extend_from_slice(inner);
+            }
+        }
+        json.push(b']');
+        Ok(Records::counted(json.into(), count))
+    }
+}
+
+impl Stream for Pages {
+    type Item = Result<Page, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_next_unpin(context)
+    }
+}
+
+async fn next(instance: &mut Instance, cursor: ResourceAny) -> Result<Option<Page>, Error> {
+    let page = instance
+        .call("next page", async |records, accessor| {
+            records.cursor().call_next(accessor, cursor).await
+        })
+        .await?;
+    Ok(page.map(|page| Page {
+        records: Records::counted(Bytes::from(page.records), page.count as usize),
+        total: page.total,
+        dropped: 0,
+        rejected: Vec::new(),
+    }))
+}

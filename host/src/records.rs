@@ -1,0 +1,397 @@
+//! The values that calls take and give: records as JSON bytes, results, pages,
+//! descriptions. Plain data, the same for every connector.
+
+mod contract;
+
+use std::fmt;
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::error::Error;
+
+pub(crate) use contract::bounded;
+
+/// Records as they travel: one JSON array of objects, with the order of keys
+/// kept. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Records {
+    json: Bytes,
+    count: usize,
+}
+
+impl Records {
+    /// Takes a JSON array of objects.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the bytes are anything else, saying where.
+    pub fn from_json(json: impl Into<Bytes>) -> Result<Self, Error> {
+        let json = json.into();
+        let rows: Vec<&RawValue> = serde_json::from_slice(&json)
+            .map_err(|error| Error::Input(format!("records must be a JSON array: {error}")))?;
+        if let Some(at) = rows.iter().position(|row| !row.get().starts_with('{')) {
+            return Err(Error::Input(format!("record {at} is not a JSON object")));
+        }
+        let count = rows.len();
+        Ok(Self { json, count })
+    }
+
+    /// Takes anything that serialises to JSON objects.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if an item does not become a JSON object.
+    pub fn from_items<T: Serialize>(items: &[T]) -> Result<Self, Error> {
+        let json = serde_json::to_vec(items)
+            .map_err(|error| Error::Input(format!("records cannot be written as JSON: {error}")))?;
+        Self::from_json(json)
+    }
+
+    /// Takes an array whose count is known.
+    pub(crate) const fn counted(json: Bytes, count: usize) -> Self {
+        Self { json, count }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The JSON array.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &Bytes {
+        &self.json
+    }
+
+    /// Each record as its own JSON text, uncopied.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the array is malformed.
+    pub fn rows(&self) -> Result<Vec<&RawValue>, Error> {
+        self.parse()
+    }
+
+    /// All records as values of `T`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if a record does not fit `T`, saying where.
+    pub fn to_vec<T: DeserializeOwned>(&self) -> Result<Vec<T>, Error> {
+        serde_json::from_slice(&self.json)
+            .map_err(|error| Error::Input(format!("the records do not fit: {error}")))
+    }
+
+    fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<Vec<T>, Error> {
+        serde_json::from_slice(&self.json)
+            .map_err(|error| Error::Input(format!("the records do not fit: {error}")))
+    }
+}
+
+/// Some records of a longer answer.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The records.
+    pub records: Records,
+    /// How many the whole answer has, if the product said so.
+    pub total: Option<u64>,
+    /// How many were left out by transforms because they are not wanted.
+    pub dropped: usize,
+    /// Those that transforms left out because they are wrong.
+    pub rejected: Vec<Rejected>,
+}
+
+/// A record that a transform rejected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// Its place in the input, from 0.
+    pub at: usize,
+    /// The record as it came in, JSON.
+    pub record: Bytes,
+    /// Why, in the transform's words.
+    pub reason: String,
+}
+
+/// What the caller should do about a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Advice {
+    /// Change the record: a value is missing, malformed or not allowed.
+    FixRecord,
+    /// The object or fields do not exist for this user: describe again, or look
+    /// at field permissions.
+    FixSchema,
+    /// The connected user lacks a permission.
+    AskPermission,
+    /// The record is gone: read it again, or stop tracking it.
+    Refetch,
+    /// The org already has a record like this.
+    ResolveDuplicate,
+    /// A passing fault: do the same again after a pause.
+    Retry,
+    /// A budget of the org is used up.
+    WaitForQuota,
+    /// Undone because another record of an all-or-none batch failed.
+    RolledBack,
+    /// The answer was lost: look before doing it again.
+    CheckOutcome,
+    /// A person has to reconnect the connection.
+    Reconnect,
+}
+
+impl Advice {
+    /// Whether doing the same again later may succeed.
+    #[must_use]
+    pub const fn is_retryable(self) -> bool {
+        matches!(self, Self::Retry | Self::WaitForQuota | Self::RolledBack)
+    }
+
+    /// The advice as an instruction.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::FixRecord => "change the record",
+            Self::FixSchema => "describe the object again or look at field permissions",
+            Self::AskPermission => "ask the org's administrator for the permission",
+            Self::Refetch => "read the record again",
+            Self::ResolveDuplicate => "merge with the record that is there, or allow duplicates",
+            Self::Retry => "try again after a pause",
+            Self::WaitForQuota => "go on when the budget frees",
+            Self::RolledBack => "mend the record that failed and send all again",
+            Self::CheckOutcome => "look whether it happened before doing it again",
+            Self::Reconnect => "reconnect the connection",
+        }
+    }
+}
+
+/// What the product said against a request or a record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// What to do.
+    pub advice: Advice,
+    /// The product's own error code.
+    pub code: String,
+    /// The product's message, bounded and without credentials.
+    pub message: String,
+    /// The object in question, if known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
+    /// The fields in question.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<String>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message.trim())?;
+        if !self.fields.is_empty() {
+            write!(f, " (fields: {})", self.fields.join(", "))?;
+        }
+        write!(f, "; {}", self.advice.text())
+    }
+}
+
+/// What became of one record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RecordResult {
+    /// The record's id, if it has one.
+    pub id: Option<String>,
+    /// What happened.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+impl RecordResult {
+    /// Whether the record was written.
+    #[must_use]
+    pub const fn is_ok(&self) -> bool {
+        !matches!(self.outcome, Outcome::Failed { .. })
+    }
+}
+
+/// What became of one record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It was created.
+    Created,
+    /// It was changed.
+    Updated,
+    /// It was deleted.
+    Deleted,
+    /// Nothing was changed.
+    Failed {
+        /// Why; never empty.
+        problems: Vec<Problem>,
+    },
+}
+
+/// A setting that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SettingProblem {
+    /// Where, as a JSON pointer (RFC 6901).
+    pub pointer: String,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+impl fmt::Display for SettingProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = if self.pointer.is_empty() { "settings" } else { &self.pointer };
+        write!(f, "{place}: {}", self.message)
+    }
+}
+
+/// How to write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WriteOptions {
+    /// Undo all if one record fails.
+    pub all_or_none: bool,
+}
+
+/// How to query.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueryOptions {
+    /// Include deleted and archived records.
+    pub include_deleted: bool,
+    /// Wished records a page; 0 leaves it to the connector.
+    pub page_size: u32,
+}
+
+/// One object of an org, briefly.
+#[derive(Clone, Debug, Serialize)]
+pub struct ObjectSummary {
+    /// The API name.
+    pub name: String,
+    /// The name for people.
+    pub label: String,
+    /// The user or the org added it.
+    pub custom: bool,
+    /// Records can be created.
+    pub createable: bool,
+    /// Records can be changed.
+    pub updateable: bool,
+    /// Records can be deleted.
+    pub deletable: bool,
+    /// Records can be queried.
+    pub queryable: bool,
+}
+
+/// One object of an org with its fields, as the connected user sees them.
+#[derive(Clone, Debug, Serialize)]
+pub struct ObjectDescription {
+    /// The object.
+    #[serde(flatten)]
+    pub summary: ObjectSummary,
+    /// The fields that the user may read.
+    pub fields: Vec<Field>,
+    /// Objects that refer to this one.
+    pub children: Vec<Child>,
+}
+
+/// One field.
+#[derive(Clone, Debug, Serialize)]
+pub struct Field {
+    /// The API name.
+    pub name: String,
+    /// The name for people.
+    pub label: String,
+    /// The product's name of the type.
+    pub kind: String,
+    /// The longest text in characters; 0 if it does not apply.
+    pub max_length: u32,
+    /// A value must be given on create.
+    pub required: bool,
+    /// It may be empty.
+    pub nillable: bool,
+    /// It can be set on create.
+    pub createable: bool,
+    /// It can be changed.
+    pub updateable: bool,
+    /// The user or the org added it.
+    pub custom: bool,
+    /// No two records have the same value.
+    pub unique: bool,
+    /// It can be the key of an upsert.
+    pub external_id: bool,
+    /// Objects that a reference may point to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<String>,
+    /// The active values of a picklist.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub picklist: Vec<String>,
+    /// Other values are refused.
+    pub restricted: bool,
+}
+
+/// An object that refers to another.
+#[derive(Clone, Debug, Serialize)]
+pub struct Child {
+    /// The object that refers.
+    pub object: String,
+    /// The field that does it.
+    pub field: String,
+    /// The name under which a query reaches the children.
+    pub relationship: Option<String>,
+}
+
+/// What a connector is.
+#[derive(Clone, Debug, Serialize)]
+pub struct ConnectorDescription {
+    /// The product.
+    pub product: String,
+    /// One sentence.
+    pub summary: String,
+    /// Objects that the connector was made for.
+    pub objects: Vec<String>,
+    /// What can be done beyond records.
+    pub actions: Vec<Action>,
+    /// Kinds of event that can be delivered.
+    pub events: Vec<Event>,
+    /// The JSON Schema of its settings.
+    pub settings_schema: String,
+}
+
+/// Something that can be done beyond records.
+#[derive(Clone, Debug, Serialize)]
+pub struct Action {
+    /// The name to call it by.
+    pub name: String,
+    /// One sentence.
+    pub summary: String,
+    /// The JSON Schema of the input.
+    pub input_schema: String,
+    /// The JSON Schema of the output.
+    pub output_schema: String,
+}
+
+/// A kind of event.
+#[derive(Clone, Debug, Serialize)]
+pub struct Event {
+    /// The name to subscribe by.
+    pub name: String,
+    /// One sentence.
+    pub summary: String,
+    /// The JSON Schema of its payload.
+    pub payload_schema: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_an_array_of_objects_or_refused_with_the_place() {
+        assert_eq!(Records::from_json(r#"[{"a":1},{}]"#).unwrap().len(), 2);
+        let error = Records::from_json(r#"[{"a":1},7]"#).unwrap_err();
+        assert_eq!(error.to_string(), "record 1 is not a JSON object");
+        assert!(Records::from_json("{}").is_err());
+        assert!(Records::from_json(&b"[\xff]"[..]).is_err());
+    }
+}

@@ -1,0 +1,175 @@
+//! From the contract's types to ours, with what guests say made safe to show.
+
+use super::{
+    Action, Advice, Child, ConnectorDescription, Event, Field, ObjectDescription, ObjectSummary,
+    Outcome, Problem, RecordResult,
+};
+use crate::bindings::connector::exports::lockgate::connector::records as wit;
+
+/// Longest text that is taken over from a guest into messages, in bytes: the
+/// contract's own cuts, applied again because a guest may not have kept them.
+const MAX_TEXT_BYTES: usize = 1024;
+
+/// Cuts a text of a guest and makes its control characters visible, so that it
+/// can stand in a log or on a terminal.
+pub(crate) fn bounded(text: &str) -> String {
+    let mut end = text.len().min(MAX_TEXT_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let (head, rest) = text.split_at(end);
+    let mut clean = String::with_capacity(head.len());
+    for c in head.chars() {
+        match c {
+            '\n' | '\t' => clean.push(' '),
+            c if c.is_control() => clean.extend(c.escape_default()),
+            c => clean.push(c),
+        }
+    }
+    if !rest.is_empty() {
+        clean.push('…');
+    }
+    clean
+}
+
+impl From<wit::Advice> for Advice {
+    fn from(advice: wit::Advice) -> Self {
+        match advice {
+            wit::Advice::FixRecord => Self::FixRecord,
+            wit::Advice::FixSchema => Self::FixSchema,
+            wit::Advice::AskPermission => Self::AskPermission,
+            wit::Advice::Refetch => Self::Refetch,
+            wit::Advice::ResolveDuplicate => Self::ResolveDuplicate,
+            wit::Advice::Retry => Self::Retry,
+            wit::Advice::WaitForQuota => Self::WaitForQuota,
+            wit::Advice::RolledBack => Self::RolledBack,
+            wit::Advice::CheckOutcome => Self::CheckOutcome,
+            wit::Advice::Reconnect => Self::Reconnect,
+        }
+    }
+}
+
+impl From<wit::Problem> for Problem {
+    fn from(problem: wit::Problem) -> Self {
+        Self {
+            advice: problem.advice.into(),
+            code: bounded(&problem.code),
+            message: bounded(&problem.message),
+            object: problem.object.as_deref().map(bounded),
+            fields: problem.fields.iter().map(|field| bounded(field)).collect(),
+        }
+    }
+}
+
+impl From<wit::RecordResult> for RecordResult {
+    fn from(result: wit::RecordResult) -> Self {
+        Self {
+            id: result.id,
+            outcome: match result.outcome {
+                wit::Outcome::Created => Outcome::Created,
+                wit::Outcome::Updated => Outcome::Updated,
+                wit::Outcome::Deleted => Outcome::Deleted,
+                wit::Outcome::Failed(problems) => Outcome::Failed {
+                    problems: problems.into_iter().map(Problem::from).collect(),
+                },
+            },
+        }
+    }
+}
+
+impl From<wit::ObjectSummary> for ObjectSummary {
+    fn from(object: wit::ObjectSummary) -> Self {
+        Self {
+            name: object.name,
+            label: object.label,
+            custom: object.custom,
+            createable: object.createable,
+            updateable: object.updateable,
+            deletable: object.deletable,
+            queryable: object.queryable,
+        }
+    }
+}
+
+impl From<wit::ObjectDescription> for ObjectDescription {
+    fn from(object: wit::ObjectDescription) -> Self {
+        Self {
+            summary: object.summary.into(),
+            fields: object.fields.into_iter().map(Field::from).collect(),
+            children: object
+                .children
+                .into_iter()
+                .map(|child| Child {
+                    object: child.object,
+                    field: child.field,
+                    relationship: child.relationship,
+                })
+                .collect(),
+        }
+    }
+}
+
+impl From<wit::Field> for Field {
+    fn from(field: wit::Field) -> Self {
+        Self {
+            name: field.name,
+            label: field.label,
+            kind: field.kind,
+            max_length: field.max_length,
+            required: field.required,
+            nillable: field.nillable,
+            createable: field.createable,
+            updateable: field.updateable,
+            custom: field.custom,
+            unique: field.unique,
+            external_id: field.external_id,
+            references: field.references,
+            picklist: field.picklist,
+            restricted: field.restricted,
+        }
+    }
+}
+
+impl From<wit::Description> for ConnectorDescription {
+    fn from(description: wit::Description) -> Self {
+        Self {
+            product: description.product,
+            summary: description.summary,
+            objects: description.objects,
+            actions: description
+                .actions
+                .into_iter()
+                .map(|action| Action {
+                    name: action.name,
+                    summary: action.summary,
+                    input_schema: action.input_schema,
+                    output_schema: action.output_schema,
+                })
+                .collect(),
+            events: description
+                .events
+                .into_iter()
+                .map(|event| Event {
+                    name: event.name,
+                    summary: event.summary,
+                    payload_schema: event.payload_schema,
+                })
+                .collect(),
+            settings_schema: description.settings_schema,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guests_text_is_cut_and_cannot_paint_the_terminal() {
+        assert_eq!(bounded("a\x1b[31mred\r\nb"), "a\\u{1b}[31mred\\r b");
+        let long = "ä".repeat(2000);
+        let cut = bounded(&long);
+        assert!(cut.len() <= MAX_TEXT_BYTES + '…'.len_utf8());
+        assert!(cut.ends_with('…'));
+    }
+}

@@ -1,0 +1,94 @@
+//! What lives in a store beside the guest, one type a world, and the linkers that
+//! connect the interfaces to it. A transform's state has no network in it.
+
+use wasmtime::Engine;
+use wasmtime::component::{HasData, Linker, ResourceTable};
+
+use crate::bindings::contract;
+use crate::capability::http::Http;
+use crate::capability::log::{HasLog, Log, LogView};
+use crate::capability::quota::QuotaAccess;
+use crate::capability::storage::Storage;
+use crate::grant::{Grant, Grants};
+use crate::meter::{Meter, Metered};
+
+/// The state of a connector's call.
+#[derive(Debug)]
+pub(crate) struct ConnectorState {
+    pub(crate) meter: Meter,
+    pub(crate) log: Log,
+    pub(crate) http: Http,
+    pub(crate) storage: Storage,
+    pub(crate) quota: QuotaAccess,
+    pub(crate) table: ResourceTable,
+}
+
+impl ConnectorState {
+    /// Begins a new page: limits that re-arm are full again.
+    pub(crate) fn rearm(&mut self) {
+        self.meter.rearm();
+        self.log.rearm();
+        self.http.rearm();
+    }
+}
+
+/// Names [`ConnectorState`] to the linker.
+#[derive(Debug)]
+pub(crate) struct ConnectorHost;
+
+impl HasData for ConnectorHost {
+    type Data<'a> = &'a mut ConnectorState;
+}
+
+/// The state of a transform's call.
+#[derive(Debug)]
+pub(crate) struct TransformState {
+    pub(crate) meter: Meter,
+    pub(crate) log: Log,
+}
+
+impl Metered for ConnectorState {
+    fn meter(&mut self) -> &mut Meter {
+        &mut self.meter
+    }
+}
+
+impl Metered for TransformState {
+    fn meter(&mut self) -> &mut Meter {
+        &mut self.meter
+    }
+}
+
+/// A linker for the world `connector` with nothing in it but what was granted.
+pub(crate) fn connector_linker(
+    engine: &Engine,
+    grants: &Grants,
+) -> wasmtime::Result<Linker<ConnectorState>> {
+    let mut linker = Linker::new(engine);
+    let state: fn(&mut ConnectorState) -> &mut ConnectorState = |state| state;
+    contract::log::add_to_linker::<_, HasLog>(&mut linker, |state: &mut ConnectorState| LogView {
+        log: &mut state.log,
+        meter: &mut state.meter,
+    })?;
+    contract::clock::add_to_linker::<_, ConnectorHost>(&mut linker, state)?;
+    if grants.contains(&Grant::Http) {
+        contract::http::add_to_linker::<_, ConnectorHost>(&mut linker, state)?;
+    }
+    if grants.contains(&Grant::Storage) {
+        contract::storage::add_to_linker::<_, ConnectorHost>(&mut linker, state)?;
+    }
+    if grants.contains(&Grant::Quota) {
+        contract::quota::add_to_linker::<_, ConnectorHost>(&mut linker, state)?;
+    }
+    Ok(linker)
+}
+
+/// The linker for the world `transform`: a log, and nothing else.
+pub(crate) fn transform_linker(engine: &Engine) -> wasmtime::Result<Linker<TransformState>> {
+    let mut linker = Linker::new(engine);
+    contract::log::add_to_linker::<_, HasLog>(&mut linker, |state: &mut TransformState| LogView {
+        log: &mut state.log,
+        meter: &mut state.meter,
+    })?;
+    Ok(linker)
+}

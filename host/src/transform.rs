@@ -1,0 +1,271 @@
+//! Transforms: plugins that change, drop or reject records, each batch in a box
+//! without network, storage or clock.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use crate::bindings::transform::exports::lockgate::connector::batches as wit;
+use crate::bindings::transform::{Transform as Instance, TransformPre};
+use crate::capability::log::{Log, Speaker};
+use crate::engine::Sandbox;
+use crate::error::{Error, GuestCall};
+use crate::guest::Guest;
+use crate::limits::Limits;
+use crate::meter::Meter;
+use crate::package::Package;
+use crate::records::{Records, Rejected, SettingProblem, bounded};
+use crate::state::TransformState;
+
+/// The largest batch that is handed to a transform, in bytes. The contract
+/// promises it.
+const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
+
+/// A loaded transform package: compiled and linked, once for all its uses.
+pub(crate) struct LoadedTransform {
+    pub(crate) package: Package,
+    pub(crate) sandbox: Arc<Sandbox>,
+    pub(crate) pre: TransformPre<TransformState>,
+    pub(crate) limits: Limits,
+    pub(crate) speaker: Arc<Speaker>,
+}
+
+/// A transform with its settings, ready for batches. Cheap to clone.
+#[derive(Clone)]
+pub struct Transform {
+    loaded: Arc<LoadedTransform>,
+    settings: Arc<str>,
+}
+
+impl std::fmt::Debug for Transform {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transform").field("package", &self.loaded.package).finish_non_exhaustive()
+    }
+}
+
+/// What a transform made of a batch.
+#[derive(Clone, Debug)]
+pub struct Transformed {
+    /// The kept records, in the order of the input.
+    pub records: Records,
+    /// How many were left out because they are not wanted.
+    pub dropped: usize,
+    /// Those that were left out because they are wrong.
+    pub rejected: Vec<Rejected>,
+}
+
+/// What a transform says of itself.
+#[derive(Clone, Debug)]
+pub struct TransformDescription {
+    /// One sentence.
+    pub summary: String,
+    /// The JSON Schema of its settings.
+    pub settings_schema: String,
+}
+
+impl Transform {
+    /// Settles the settings, after the transform itself has looked at them.
+    pub(crate) async fn configured(
+        loaded: Arc<LoadedTransform>,
+        settings: &serde_json::Value,
+    ) -> Result<Self, Error> {
+        let transform = Self { loaded, settings: settings.to_string().into() };
+        // An instance that takes the settings proves that every later one will.
+        transform.instance().await?;
+        Ok(transform)
+    }
+
+    /// The package's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.loaded.package.name()
+    }
+
+    /// What the transform says of itself.
+    ///
+    /// # Errors
+    /// If the guest fails.
+    pub async fn describe(&self) -> Result<TransformDescription, Error> {
+        let mut warm = self.fresh().await?;
+        let instance = &warm.instance;
+        let description = warm
+            .guest
+            .run(&self.loaded.speaker, "describe", async |store| {
+                instance.lockgate_connector_batches().call_describe(store).await
+            })
+            .await?;
+        Ok(TransformDescription {
+            summary: bounded(&description.summary),
+            settings_schema: description.settings_schema,
+        })
+    }
+
+    /// Transforms one batch in an instance of its own, which is gone afterwards.
+    ///
+    /// # Errors
+    /// [`Error::LimitExceeded`], [`Error::Crashed`] and
+    /// [`Error::BrokenContract`] if the guest misbehaves, [`Error::Transform`]
+    /// if it cannot work on the batch. Nothing of the batch is passed on then.
+    pub async fn apply(&self, object: &str, records: &Records) -> Result<Transformed, Error> {
+        self.instance().await?.apply(object, records).await
+    }
+
+    /// An instance that is kept for many batches: cheaper, but what the guest
+    /// keeps in memory lives on from one batch to the next.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub async fn warm(&self) -> Result<WarmTransform, Error> {
+        self.instance().await
+    }
+
+    async fn instance(&self) -> Result<WarmTransform, Error> {
+        let mut warm = self.fresh().await?;
+        let (instance, settings) = (&warm.instance, &self.settings);
+        let accepted = warm
+            .guest
+            .run(&self.loaded.speaker, "configure", async |store| {
+                instance.lockgate_connector_batches().call_configure(store, settings).await
+            })
+            .await?;
+        accepted.map_err(|problems| Error::Settings {
+            package: self.name().to_owned(),
+            problems: problems
+                .into_iter()
+                .map(|problem| SettingProblem {
+                    pointer: bounded(&problem.pointer),
+                    message: bounded(&problem.message),
+                })
+                .collect(),
+        })?;
+        Ok(warm)
+    }
+
+    async fn fresh(&self) -> Result<WarmTransform, Error> {
+        let loaded = &self.loaded;
+        let state = TransformState {
+            meter: Meter::new(loaded.limits.clone()),
+            log: Log::new(Arc::clone(&loaded.speaker)),
+        };
+        let mut guest = Guest::new(&loaded.sandbox, state).await?;
+        let instance = guest
+            .run(&loaded.speaker, "start", async |store| loaded.pre.instantiate_async(store).await)
+            .await?;
+        Ok(WarmTransform { loaded: Arc::clone(loaded), guest, instance, failed: false })
+    }
+}
+
+/// An instance of a transform that is kept for many batches.
+pub struct WarmTransform {
+    loaded: Arc<LoadedTransform>,
+    guest: Guest<TransformState>,
+    instance: Instance,
+    failed: bool,
+}
+
+impl std::fmt::Debug for WarmTransform {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WarmTransform")
+            .field("package", &self.loaded.package)
+            .finish_non_exhaustive()
+    }
+}
+
+impl WarmTransform {
+    /// Transforms one batch. Limits count afresh for each.
+    ///
+    /// # Errors
+    /// As [`Transform::apply`]. After an error of the guest the instance is of
+    /// no more use, and says so.
+    pub async fn apply(&mut self, object: &str, records: &Records) -> Result<Transformed, Error> {
+        if records.as_bytes().len() > MAX_BATCH_BYTES {
+            return Err(Error::Input(format!(
+                "a batch of {} bytes is larger than a transform takes, {MAX_BATCH_BYTES} bytes: \
+                 give fewer records at a time",
+                records.as_bytes().len()
+            )));
+        }
+        if self.failed {
+            let reason = "the instance was stopped before: take a new one".to_owned();
+            return Err(Error::Crashed { guest: self.call(), reason });
+        }
+        let state = self.guest.store.data_mut();
+        state.meter.rearm();
+        state.log.rearm();
+        let batch =
+            wit::Batch { object: object.to_owned(), records: records.as_bytes().to_vec() };
+        let instance = &self.instance;
+        let outcome = self
+            .guest
+            .run(&self.loaded.speaker, "apply", async |store| {
+                instance.lockgate_connector_batches().call_apply(store, &batch).await
+            })
+            .await
+            .inspect_err(|_| self.failed = true)?;
+        match outcome {
+            Ok(outcome) => self.checked(records, outcome),
+            Err(error) => Err(self.refusal(object, &error)),
+        }
+    }
+
+    fn call(&self) -> GuestCall {
+        GuestCall {
+            package: self.loaded.speaker.package.clone(),
+            version: self.loaded.speaker.version.clone(),
+            call: "apply",
+        }
+    }
+
+    fn refusal(&self, object: &str, error: &wit::Error) -> Error {
+        let what = match error {
+            wit::Error::Malformed(text) => format!("malformed batch: {}", bounded(text)),
+            wit::Error::UnsupportedObject => format!("it does not know the object {object}"),
+            wit::Error::Failed(text) => bounded(text),
+        };
+        Error::Transform { call: self.call(), what }
+    }
+
+    /// Holds the outcome against the batch: as many verdicts as records, as many
+    /// records as were kept. A guest that miscounts would lose or invent records
+    /// unseen.
+    fn checked(&self, input: &Records, outcome: wit::Outcome) -> Result<Transformed, Error> {
+        let broken = |what: String| Error::BrokenContract { guest: self.call(), what };
+        if outcome.verdicts.len() != input.len() {
+            return Err(broken(format!(
+                "{} verdicts for {} records",
+                outcome.verdicts.len(),
+                input.len()
+            )));
+        }
+        let records = Records::from_json(outcome.records)
+            .map_err(|error| broken(format!("the kept records: {error}")))?;
+        let kept = outcome.verdicts.iter().filter(|v| matches!(v, wit::Verdict::Keep)).count();
+        if records.len() != kept {
+            return Err(broken(format!("{} records for {kept} that it keeps", records.len())));
+        }
+        let mut rejected = Vec::new();
+        let mut dropped = 0;
+        // Rows of the input are looked up only if something was rejected.
+        let mut rows: Option<Vec<&RawValue>> = None;
+        for (at, verdict) in outcome.verdicts.iter().enumerate() {
+            match verdict {
+                wit::Verdict::Keep => {}
+                wit::Verdict::Drop => dropped += 1,
+                wit::Verdict::Reject(reason) => {
+                    let rows = match &mut rows {
+                        Some(rows) => rows,
+                        None => rows.insert(input.rows()?),
+                    };
+                    let record = rows.get(at).map(|row| Bytes::copy_from_slice(row.get().as_bytes()));
+                    rejected.push(Rejected {
+                        at,
+                        record: record.unwrap_or_default(),
+                        reason: bounded(reason),
+                    });
+                }
+            }
+        }
+        Ok(Transformed { records, dropped, rejected })
+    }
+}
