@@ -2,6 +2,7 @@
 //! of one of its parents.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::date_function::DateFunction;
 use super::view::View;
@@ -40,6 +41,9 @@ pub(crate) struct Operand {
     pub(crate) function: Option<DateFunction>,
     /// The kind of the values, after the function.
     pub(crate) kind: FieldKind,
+    /// A picklist's values in lower case, in the order of setup, which is the
+    /// order that they sort in.
+    pub(crate) picklist: Arc<[String]>,
 }
 
 static NULL: Value = Value::Null;

@@ -3,6 +3,7 @@
 
 use crate::schema::{Field, FieldKind, ID_COLUMN, Object};
 use crate::soql::ast::{Name, Query};
+use crate::soql::check::fold;
 use crate::soql::error::{At, INVALID_FIELD, INVALID_TYPE, QueryError};
 use crate::soql::operand::{Leaf, Operand, Step};
 use crate::soql::view::View;
@@ -99,6 +100,14 @@ impl<'a> Path<'a> {
             leaf,
             function: None,
             kind,
+            picklist: match self.field() {
+                Some(field) if kind == FieldKind::Picklist => field
+                    .picklist
+                    .iter()
+                    .map(|value| fold(&value.value).into_owned())
+                    .collect(),
+                _ => [].into(),
+            },
         }
     }
 

@@ -40,8 +40,12 @@ pub(crate) fn rows(
     if !aggregation.order.is_empty() {
         sort::by(&mut order, &aggregation.order, usize::MAX, |place, by| {
             let cell = aggregation.order.get(by)?.operand;
-            let kind = cell_kind(aggregation, cell);
-            Some(sort::Key::of(&at(place)?.value(cell), kind))
+            let group = at(place)?;
+            let value = group.value(cell);
+            Some(match operand_of(aggregation, cell) {
+                Some(operand) => sort::Key::of(&value, operand),
+                None => sort::Key::of_number(&value),
+            })
         });
     }
     order
@@ -53,16 +57,13 @@ pub(crate) fn rows(
         .collect()
 }
 
-fn cell_kind(aggregation: &Aggregation, cell: Cell) -> FieldKind {
-    let operand = match cell {
+/// The operand whose values a cell holds; none if it holds counts.
+fn operand_of(aggregation: &Aggregation, cell: Cell) -> Option<&Operand> {
+    match cell {
         Cell::Key(key) => aggregation.keys.get(key),
-        Cell::Measure(at) => aggregation
-            .measures
-            .get(at)
-            .and_then(|measure| measure.operand.as_ref()),
+        Cell::Measure(at) => aggregation.measures.get(at)?.operand.as_ref(),
         Cell::Grouping(_) => None,
-    };
-    operand.map_or(FieldKind::Int, |operand| operand.kind)
+    }
 }
 
 /// A group with its results.

@@ -83,7 +83,7 @@ fn among(
     let key = |place: u32, at: usize| {
         let row = table.row_at(place as usize)?;
         let operand = &selection.order.get(at)?.operand;
-        Some(sort::Key::of(&operand.value(view, row), operand.kind))
+        Some(sort::Key::of(&operand.value(view, row), operand))
     };
     match selection.order.as_slice() {
         // Places are in the order of ids already.

@@ -2,8 +2,8 @@
 
 use std::cmp::Ordering;
 
-use crate::schema::FieldKind;
 use crate::soql::check::fold;
+use crate::soql::operand::Operand;
 use crate::soql::plan::OrderBy;
 use crate::value::Value;
 
@@ -17,15 +17,32 @@ pub(super) enum Key {
 }
 
 impl Key {
-    /// The key of a value of a kind: ids sort with case, other text without.
-    pub(super) fn of(value: &Value, kind: FieldKind) -> Self {
+    /// The key of a number of the org's own making.
+    pub(super) fn of_number(value: &Value) -> Self {
+        match value {
+            Value::Int(number) => Self::Int(*number),
+            Value::Double(number) => Self::Double(*number),
+            _ => Self::Missing,
+        }
+    }
+
+    /// The key of an operand's value: ids sort with case, picklists in the order
+    /// of their values in setup, other text by its upper case.
+    pub(super) fn of(value: &Value, operand: &Operand) -> Self {
         match value {
             Value::Null => Self::Missing,
             Value::Bool(flag) => Self::Int(i64::from(*flag)),
             Value::Int(number) => Self::Int(*number),
             Value::Double(number) => Self::Double(*number),
-            Value::Text(text) if kind.is_id() => Self::Text(text.as_ref().into()),
-            Value::Text(text) => Self::Text(fold(text).into()),
+            Value::Text(text) if operand.kind.is_id() => Self::Text(text.as_ref().into()),
+            Value::Text(text) if !operand.picklist.is_empty() => {
+                let folded = fold(text);
+                let rank = operand.picklist.iter().position(|value| *value == folded);
+                let rank = rank.unwrap_or(operand.picklist.len());
+                Self::Int(i64::try_from(rank).unwrap_or(i64::MAX))
+            }
+            Value::Text(text) if text.is_ascii() => Self::Text(text.to_ascii_uppercase().into()),
+            Value::Text(text) => Self::Text(text.to_uppercase().into()),
             Value::Date(days) => Self::Int(i64::from(*days)),
             Value::DateTime(ms) => Self::Int(*ms),
             Value::Time(ms) => Self::Int(i64::from(*ms)),

@@ -167,6 +167,15 @@ fn order_puts_nulls_first_unless_told_otherwise() {
 }
 
 #[test]
+fn a_picklist_sorts_in_the_order_of_its_values_in_setup() {
+    let small = small();
+    let names = small.column("SELECT Name FROM Opportunity ORDER BY StageName, Name");
+    assert_eq!(names, ["Big deal", "Mid deal", "Small deal"]);
+    let names = small.column("SELECT Name FROM Opportunity ORDER BY StageName DESC LIMIT 1");
+    assert_eq!(names, ["Small deal"]);
+}
+
+#[test]
 fn limit_and_offset_cut_after_the_order() {
     let small = small();
     let names = |rest: &str| small.column(&format!("SELECT Name FROM Account {rest}"));

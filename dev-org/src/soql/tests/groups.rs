@@ -128,8 +128,8 @@ fn rollup_adds_subtotals_and_a_total() {
             "SELECT StageName, GROUPING(StageName) g, SUM(Amount) s FROM Opportunity GROUP BY ROLLUP(StageName) ORDER BY GROUPING(StageName), StageName"
         ),
         [
-            json!({"StageName": "Closed Won", "g": 0, "s": 100.0}),
             json!({"StageName": "Prospecting", "g": 0, "s": 800.0}),
+            json!({"StageName": "Closed Won", "g": 0, "s": 100.0}),
             json!({"StageName": null, "g": 1, "s": 900.0}),
         ]
     );

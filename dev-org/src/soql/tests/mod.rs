@@ -4,6 +4,7 @@ mod conditions;
 mod errors;
 mod fields;
 mod groups;
+mod many;
 mod paging;
 mod relationships;
 mod rights;
