@@ -129,10 +129,11 @@ fn capitalize_part(part: &str, name: &mut String) {
     }
     let after_mac = match part.strip_prefix("mc") {
         Some(tail) if tail.chars().count() > 1 => Some(("Mc", tail)),
-        _ if MAC_NAMES.lines().any(|line| line == part) => {
-            part.strip_prefix("mac").map(|tail| ("Mac", tail))
-        }
-        _ => None,
+        Some(_) => None,
+        None => part
+            .strip_prefix("mac")
+            .filter(|_| MAC_NAMES.lines().any(|line| line == part))
+            .map(|tail| ("Mac", tail)),
     };
     match after_mac {
         Some((head, tail)) => {

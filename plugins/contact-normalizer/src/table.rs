@@ -5,8 +5,10 @@
 //! be paid again and again. A file is searched as it stands instead.
 
 /// The rest of the line whose first column is `key`.
+///
+/// `table` begins behind its comments, see [`body`].
 pub(crate) fn find<'t>(table: &'t str, key: &str) -> Option<&'t str> {
-    let mut rest = after_comments(table);
+    let mut rest = table;
     while !rest.is_empty() {
         // Somewhere near the middle, then back to the start of that line.
         let middle = rest.floor_char_boundary(rest.len() / 2);
@@ -24,11 +26,18 @@ pub(crate) fn find<'t>(table: &'t str, key: &str) -> Option<&'t str> {
     None
 }
 
-fn after_comments(mut table: &str) -> &str {
-    while table.starts_with('#') {
-        table = table.split_once('\n').map_or("", |(_, rest)| rest);
+/// A data file without the comments at its head. Done by the compiler.
+pub(crate) const fn body(file: &'static str) -> &'static str {
+    let mut rest = file.as_bytes();
+    while let [b'#', ..] = rest {
+        while let [byte, tail @ ..] = rest {
+            rest = tail;
+            if *byte == b'\n' {
+                break;
+            }
+        }
     }
-    table
+    file.split_at(file.len() - rest.len()).1
 }
 
 #[cfg(test)]
@@ -36,8 +45,9 @@ mod tests {
     use super::*;
 
     /// Every line is found, which is so only if the file is sorted.
-    pub(crate) fn check(table: &str) {
-        for line in after_comments(table).lines() {
+    fn check(file: &'static str) {
+        let table = body(file);
+        for line in table.lines() {
             let (key, columns) = line.split_once('\t').unwrap();
             assert_eq!(find(table, key), Some(columns), "{key}");
         }
@@ -52,7 +62,7 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_not_found() {
-        let table = "# c\na\t1\nc\t3\nd\t4\n";
+        let table = body("# c\na\t1\nc\t3\nd\t4\n");
         for absent in ["", "b", "e", "#", "# c"] {
             assert_eq!(find(table, absent), None, "{absent}");
         }

@@ -2,7 +2,7 @@
 
 use crate::table;
 
-const CODES: &str = include_str!("../../data/calling-codes.tsv");
+static CODES: &str = table::body(include_str!("../../data/calling-codes.tsv"));
 
 /// Digits of the longest calling code.
 const MAX_CODE: usize = 3;
@@ -31,7 +31,11 @@ pub(crate) struct Numbering {
 impl Numbering {
     /// The line of a calling code.
     pub(crate) fn of_code(code: &'static str) -> Option<Self> {
-        let mut columns = table::find(CODES, code)?.split('\t');
+        Self::of_line(code, table::find(CODES, code)?)
+    }
+
+    fn of_line(code: &'static str, columns: &'static str) -> Option<Self> {
+        let mut columns = columns.split('\t');
         let some = |column: &'static str| (column != "-").then_some(column);
         Some(Self {
             code,
@@ -55,7 +59,7 @@ impl Numbering {
             let end = (columns.as_ptr() as usize)
                 .checked_sub(CODES.as_ptr() as usize)?
                 .checked_sub(1)?;
-            Self::of_code(CODES.get(end.checked_sub(length)?..end)?)
+            Self::of_line(CODES.get(end.checked_sub(length)?..end)?, columns)
         })
     }
 
@@ -88,8 +92,7 @@ mod tests {
 
     #[test]
     fn every_line_of_the_data_can_be_read() {
-        let lines = CODES.lines().filter(|line| !line.starts_with('#'));
-        for line in lines {
+        for line in CODES.lines() {
             let code = line.split('\t').next().unwrap();
             let numbering = Numbering::of_code(code).unwrap();
             assert!(code.len() <= MAX_CODE);
