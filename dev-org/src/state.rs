@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Edition};
 use crate::faults::Faults;
 use crate::http::data::locators::Locators;
 use crate::oauth::{App, SigningKey, Store};
@@ -62,6 +62,8 @@ impl Shared {
         }
         let mut org = Org::new(schema);
         org.follow(clock.clone());
+        let edition = config.edition;
+        org.set_edition(edition.organization_type(), edition == Edition::Sandbox);
         crate::seed::fill(&mut org, config.records, config.seed)?;
         let mut store = Store::default();
         store.rotate = config.rotate_refresh_tokens;

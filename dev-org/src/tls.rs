@@ -28,7 +28,25 @@ const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 /// A ready acceptor and the certificate its clients have to trust.
 pub(crate) struct LocalTls {
     pub(crate) acceptor: TlsAcceptor,
-    pub(crate) ca_pem_path: PathBuf,
+    pub(crate) ca_file: CaFile,
+}
+
+/// The written certificate.
+#[derive(Debug)]
+pub(crate) struct CaFile {
+    pub(crate) path: PathBuf,
+    /// Set when nobody chose the folder: it then goes with the org.
+    own_folder: Option<PathBuf>,
+}
+
+impl Drop for CaFile {
+    fn drop(&mut self) {
+        if let Some(folder) = &self.own_folder
+            && let Err(error) = std::fs::remove_dir_all(folder)
+        {
+            tracing::debug!(%error, "cannot remove the folder of the CA");
+        }
+    }
 }
 
 impl LocalTls {
@@ -66,16 +84,20 @@ impl LocalTls {
             .with_single_cert(vec![leaf.der().clone(), ca.der().clone()], key)?;
         server.alpn_protocols = vec![b"http/1.1".to_vec()];
 
-        let folder = ca_dir.map_or_else(own_folder, Path::to_path_buf);
-        std::fs::create_dir_all(&folder)
+        let own_folder = ca_dir.is_none().then(own_folder);
+        let folder = own_folder
+            .as_deref()
+            .or(ca_dir)
+            .context("the CA has no folder")?;
+        std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
-        let ca_pem_path = folder.join("ca.pem");
-        std::fs::write(&ca_pem_path, ca.pem())
-            .with_context(|| format!("cannot write {}", ca_pem_path.display()))?;
+        let path = folder.join("ca.pem");
+        std::fs::write(&path, ca.pem())
+            .with_context(|| format!("cannot write {}", path.display()))?;
 
         Ok(Self {
             acceptor: TlsAcceptor::from(Arc::new(server)),
-            ca_pem_path,
+            ca_file: CaFile { path, own_folder },
         })
     }
 }

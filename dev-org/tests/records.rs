@@ -636,3 +636,18 @@ async fn a_lookup_leads_to_its_record_and_counts_are_by_object() {
         json!({ "sObjects": [{ "count": 1, "name": "Account" }] })
     );
 }
+
+#[tokio::test]
+async fn the_organization_says_which_edition_it_is() {
+    let session = start_with(Config {
+        edition: dev_org::Edition::Sandbox,
+        ..Config::default()
+    })
+    .await;
+    let answer = session
+        .query("SELECT OrganizationType, IsSandbox FROM Organization")
+        .await;
+    let organization = &answer["records"][0];
+    assert_eq!(organization["OrganizationType"], "Enterprise Edition");
+    assert_eq!(organization["IsSandbox"], true);
+}

@@ -64,7 +64,9 @@ pub(crate) async fn serve(
         return Ok(refused);
     }
 
-    let _running = shared.running();
+    // Logins are not API requests and never count as long-running ones.
+    let is_api = path.starts_with("/services/data") || path.starts_with("/services/apexrest");
+    let _running = is_api.then(|| shared.running());
     let plan = shared.faults().plan(&method, &path);
     if plan.wait_ms > 0 {
         tokio::time::sleep(Duration::from_millis(plan.wait_ms)).await;

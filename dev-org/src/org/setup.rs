@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Org;
 use super::draft::Draft;
 use crate::id::Id;
+use crate::table::Row;
 use crate::user::User;
 use crate::value::Value;
 
@@ -121,6 +122,28 @@ impl Org {
             "Closed - Converted",
         );
         self.add_statuses(&admin, "TaskStatus", "Task", "IsClosed", "Completed");
+    }
+
+    /// Says in the organization's record what kind of org this is.
+    pub fn set_edition(&mut self, organization_type: &str, is_sandbox: bool) {
+        let schema = Arc::clone(&self.schema);
+        let Some(object) = schema.object("Organization") else {
+            return;
+        };
+        let Some(row) = self.table(object).row_at(0) else {
+            return;
+        };
+        let mut values = row.to_values(object.fields.len());
+        for (name, value) in [
+            ("OrganizationType", Value::text(organization_type)),
+            ("IsSandbox", Value::Bool(is_sandbox)),
+        ] {
+            let column = object.field(name).map(|(column, _)| column);
+            if let Some(slot) = column.and_then(|column| values.get_mut(column)) {
+                *slot = value;
+            }
+        }
+        self.replace_row(object, 0, Row::new(values));
     }
 
     /// Adds a user who can log in.

@@ -6,7 +6,7 @@ mod connection;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::config::Config;
 use crate::control::Control;
 use crate::state::Shared;
-use crate::tls::LocalTls;
+use crate::tls::{CaFile, LocalTls};
 
 /// How long `stop` waits for answers on their way.
 const STOP_GRACE: Duration = Duration::from_secs(2);
@@ -31,7 +31,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 pub struct DevOrg {
     shared: Arc<Shared>,
     addr: SocketAddr,
-    ca_pem_path: Option<PathBuf>,
+    ca_file: Option<CaFile>,
     stop: watch::Sender<bool>,
     accepting: JoinHandle<()>,
 }
@@ -55,9 +55,8 @@ impl DevOrg {
         let shared = Arc::new(Shared::new(config, format!("{scheme}://{addr}"))?);
         let router = crate::http::router(Arc::clone(&shared));
         let (stop, stopped) = watch::channel(false);
-        let (acceptor, ca_pem_path) = tls.map_or((None, None), |tls| {
-            (Some(tls.acceptor), Some(tls.ca_pem_path))
-        });
+        let (acceptor, ca_file) =
+            tls.map_or((None, None), |tls| (Some(tls.acceptor), Some(tls.ca_file)));
         let serve = connection::Serve {
             shared: Arc::clone(&shared),
             router,
@@ -66,7 +65,7 @@ impl DevOrg {
         Ok(Self {
             shared,
             addr,
-            ca_pem_path,
+            ca_file,
             stop,
             accepting: tokio::spawn(accept(listener, serve, stopped)),
         })
@@ -84,7 +83,7 @@ impl DevOrg {
 
     /// The certificate a client has to trust, when the org speaks HTTPS.
     pub fn ca_pem_path(&self) -> Option<&Path> {
-        self.ca_pem_path.as_deref()
+        self.ca_file.as_ref().map(|file| file.path.as_path())
     }
 
     /// Everything the control API can do, without HTTP.
