@@ -1,0 +1,18 @@
+//! Builds every component that the tests load: the connector, the plugins, and
+//! the guests that attack. They land in `OUT_DIR/packages`, one directory each.
+
+/// All guest crates that tests load, relative to this one.
+const GUESTS: [&str; 7] = [
+    "../connector-wasm",
+    "../plugins/contact-normalizer",
+    "../plugins/lead-scorer",
+    "guests/hostile-connector",
+    "guests/hostile-transform",
+    "guests/nosy-transform",
+    "guests/wrong-world",
+];
+
+fn main() -> anyhow::Result<()> {
+    guest_build::build_script(GUESTS)?;
+    Ok(())
+}
