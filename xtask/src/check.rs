@@ -74,7 +74,14 @@ fn dependencies() -> Result<()> {
     let deny = cargo_deny()?;
     let step = || Step::new(&deny).arguments(["--log-level", "warn"]);
     step()
-        .arguments(["--locked", "check", "bans", "licenses", "sources"])
+        .arguments([
+            "--locked",
+            "check",
+            "--hide-inclusion-graph",
+            "bans",
+            "licenses",
+            "sources",
+        ])
         .announced()
         .run()?;
     // The database lies on another host. A machine without a way there can
