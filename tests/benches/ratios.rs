@@ -1,0 +1,165 @@
+//! What the sandbox costs, as ratios of two figures of one run: `cargo bench`.
+//!
+//! Measured in the mode that ships: epochs on, async calls, pooled instances.
+//! After criterion's own report the ratios are printed with their targets.
+
+use std::fs;
+use std::hint::black_box;
+use std::path::Path;
+use std::time::Duration;
+
+use criterion::{Criterion, Throughput};
+use lockgate::{Host, Package, Records};
+use serde_json::{Value as Json, json};
+use tokio::runtime::Runtime;
+
+/// The size of a batch that is measured: a page of a product's collections API.
+const BATCH: usize = 200;
+
+fn main() {
+    let mut criterion = Criterion::default()
+        .warm_up_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_secs(5))
+        .configure_from_args();
+    let runtime = Runtime::new().expect("a runtime");
+    transforms(&mut criterion, &runtime);
+    requests(&mut criterion, &runtime);
+    criterion.final_summary();
+    report();
+}
+
+/// Leads as a query gives them, about 350 bytes each.
+fn leads() -> Vec<u8> {
+    let lead = |n: usize| {
+        json!({
+            "attributes": {"type": "Lead", "url": format!("/services/data/v60.0/sobjects/Lead/00Q{n:015}")},
+            "Id": format!("00Q{n:015}"),
+            "FirstName": "Ada", "LastName": format!("Lovelace {n}"),
+            "Company": format!("Analytical Engines {n} Ltd"),
+            "Email": format!("ada.{n}@engines{n}.example.com"),
+            "Phone": format!("(415) 555-{:04}", n % 10_000),
+            "Country": "Germany", "Industry": "Engineering",
+            "NumberOfEmployees": n * 7 % 900, "AnnualRevenue": 125_000.5 * (n % 40) as f64,
+            "CreatedDate": "2026-05-01T07:25:37.000+0000"
+        })
+    };
+    serde_json::to_vec(&(0..BATCH).map(lead).collect::<Vec<_>>()).expect("JSON")
+}
+
+fn rules() -> Json {
+    json!({
+        "score_field": "Lead_Score__c",
+        "rules": [
+            {"name": "large", "when": {"field": "NumberOfEmployees", "operator": "greater", "value": 500}, "points": 25},
+            {"name": "rich", "when": {"field": "AnnualRevenue", "operator": "greater", "value": 1_000_000}, "points": 20},
+            {"name": "industry", "when": {"field": "Industry", "operator": "one-of", "value": ["Engineering", "Banking"]}, "points": 15},
+            {"name": "free mail", "when": {"field": "Email", "operator": "matches-domain", "value": ["gmail.com", "gmx.de"]}, "points": -15}
+        ],
+        "rating": {"field": "Rating", "steps": [{"at_least": 40, "value": "Hot"}], "otherwise": "Cold"}
+    })
+}
+
+fn transforms(criterion: &mut Criterion, runtime: &Runtime) {
+    let batch = leads();
+    let settings = rules();
+    let package = Package::open(lockgate_tests::package("lead-scorer")).expect("the package");
+    let directory = tempfile::tempdir().expect("a directory");
+    let transform = runtime.block_on(async {
+        let host = Host::builder().data_dir(directory.path()).build().await.expect("a host");
+        host.load(&package, []).await.expect("loads");
+        host.transform("lead-scorer", &settings).await.expect("takes its settings")
+    });
+    let records = Records::from_json(batch.clone()).expect("records");
+    let native = lead_scorer::Settings::parse(&settings.to_string()).expect("settings");
+
+    let mut group = criterion.benchmark_group("transform");
+    group.throughput(Throughput::Elements(BATCH as u64));
+    group.bench_function("native", |bencher| {
+        bencher.iter(|| lead_scorer::transform(&native, black_box(&batch)).expect("transforms"));
+    });
+    let mut warm = runtime.block_on(transform.warm()).expect("an instance");
+    group.bench_function("warm", |bencher| {
+        bencher.iter(|| {
+            runtime.block_on(warm.apply("Lead", black_box(&records))).expect("transforms")
+        });
+    });
+    group.bench_function("fresh", |bencher| {
+        bencher.iter(|| {
+            runtime.block_on(transform.apply("Lead", black_box(&records))).expect("transforms")
+        });
+    });
+    group.finish();
+    drop(warm);
+
+    let mut group = criterion.benchmark_group("instance");
+    group.bench_function("start", |bencher| {
+        bencher.iter(|| runtime.block_on(transform.start()).expect("starts"));
+    });
+    group.finish();
+}
+
+/// Requests in one call of the guest, which sends until its limit refuses more.
+const REQUESTS: u64 = 100;
+
+/// The path that is asked for: small, and not counted by the product.
+const PATH: &str = "/services/data";
+
+fn requests(criterion: &mut Criterion, runtime: &Runtime) {
+    let package = Package::open(lockgate_tests::package("hostile-connector")).expect("the package");
+    let bench = runtime.block_on(lockgate_tests::Bench::start(&package)).expect("an org");
+    let client = bench.bare_client().expect("a client");
+    let url = format!("{}{PATH}", bench.org_url());
+
+    let mut group = criterion.benchmark_group("http");
+    group.sample_size(30);
+    group.throughput(Throughput::Elements(REQUESTS));
+    group.bench_function("reqwest", |bencher| {
+        bencher.iter(|| {
+            runtime.block_on(async {
+                for _ in 0..REQUESTS {
+                    let answer = client.get(&url).send().await.expect("an answer");
+                    black_box(answer.bytes().await.expect("a body"));
+                }
+            });
+        });
+    });
+    let query = format!("send-loop {PATH}");
+    group.bench_function("capability", |bencher| {
+        bencher.iter(|| runtime.block_on(bench.run(&query)).expect("a page"));
+    });
+    group.finish();
+}
+
+/// A ratio or difference with its target, from the medians of this run.
+fn report() {
+    let median = |id: &str| -> Option<f64> {
+        let file = target_directory().join("criterion").join(id).join("new/estimates.json");
+        let estimates: Json = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
+        estimates["median"]["point_estimate"].as_f64()
+    };
+    let (Some(native), Some(warm), Some(fresh), Some(start), Some(bare), Some(capability)) = (
+        median("transform/native"),
+        median("transform/warm"),
+        median("transform/fresh"),
+        median("instance/start"),
+        median("http/reqwest"),
+        median("http/capability"),
+    ) else {
+        println!("no ratios: not all benches were run");
+        return;
+    };
+    let per_request = |nanoseconds: f64| nanoseconds / REQUESTS as f64 / 1_000.0;
+    println!("\n| what | figure | target |\n|---|---:|---:|");
+    println!("| transform, 200 records: sandboxed / native throughput | {:.2} | at least 0.65 |", native / warm);
+    println!("| transform, 200 records: fresh instance / warm | {:.2} | at most 1.15 |", fresh / warm);
+    println!("| start an instance and drop it, p50 | {:.1} µs | under 10 µs |", start / 1_000.0);
+    println!(
+        "| HTTP capability over bare reqwest, added p50 a request | {:.1} µs | under 50 µs |",
+        per_request(capability - bare)
+    );
+}
+
+fn target_directory() -> std::path::PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+    std::env::var_os("CARGO_TARGET_DIR").map_or(root, Into::into)
+}
