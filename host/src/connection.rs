@@ -38,7 +38,11 @@ impl std::fmt::Debug for Connection {
 
 impl Connection {
     pub(crate) const fn new(host: Arc<Inner>, key: ConnectionKey) -> Self {
-        Self { host, key, overrides: None }
+        Self {
+            host,
+            key,
+            overrides: None,
+        }
     }
 
     /// The tenant and the name.
@@ -59,7 +63,10 @@ impl Connection {
     /// handle: merged over the stored ones (RFC 7396).
     #[must_use]
     pub fn with_settings(&self, settings: Json) -> Self {
-        Self { overrides: Some(Arc::new(settings)), ..self.clone() }
+        Self {
+            overrides: Some(Arc::new(settings)),
+            ..self.clone()
+        }
     }
 
     /// Where the budget of API calls stands, as far as the host knows.
@@ -123,7 +130,9 @@ impl Connection {
     ) -> Result<Vec<RecordResult>, Error> {
         let (object, json) = (object.to_owned(), records.as_bytes().to_vec());
         self.write("create", records.len(), async |guest, accessor| {
-            guest.call_create(accessor, object, json, options.into()).await
+            guest
+                .call_create(accessor, object, json, options.into())
+                .await
         })
         .await
     }
@@ -162,7 +171,9 @@ impl Connection {
     ) -> Result<Vec<RecordResult>, Error> {
         let (object, json) = (object.to_owned(), records.as_bytes().to_vec());
         self.write("update", records.len(), async |guest, accessor| {
-            guest.call_update(accessor, object, json, options.into()).await
+            guest
+                .call_update(accessor, object, json, options.into())
+                .await
         })
         .await
     }
@@ -182,7 +193,9 @@ impl Connection {
         let (object, key_field) = (object.to_owned(), key_field.to_owned());
         let json = records.as_bytes().to_vec();
         self.write("upsert", records.len(), async |guest, accessor| {
-            guest.call_upsert(accessor, object, key_field, json, options.into()).await
+            guest
+                .call_upsert(accessor, object, key_field, json, options.into())
+                .await
         })
         .await
     }
@@ -199,7 +212,9 @@ impl Connection {
     ) -> Result<Vec<RecordResult>, Error> {
         let (object, n_ids, ids) = (object.to_owned(), ids.len(), ids.to_vec());
         self.write("delete", n_ids, async |guest, accessor| {
-            guest.call_delete(accessor, object, ids, options.into()).await
+            guest
+                .call_delete(accessor, object, ids, options.into())
+                .await
         })
         .await
     }
@@ -257,14 +272,15 @@ impl Connection {
         W: AsyncFnOnce(
             &wit::Guest,
             &wasmtime::component::Accessor<crate::state::ConnectorState>,
-        )
-            -> wasmtime::Result<Result<Vec<wit::RecordResult>, wit::Error>>,
+        ) -> wasmtime::Result<Result<Vec<wit::RecordResult>, wit::Error>>,
     {
         let mut instance = self.instance().await?;
         let results = instance.call(call, work).await?;
         if results.len() != n_records {
             let n_results = results.len();
-            return Err(instance.broken(call, format!("{n_results} results for {n_records} records")));
+            return Err(
+                instance.broken(call, format!("{n_results} results for {n_records} records"))
+            );
         }
         Ok(results.into_iter().map(RecordResult::from).collect())
     }
@@ -283,6 +299,8 @@ impl Connection {
 
 impl From<WriteOptions> for wit::WriteOptions {
     fn from(options: WriteOptions) -> Self {
-        Self { all_or_none: options.all_or_none }
+        Self {
+            all_or_none: options.all_or_none,
+        }
     }
 }

@@ -81,7 +81,10 @@ impl Instance {
             connection: record.key.to_string(),
         });
         let limits = &loaded.limits;
-        let scope = Scope { connection: record.key.clone(), package: head.name.clone() };
+        let scope = Scope {
+            connection: record.key.clone(),
+            package: head.name.clone(),
+        };
         let quota = QuotaAccess::new(host.quota(record, &loaded).await?);
         let state = ConnectorState {
             meter: Meter::new(limits.clone()),
@@ -93,9 +96,17 @@ impl Instance {
         };
         let mut guest = Guest::new(&loaded.sandbox, state).await?;
         let exports = guest
-            .run(&speaker, "start", async |store| loaded.pre.instantiate_async(store).await)
+            .run(&speaker, "start", async |store| {
+                loaded.pre.instantiate_async(store).await
+            })
             .await?;
-        Ok(Self { host: Arc::clone(host), record: record.clone(), speaker, guest, exports })
+        Ok(Self {
+            host: Arc::clone(host),
+            record: record.clone(),
+            speaker,
+            guest,
+            exports,
+        })
     }
 
     async fn configure(&mut self, settings: &Json) -> Result<(), Error> {
@@ -104,7 +115,10 @@ impl Instance {
         let accepted = self
             .guest
             .run(&self.speaker, "configure", async |store| {
-                exports.lockgate_connector_records().call_configure(store, &text).await
+                exports
+                    .lockgate_connector_records()
+                    .call_configure(store, &text)
+                    .await
             })
             .await?;
         accepted.map_err(|problems| Error::Settings {
@@ -124,7 +138,10 @@ impl Instance {
         let description = self
             .guest
             .run(&self.speaker, "describe", async |store| {
-                exports.lockgate_connector_records().call_describe(store).await
+                exports
+                    .lockgate_connector_records()
+                    .call_describe(store)
+                    .await
             })
             .await?;
         Ok(description.into())
@@ -143,7 +160,9 @@ impl Instance {
         let answer = self
             .guest
             .run(&self.speaker, call, async |store| {
-                store.run_concurrent(async |accessor| work(exports, accessor).await).await?
+                store
+                    .run_concurrent(async |accessor| work(exports, accessor).await)
+                    .await?
             })
             .await?;
         match answer {
@@ -154,7 +173,10 @@ impl Instance {
 
     /// Says that the guest broke the contract.
     pub(crate) fn broken(&self, call: &'static str, what: String) -> Error {
-        Error::BrokenContract { guest: self.guest_call(call), what }
+        Error::BrokenContract {
+            guest: self.guest_call(call),
+            what,
+        }
     }
 
     fn guest_call(&self, call: &'static str) -> GuestCall {
@@ -169,12 +191,24 @@ impl Instance {
         let call = self.guest_call(call);
         let after = std::time::Duration::from_millis;
         match error {
-            wit::Error::Refused(problem) => Error::Refused { call, problem: Problem::from(problem) },
+            wit::Error::Refused(problem) => Error::Refused {
+                call,
+                problem: Problem::from(problem),
+            },
             wit::Error::Reconnect => self.reconnect_reason().await,
-            wit::Error::OverQuota(ms) => Error::OverQuota { call, retry_after: after(ms) },
-            wit::Error::Unavailable(ms) => Error::Unavailable { call, retry_after: after(ms) },
+            wit::Error::OverQuota(ms) => Error::OverQuota {
+                call,
+                retry_after: after(ms),
+            },
+            wit::Error::Unavailable(ms) => Error::Unavailable {
+                call,
+                retry_after: after(ms),
+            },
             wit::Error::UnknownOutcome => Error::UnknownOutcome { call },
-            wit::Error::Unexpected(what) => Error::Unexpected { call, what: bounded(&what) },
+            wit::Error::Unexpected(what) => Error::Unexpected {
+                call,
+                what: bounded(&what),
+            },
         }
     }
 
@@ -182,9 +216,10 @@ impl Instance {
     /// host knows why.
     async fn reconnect_reason(&mut self) -> Error {
         match self.host.connection_record(&self.record.key).await {
-            Ok(ConnectionRecord { state: ConnectionState::NeedsReconnect { reason }, .. }) => {
-                needs_reconnect(&self.record, &reason)
-            }
+            Ok(ConnectionRecord {
+                state: ConnectionState::NeedsReconnect { reason },
+                ..
+            }) => needs_reconnect(&self.record, &reason),
             Ok(_) => needs_reconnect(&self.record, "the product no longer accepts its session"),
             Err(error) => error,
         }
@@ -192,7 +227,10 @@ impl Instance {
 }
 
 fn needs_reconnect(record: &ConnectionRecord, reason: &str) -> Error {
-    Error::NeedsReconnect { connection: record.key.to_string(), reason: reason.to_owned() }
+    Error::NeedsReconnect {
+        connection: record.key.to_string(),
+        reason: reason.to_owned(),
+    }
 }
 
 /// JSON Merge Patch (RFC 7396).
@@ -219,7 +257,10 @@ mod tests {
     #[test]
     fn settings_of_one_call_are_merged_over_the_stored_ones() {
         let mut settings = json!({"api_version": "60.0", "assignment": {"rule": "a", "x": 1}});
-        merge(&mut settings, &json!({"assignment": {"rule": "b", "x": null}, "mru": true}));
+        merge(
+            &mut settings,
+            &json!({"assignment": {"rule": "b", "x": null}, "mru": true}),
+        );
         assert_eq!(
             settings,
             json!({"api_version": "60.0", "assignment": {"rule": "b"}, "mru": true})

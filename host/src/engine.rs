@@ -28,6 +28,11 @@ const FIBER_STACK_BYTES: usize = WASM_STACK_BYTES + 512 * 1024;
 /// Instances alive at a time in one engine. More calls wait for their turn.
 const POOLED_INSTANCES: u32 = 256;
 
+/// Core instances and tables of one component. An encoded Rust guest has four
+/// core instances and two tables; adapters add a few.
+pub(crate) const CORE_INSTANCES: u32 = 20;
+pub(crate) const TABLES: u32 = 8;
+
 /// Memory of a slot that stays resident between calls, so that the common call
 /// touches no page tables. 256 slots keep at most 64 MiB.
 const KEEP_RESIDENT_BYTES: usize = 256 * 1024;
@@ -94,13 +99,13 @@ fn pool(ceiling: &Limits) -> PoolingAllocationConfig {
     let memory = usize::try_from(ceiling.memory_bytes).unwrap_or(usize::MAX);
     let elements = usize::try_from(ceiling.table_elements).unwrap_or(usize::MAX);
     pool.total_component_instances(POOLED_INSTANCES)
-        .total_core_instances(POOLED_INSTANCES * 4)
+        .total_core_instances(POOLED_INSTANCES * CORE_INSTANCES)
         .total_memories(POOLED_INSTANCES)
-        .total_tables(POOLED_INSTANCES * 2)
+        .total_tables(POOLED_INSTANCES * TABLES)
         .total_stacks(POOLED_INSTANCES * 2)
-        .max_core_instances_per_component(20)
-        .max_memories_per_component(2)
-        .max_tables_per_component(8)
+        .max_core_instances_per_component(CORE_INSTANCES)
+        .max_memories_per_component(1)
+        .max_tables_per_component(TABLES)
         .max_memory_size(memory)
         .table_elements(elements)
         .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)

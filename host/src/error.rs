@@ -23,6 +23,12 @@ pub enum Error {
     #[error("cannot start the WebAssembly engine: {0}")]
     Engine(String),
 
+    /// All instances are in use, and none came free.
+    #[error(
+        "the host is busy: too many calls and open answers at a time; try again, or drop answers that are not read to their end"
+    )]
+    Busy,
+
     /// The host was built with options that do not fit.
     #[error("the host cannot be built: {}", .0.join("; "))]
     Options(Vec<String>),
@@ -132,7 +138,9 @@ pub enum Error {
     },
 
     /// The answer to a write was lost.
-    #[error("{call}: the answer was lost, so the write may have happened; look before writing again")]
+    #[error(
+        "{call}: the answer was lost, so the write may have happened; look before writing again"
+    )]
     UnknownOutcome {
         /// Which package and which call.
         call: GuestCall,
@@ -237,9 +245,11 @@ impl Error {
             | Self::Unavailable { .. }
             | Self::UnknownOutcome { .. }
             | Self::Unexpected { .. } => Blame::Upstream,
-            Self::Engine(_) | Self::HostFailed { .. } | Self::Store(_) | Self::DataDir { .. } => {
-                Blame::Host
-            }
+            Self::Engine(_)
+            | Self::Busy
+            | Self::HostFailed { .. }
+            | Self::Store(_)
+            | Self::DataDir { .. } => Blame::Host,
             Self::Auth(error) => match error {
                 AuthError::Unavailable { .. } | AuthError::BadAnswer { .. } => Blame::Upstream,
                 AuthError::Store(_) | AuthError::Seal(_) => Blame::Host,
@@ -253,7 +263,7 @@ impl Error {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::OverQuota { .. } | Self::Unavailable { .. } => true,
+            Self::OverQuota { .. } | Self::Unavailable { .. } | Self::Busy => true,
             Self::Refused { problem, .. } => problem.advice.is_retryable(),
             Self::Auth(error) => error.retry_after().is_some(),
             Self::Store(StoreError::Busy) => true,

@@ -19,6 +19,10 @@ const HOST_CALL_FUEL_TEXT: &str = "too much data is being copied";
 /// wasmtime's words for a guest with too many handles; there is no type.
 const HANDLES_TEXT: &str = "handle limit exceeded";
 
+/// How long a call waits for an instance of the pool. Longer than any healthy
+/// queue; an app that keeps all instances to itself learns of it.
+const SLOT_WAIT: Duration = Duration::from_secs(30);
+
 /// A store with its place in the pool. Both go together, so that a call never
 /// waits for a slot whose instance is already gone.
 pub(crate) struct Guest<T: 'static> {
@@ -31,14 +35,18 @@ impl<T: Metered> Guest<T> {
     /// Waits for a slot and makes an armed store around the state.
     pub(crate) async fn new(sandbox: &Sandbox, state: T) -> Result<Self, Error> {
         let slots = std::sync::Arc::clone(&sandbox.slots);
-        let slot = slots
-            .acquire_owned()
+        let slot = timed(SLOT_WAIT, slots.acquire_owned())
             .await
+            .ok_or(Error::Busy)?
             .map_err(|_| Error::Engine("the engine was shut down".to_owned()))?;
         let mut store = Store::new(&sandbox.engine, state);
         arm(&mut store);
         let wall = store.data_mut().meter().limits().wall;
-        Ok(Self { store, wall, _slot: slot })
+        Ok(Self {
+            store,
+            wall,
+            _slot: slot,
+        })
     }
 
     /// Runs `work` on the store under the wall clock, and gives its answer or
@@ -85,7 +93,10 @@ impl<T: Metered> Guest<T> {
             return over(exceeded.clone(), guest);
         }
         if let Some(fault) = error.downcast_ref::<HostFault>() {
-            return Error::HostFailed { guest, reason: fault.0.clone() };
+            return Error::HostFailed {
+                guest,
+                reason: fault.0.clone(),
+            };
         }
         let text = error.root_cause().to_string();
         let trap = error.downcast_ref::<Trap>();
@@ -103,7 +114,10 @@ impl<T: Metered> Guest<T> {
         if let Some(exceeded) = meter.explanation() {
             return over(exceeded, guest);
         }
-        Error::Crashed { guest, reason: text }
+        Error::Crashed {
+            guest,
+            reason: text,
+        }
     }
 }
 

@@ -100,6 +100,15 @@ impl Host {
         Ok(Connection::new(Arc::clone(&self.0), key))
     }
 
+    /// Stores what is kept in memory for a moment: the last second's count of API
+    /// calls. To be called before a process ends.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn flush(&self) -> Result<(), Error> {
+        Ok(self.0.ledgers.flush().await?)
+    }
+
     /// The connections of a tenant, or all of them, ordered by tenant and name.
     ///
     /// # Errors
@@ -125,14 +134,18 @@ impl Inner {
         match package.world() {
             World::Connector => {
                 let loaded = self.compile_connector(package, grants, limits)?;
-                let mut all =
-                    self.loaded_connectors.write().unwrap_or_else(PoisonError::into_inner);
+                let mut all = self
+                    .loaded_connectors
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner);
                 all.insert(name, Arc::new(loaded));
             }
             World::Transform => {
                 let loaded = self.compile_transform(package, limits)?;
-                let mut all =
-                    self.loaded_transforms.write().unwrap_or_else(PoisonError::into_inner);
+                let mut all = self
+                    .loaded_transforms
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner);
                 all.insert(name, Arc::new(loaded));
             }
         }
@@ -151,9 +164,10 @@ impl Inner {
         let linker = connector_linker(engine, grants).map_err(wrong)?;
         let pre = linker.instantiate_pre(&component).map_err(wrong)?;
         let pre = ConnectorPre::new(pre).map_err(wrong)?;
-        let vendor = package.manifest().vendor.clone().ok_or_else(|| {
-            PackageError::Manifest(vec!["a connector needs [vendor]".to_owned()])
-        })?;
+        let vendor =
+            package.manifest().vendor.clone().ok_or_else(|| {
+                PackageError::Manifest(vec!["a connector needs [vendor]".to_owned()])
+            })?;
         Ok(LoadedConnector {
             auth: Arc::new(vendor.auth.clone()),
             vendor: Arc::new(vendor),
@@ -164,7 +178,11 @@ impl Inner {
         })
     }
 
-    fn compile_transform(&self, package: Package, limits: Limits) -> Result<LoadedTransform, Error> {
+    fn compile_transform(
+        &self,
+        package: Package,
+        limits: Limits,
+    ) -> Result<LoadedTransform, Error> {
         let engine = &self.transforms.engine;
         let wrong = |error: wasmtime::Error| wrong_type(&package, &error);
         let component = build::component(engine, &package)?;
@@ -177,19 +195,37 @@ impl Inner {
             version: head.version.clone(),
             connection: String::new(),
         });
-        Ok(LoadedTransform { sandbox: Arc::clone(&self.transforms), pre, limits, speaker, package })
+        Ok(LoadedTransform {
+            sandbox: Arc::clone(&self.transforms),
+            pre,
+            limits,
+            speaker,
+            package,
+        })
     }
 
     pub(crate) fn loaded_connector(&self, name: &str) -> Result<Arc<LoadedConnector>, Error> {
-        let all = self.loaded_connectors.read().unwrap_or_else(PoisonError::into_inner);
+        let all = self
+            .loaded_connectors
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         let world = World::Connector.name();
-        all.get(name).cloned().ok_or_else(|| Error::NotLoaded { world, name: name.to_owned() })
+        all.get(name).cloned().ok_or_else(|| Error::NotLoaded {
+            world,
+            name: name.to_owned(),
+        })
     }
 
     fn loaded_transform(&self, name: &str) -> Result<Arc<LoadedTransform>, Error> {
-        let all = self.loaded_transforms.read().unwrap_or_else(PoisonError::into_inner);
+        let all = self
+            .loaded_transforms
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         let world = World::Transform.name();
-        all.get(name).cloned().ok_or_else(|| Error::NotLoaded { world, name: name.to_owned() })
+        all.get(name).cloned().ok_or_else(|| Error::NotLoaded {
+            world,
+            name: name.to_owned(),
+        })
     }
 
     pub(crate) async fn connection_record(
@@ -197,9 +233,9 @@ impl Inner {
         key: &ConnectionKey,
     ) -> Result<ConnectionRecord, Error> {
         match self.store.connection(key).await {
-            Err(StoreError::NotFound(key)) => {
-                Err(Error::NoConnection { connection: key.to_string() })
-            }
+            Err(StoreError::NotFound(key)) => Err(Error::NoConnection {
+                connection: key.to_string(),
+            }),
             other => Ok(other?),
         }
     }
@@ -211,7 +247,11 @@ impl Inner {
         loaded: &LoadedConnector,
     ) -> Result<Option<Quota>, Error> {
         match &loaded.vendor.quota {
-            Some(rule) => Ok(Some(self.ledgers.quota(&record.key, rule, record.reserve).await?)),
+            Some(rule) => Ok(Some(
+                self.ledgers
+                    .quota(&record.key, rule, record.reserve)
+                    .await?,
+            )),
             None => Ok(None),
         }
     }
@@ -232,5 +272,9 @@ impl Inner {
 
 fn wrong_type(package: &Package, error: &wasmtime::Error) -> Error {
     let package = package.name().to_owned();
-    PackageError::WrongType { package, reason: format!("{error:#}") }.into()
+    PackageError::WrongType {
+        package,
+        reason: format!("{error:#}"),
+    }
+    .into()
 }

@@ -51,7 +51,9 @@ pub mod store;
 mod transform;
 pub mod transport;
 
-pub use auth::{AuthError, AuthorizationHints, AuthorizationStart, Callback, Connected, Revocation};
+pub use auth::{
+    AuthError, AuthorizationHints, AuthorizationStart, Callback, Connected, Revocation,
+};
 pub use connection::Connection;
 pub use error::{Blame, Error, GuestCall};
 pub use grant::{Grant, Grants};

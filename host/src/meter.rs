@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
 
-use crate::engine::EPOCH_TICK;
+use crate::engine::{CORE_INSTANCES, EPOCH_TICK, TABLES};
 use crate::limits::Limits;
 
 /// A limit of the sandbox.
@@ -33,8 +33,6 @@ pub enum Limit {
     HostCalls,
     /// Log text.
     Log,
-    /// The answer of the call, in bytes.
-    Answer,
 }
 
 impl fmt::Display for Limit {
@@ -49,7 +47,6 @@ impl fmt::Display for Limit {
             Self::HostCallBytes => "bytes handed over at once",
             Self::HostCalls => "host calls",
             Self::Log => "log text",
-            Self::Answer => "size of the answer",
         })
     }
 }
@@ -132,7 +129,6 @@ impl Meter {
             Limit::HostCallBytes => format!("{} MiB", limits.host_call_bytes / (1024 * 1024)),
             Limit::HostCalls => format!("{} host calls", limits.host_calls),
             Limit::Log => format!("{} KiB", limits.log_bytes / 1024),
-            Limit::Answer => format!("{} MiB", limits.host_call_bytes / (1024 * 1024)),
         };
         Exceeded { limit, allowed }
     }
@@ -204,14 +200,14 @@ impl ResourceLimiter for Meter {
     }
 
     fn instances(&self) -> usize {
-        20
+        CORE_INSTANCES as usize
     }
 
     fn memories(&self) -> usize {
-        2
+        1
     }
 
     fn tables(&self) -> usize {
-        8
+        TABLES as usize
     }
 }

@@ -178,7 +178,12 @@ impl Package {
         })?;
         let manifest = read(&dir, MANIFEST_FILE, MAX_MANIFEST_BYTES, &place)?;
         let manifest = parse_manifest(&manifest)?;
-        let component = read(&dir, &manifest.package.component, MAX_COMPONENT_BYTES, &place)?;
+        let component = read(
+            &dir,
+            &manifest.package.component,
+            MAX_COMPONENT_BYTES,
+            &place,
+        )?;
         Ok(Self::assemble(manifest, component.into()))
     }
 
@@ -194,7 +199,11 @@ impl Package {
 
     fn assemble(manifest: Manifest, component: Bytes) -> Self {
         let digest = Sha256::digest(&component).into();
-        Self { manifest: Arc::new(manifest), component, digest }
+        Self {
+            manifest: Arc::new(manifest),
+            component,
+            digest,
+        }
     }
 
     /// The package's name.
@@ -218,12 +227,14 @@ impl Package {
     /// The SHA-256 of the component, in hexadecimal.
     #[must_use]
     pub fn digest(&self) -> String {
-        self.digest.iter().fold(String::with_capacity(64), |mut text, byte| {
-            use std::fmt::Write as _;
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        self.digest
+            .iter()
+            .fold(String::with_capacity(64), |mut text, byte| {
+                use std::fmt::Write as _;
+                // Writing to a String cannot fail.
+                let _ = write!(text, "{byte:02x}");
+                text
+            })
     }
 
     /// Every grant that the manifest asks for.
@@ -250,20 +261,36 @@ impl Package {
             let interface = import.to_string();
             if !import.is_in_world(head.world) {
                 let world = head.world.name();
-                return Err(PackageError::NotInWorld { package: package(), interface, world });
+                return Err(PackageError::NotInWorld {
+                    package: package(),
+                    interface,
+                    world,
+                });
             }
             let Some(grant) = Grant::for_interface(&import.name) else {
                 continue;
             };
             if grant == Grant::Stream {
-                return Err(PackageError::NotServed { package: package(), interface });
+                return Err(PackageError::NotServed {
+                    package: package(),
+                    interface,
+                });
             }
             let asked = self.manifest.grants.contains_key(&grant);
             if !asked || !granted.contains(&grant) {
-                return Err(PackageError::NotGranted { package: package(), interface, grant, asked });
+                return Err(PackageError::NotGranted {
+                    package: package(),
+                    interface,
+                    grant,
+                    asked,
+                });
             }
         }
-        if !inspection.exports.iter().any(|export| export.is_contract(head.world.export())) {
+        if !inspection
+            .exports
+            .iter()
+            .any(|export| export.is_contract(head.world.export()))
+        {
             return Err(PackageError::MissingExport {
                 package: package(),
                 interface: format!("lockgate:connector/{}", head.world.export()),
@@ -304,9 +331,15 @@ fn read(dir: &Dir, file: &str, limit: u64, place: &str) -> Result<Vec<u8>, Packa
     let opened = dir.open(file).map_err(unreadable)?;
     let mut bytes = Vec::new();
     // One byte more than allowed tells a file at the limit from one above it.
-    opened.take(limit + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    opened
+        .take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
     if bytes.len() as u64 > limit {
-        return Err(PackageError::TooLarge { file: file.to_owned(), limit });
+        return Err(PackageError::TooLarge {
+            file: file.to_owned(),
+            limit,
+        });
     }
     Ok(bytes)
 }

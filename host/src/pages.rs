@@ -78,10 +78,14 @@ impl Pages {
         while let Some(page) = self.next_page().await? {
             count += page.records.len();
             if count > max_records {
-                return Err(Error::Input(format!("the answer has more than {max_records} records")));
+                return Err(Error::Input(format!(
+                    "the answer has more than {max_records} records"
+                )));
             }
             let inner = page.records.as_bytes().trim_ascii();
-            let inner = inner.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]"));
+            let inner = inner
+                .strip_prefix(b"[")
+                .and_then(|rest| rest.strip_suffix(b"]"));
             let inner = inner.unwrap_or_default().trim_ascii();
             if !inner.is_empty() {
                 if json.len() > 1 {

@@ -243,7 +243,11 @@ pub struct SettingProblem {
 
 impl fmt::Display for SettingProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = if self.pointer.is_empty() { "settings" } else { &self.pointer };
+        let place = if self.pointer.is_empty() {
+            "settings"
+        } else {
+            &self.pointer
+        };
         write!(f, "{place}: {}", self.message)
     }
 }

@@ -40,7 +40,9 @@ pub struct Transform {
 
 impl std::fmt::Debug for Transform {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Transform").field("package", &self.loaded.package).finish_non_exhaustive()
+        f.debug_struct("Transform")
+            .field("package", &self.loaded.package)
+            .finish_non_exhaustive()
     }
 }
 
@@ -70,7 +72,10 @@ impl Transform {
         loaded: Arc<LoadedTransform>,
         settings: &serde_json::Value,
     ) -> Result<Self, Error> {
-        let transform = Self { loaded, settings: settings.to_string().into() };
+        let transform = Self {
+            loaded,
+            settings: settings.to_string().into(),
+        };
         // An instance that takes the settings proves that every later one will.
         transform.instance().await?;
         Ok(transform)
@@ -92,7 +97,10 @@ impl Transform {
         let description = warm
             .guest
             .run(&self.loaded.speaker, "describe", async |store| {
-                instance.lockgate_connector_batches().call_describe(store).await
+                instance
+                    .lockgate_connector_batches()
+                    .call_describe(store)
+                    .await
             })
             .await?;
         Ok(TransformDescription {
@@ -126,7 +134,10 @@ impl Transform {
         let accepted = warm
             .guest
             .run(&self.loaded.speaker, "configure", async |store| {
-                instance.lockgate_connector_batches().call_configure(store, settings).await
+                instance
+                    .lockgate_connector_batches()
+                    .call_configure(store, settings)
+                    .await
             })
             .await?;
         accepted.map_err(|problems| Error::Settings {
@@ -150,9 +161,16 @@ impl Transform {
         };
         let mut guest = Guest::new(&loaded.sandbox, state).await?;
         let instance = guest
-            .run(&loaded.speaker, "start", async |store| loaded.pre.instantiate_async(store).await)
+            .run(&loaded.speaker, "start", async |store| {
+                loaded.pre.instantiate_async(store).await
+            })
             .await?;
-        Ok(WarmTransform { loaded: Arc::clone(loaded), guest, instance, failed: false })
+        Ok(WarmTransform {
+            loaded: Arc::clone(loaded),
+            guest,
+            instance,
+            failed: false,
+        })
     }
 }
 
@@ -188,18 +206,26 @@ impl WarmTransform {
         }
         if self.failed {
             let reason = "the instance was stopped before: take a new one".to_owned();
-            return Err(Error::Crashed { guest: self.call(), reason });
+            return Err(Error::Crashed {
+                guest: self.call(),
+                reason,
+            });
         }
         let state = self.guest.store.data_mut();
         state.meter.rearm();
         state.log.rearm();
-        let batch =
-            wit::Batch { object: object.to_owned(), records: records.as_bytes().to_vec() };
+        let batch = wit::Batch {
+            object: object.to_owned(),
+            records: records.as_bytes().to_vec(),
+        };
         let instance = &self.instance;
         let outcome = self
             .guest
             .run(&self.loaded.speaker, "apply", async |store| {
-                instance.lockgate_connector_batches().call_apply(store, &batch).await
+                instance
+                    .lockgate_connector_batches()
+                    .call_apply(store, &batch)
+                    .await
             })
             .await
             .inspect_err(|_| self.failed = true)?;
@@ -223,14 +249,20 @@ impl WarmTransform {
             wit::Error::UnsupportedObject => format!("it does not know the object {object}"),
             wit::Error::Failed(text) => bounded(text),
         };
-        Error::Transform { call: self.call(), what }
+        Error::Transform {
+            call: self.call(),
+            what,
+        }
     }
 
     /// Holds the outcome against the batch: as many verdicts as records, as many
     /// records as were kept. A guest that miscounts would lose or invent records
     /// unseen.
     fn checked(&self, input: &Records, outcome: wit::Outcome) -> Result<Transformed, Error> {
-        let broken = |what: String| Error::BrokenContract { guest: self.call(), what };
+        let broken = |what: String| Error::BrokenContract {
+            guest: self.call(),
+            what,
+        };
         if outcome.verdicts.len() != input.len() {
             return Err(broken(format!(
                 "{} verdicts for {} records",
@@ -240,9 +272,16 @@ impl WarmTransform {
         }
         let records = Records::from_json(outcome.records)
             .map_err(|error| broken(format!("the kept records: {error}")))?;
-        let kept = outcome.verdicts.iter().filter(|v| matches!(v, wit::Verdict::Keep)).count();
+        let kept = outcome
+            .verdicts
+            .iter()
+            .filter(|v| matches!(v, wit::Verdict::Keep))
+            .count();
         if records.len() != kept {
-            return Err(broken(format!("{} records for {kept} that it keeps", records.len())));
+            return Err(broken(format!(
+                "{} records for {kept} that it keeps",
+                records.len()
+            )));
         }
         let mut rejected = Vec::new();
         let mut dropped = 0;
@@ -257,7 +296,9 @@ impl WarmTransform {
                         Some(rows) => rows,
                         None => rows.insert(input.rows()?),
                     };
-                    let record = rows.get(at).map(|row| Bytes::copy_from_slice(row.get().as_bytes()));
+                    let record = rows
+                        .get(at)
+                        .map(|row| Bytes::copy_from_slice(row.get().as_bytes()));
                     rejected.push(Rejected {
                         at,
                         record: record.unwrap_or_default(),
@@ -266,6 +307,10 @@ impl WarmTransform {
                 }
             }
         }
-        Ok(Transformed { records, dropped, rejected })
+        Ok(Transformed {
+            records,
+            dropped,
+            rejected,
+        })
     }
 }

@@ -25,9 +25,7 @@ use crate::limits::Limits;
 use crate::manifest::{Meaning, VendorManifest};
 use crate::state::{ConnectorHost, ConnectorState};
 use crate::store::ConnectionKey;
-use crate::transport::{
-    Answer, OriginUrl, Outgoing, Transport, TransportError, UrlError,
-};
+use crate::transport::{Answer, OriginUrl, Outgoing, Transport, TransportError, UrlError};
 use request::Checked;
 use response::BodyProducer;
 
@@ -76,18 +74,30 @@ impl Http {
 
     async fn send(&self, request: wit::Request) -> Result<Response, wit::Error> {
         let token_header = &self.backend.vendor.auth.token_header;
-        let checked = Checked::new(request, &self.limits, token_header)
-            .map_err(wit::Error::Invalid)?;
+        let checked =
+            Checked::new(request, &self.limits, token_header).map_err(wit::Error::Invalid)?;
         // Closed never: the semaphore lives as long as this.
-        let _place = self.in_flight.acquire().await.map_err(|_| wit::Error::Denied)?;
+        let _place = self
+            .in_flight
+            .acquire()
+            .await
+            .map_err(|_| wit::Error::Denied)?;
         self.backend.dispatch(&checked, &self.quota).await
     }
 }
 
 impl Backend {
     /// Sends a request that keeps the rules, and gives its answer.
-    async fn dispatch(&self, request: &Checked, quota: &QuotaAccess) -> Result<Response, wit::Error> {
-        let mut credential = self.sessions.access(&self.key).await.map_err(|e| self.no_access(&e))?;
+    async fn dispatch(
+        &self,
+        request: &Checked,
+        quota: &QuotaAccess,
+    ) -> Result<Response, wit::Error> {
+        let mut credential = self
+            .sessions
+            .access(&self.key)
+            .await
+            .map_err(|e| self.no_access(&e))?;
         let mut renewed = false;
         loop {
             let outgoing = self.outgoing(request, &credential)?;
@@ -157,7 +167,11 @@ impl Backend {
         let Some(rule) = &self.vendor.quota else {
             return;
         };
-        if let Some(value) = answer.headers.get(&rule.header).and_then(|v| v.to_str().ok()) {
+        if let Some(value) = answer
+            .headers
+            .get(&rule.header)
+            .and_then(|v| v.to_str().ok())
+        {
             quota.observe(value);
         }
     }
@@ -205,18 +219,33 @@ impl Peeked {
             let text = String::from_utf8_lossy(&head);
             let fits = |signal: &&crate::manifest::Signal| {
                 signal.status == status
-                    && signal.contains.iter().all(|needle| text.contains(needle.as_str()))
-                    && !signal.lacks.iter().any(|needle| text.contains(needle.as_str()))
+                    && signal
+                        .contains
+                        .iter()
+                        .all(|needle| text.contains(needle.as_str()))
+                    && !signal
+                        .lacks
+                        .iter()
+                        .any(|needle| text.contains(needle.as_str()))
             };
             meaning = vendor.signals.iter().find(fits).map(|signal| signal.means);
         }
-        Self { answer, ahead, meaning }
+        Self {
+            answer,
+            ahead,
+            meaning,
+        }
     }
 
     fn into_response(self, credential: &Credential, connection: ConnectionKey) -> Response {
         let redactor = credential.redactor.clone();
         let body = body::redacted(self.ahead, self.answer.body, &redactor, connection);
-        Response { status: self.answer.status, headers: self.answer.headers, body, redactor }
+        Response {
+            status: self.answer.status,
+            headers: self.answer.headers,
+            body,
+            redactor,
+        }
     }
 }
 
@@ -255,7 +284,11 @@ impl wit::HostResponse for ConnectorState {
         Ok(self.table.get(&this)?.status.as_u16())
     }
 
-    fn header(&mut self, this: Resource<Response>, name: String) -> wasmtime::Result<Option<String>> {
+    fn header(
+        &mut self,
+        this: Resource<Response>,
+        name: String,
+    ) -> wasmtime::Result<Option<String>> {
         self.meter.host_call()?;
         Ok(self.table.get(&this)?.header(&name))
     }
@@ -293,7 +326,9 @@ impl wit::HostResponseWithStore<ConnectorState> for ConnectorHost {
         let ending = async move {
             // The producer goes without a word only if the guest dropped the
             // stream; then nobody can ask how it ended.
-            ended.await.map_err(|_| wasmtime::Error::from(HostFault("the stream was dropped".to_owned())))
+            ended
+                .await
+                .map_err(|_| wasmtime::Error::from(HostFault("the stream was dropped".to_owned())))
         };
         let ending = FutureReader::new(&mut access, ending)?;
         Ok((reader, ending))

@@ -34,7 +34,11 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) const fn new(speaker: Arc<Speaker>) -> Self {
-        Self { speaker, offered_bytes: 0, dropped: 0 }
+        Self {
+            speaker,
+            offered_bytes: 0,
+            dropped: 0,
+        }
     }
 
     /// Begins a new page: the budget is full again.
@@ -61,7 +65,11 @@ impl Log {
             self.dropped += 1;
             return Ok(());
         }
-        let Speaker { package, version, connection } = &*self.speaker;
+        let Speaker {
+            package,
+            version,
+            connection,
+        } = &*self.speaker;
         match level {
             wit::Level::Debug => {
                 tracing::debug!(target: "lockgate::guest", package, version, connection, "{text}");
@@ -81,7 +89,11 @@ impl Log {
 
     fn report_dropped(&mut self) {
         if self.dropped > 0 {
-            let Speaker { package, version, connection } = &*self.speaker;
+            let Speaker {
+                package,
+                version,
+                connection,
+            } = &*self.speaker;
             tracing::warn!(
                 target: "lockgate::guest", package, version, connection, dropped = self.dropped,
                 "the guest wrote more than its log budget; messages were dropped"
@@ -127,7 +139,9 @@ fn push_escaped(line: &mut String, text: &str) {
         }
         // Separators of lines and of writing direction are not control
         // characters, but forge lines all the same.
-        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+        if c.is_control()
+            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        {
             line.extend(c.escape_default());
         } else {
             line.push(c);
@@ -172,7 +186,10 @@ mod tests {
         let forged = "ok\r\n2026-01-01 ERROR host: all is lost \x1b[2J\u{2028}x\u{202e}y";
         let line = one_line(forged, &[("k\n".to_owned(), "v\"\n".to_owned())]);
         assert!(!line.chars().any(char::is_control), "{line}");
-        assert!(!line.contains('\u{2028}') && !line.contains('\u{202e}'), "{line}");
+        assert!(
+            !line.contains('\u{2028}') && !line.contains('\u{202e}'),
+            "{line}"
+        );
         assert!(line.contains(r#"k\n="v\"\n""#), "{line}");
     }
 

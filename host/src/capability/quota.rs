@@ -63,7 +63,10 @@ impl Set {
 
 impl QuotaAccess {
     pub(crate) fn new(quota: Option<Quota>) -> Self {
-        Self { quota, held: Arc::default() }
+        Self {
+            quota,
+            held: Arc::default(),
+        }
     }
 
     /// Takes one call: from the oldest open reservation, or from the budget.
@@ -71,7 +74,11 @@ impl QuotaAccess {
     pub(crate) fn take(&self) -> Result<(), u64> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         for reservation in held.iter() {
-            if reservation.lock().unwrap_or_else(PoisonError::into_inner).spend() {
+            if reservation
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .spend()
+            {
                 return Ok(());
             }
         }
@@ -94,13 +101,17 @@ impl QuotaAccess {
     /// The product says that the window's budget is used up: park, and say for
     /// how many milliseconds.
     pub(crate) fn exhausted(&self) -> u64 {
-        self.quota.as_ref().map_or(UNKNOWN_PAUSE_MS, |quota| ms(quota.exhausted()))
+        self.quota
+            .as_ref()
+            .map_or(UNKNOWN_PAUSE_MS, |quota| ms(quota.exhausted()))
     }
 
     /// The product says that too much is under way: back off, and say for how
     /// many milliseconds.
     pub(crate) fn too_many_at_once(&self) -> u64 {
-        self.quota.as_ref().map_or(UNKNOWN_PAUSE_MS, |quota| ms(quota.too_many_at_once()))
+        self.quota
+            .as_ref()
+            .map_or(UNKNOWN_PAUSE_MS, |quota| ms(quota.too_many_at_once()))
     }
 
     fn keep(&self, reservation: Set) -> Reservation {
@@ -113,7 +124,11 @@ impl QuotaAccess {
     fn release(&self, reservation: &Reservation) -> u32 {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.retain(|other| !Arc::ptr_eq(other, &reservation.0));
-        reservation.0.lock().unwrap_or_else(PoisonError::into_inner).give_back()
+        reservation
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .give_back()
     }
 }
 
@@ -129,7 +144,12 @@ fn wait_ms(error: &QuotaError) -> u64 {
 }
 
 /// A budget without a limit, for products that do not count.
-pub(crate) const UNCOUNTED: Budget = Budget { limit: None, used: 0, available: None, window_ms: 0 };
+pub(crate) const UNCOUNTED: Budget = Budget {
+    limit: None,
+    used: 0,
+    available: None,
+    window_ms: 0,
+};
 
 impl wit::Host for ConnectorState {
     fn status(&mut self) -> wasmtime::Result<wit::Budget> {
@@ -176,7 +196,11 @@ impl wit::HostReservation for ConnectorState {
     fn remaining(&mut self, this: Resource<Reservation>) -> wasmtime::Result<u32> {
         self.meter.host_call()?;
         let reservation = self.table.get(&this)?;
-        Ok(reservation.0.lock().unwrap_or_else(PoisonError::into_inner).remaining())
+        Ok(reservation
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remaining())
     }
 
     fn commit(&mut self, this: Resource<Reservation>) -> wasmtime::Result<u32> {

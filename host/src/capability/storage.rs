@@ -40,12 +40,18 @@ impl Storage {
     async fn get(&self, key: &str) -> Outcome<Option<wit::Entry>> {
         check_key(key)?;
         let value = self.store.value_get(&self.scope, key).await?;
-        Ok(value.map(|value| wit::Entry { value: value.bytes, version: value.version }))
+        Ok(value.map(|value| wit::Entry {
+            value: value.bytes,
+            version: value.version,
+        }))
     }
 
     async fn put(&self, key: &str, value: &[u8]) -> Outcome<u64> {
         self.check(key, value)?;
-        Ok(self.store.value_put(&self.scope, key, value, self.total_bytes).await?)
+        Ok(self
+            .store
+            .value_put(&self.scope, key, value, self.total_bytes)
+            .await?)
     }
 
     async fn compare_and_swap(
@@ -56,7 +62,10 @@ impl Storage {
     ) -> Outcome<u64> {
         self.check(key, value)?;
         let (scope, limit) = (&self.scope, self.total_bytes);
-        Ok(self.store.value_compare_and_swap(scope, key, expected, value, limit).await?)
+        Ok(self
+            .store
+            .value_compare_and_swap(scope, key, expected, value, limit)
+            .await?)
     }
 
     async fn delete(&self, key: &str) -> Outcome<()> {
@@ -69,8 +78,14 @@ impl Storage {
         if !prefix.is_empty() {
             check_key(prefix)?;
         }
-        let page = self.store.value_list(&self.scope, prefix, after, limit).await?;
-        Ok(wit::KeyPage { keys: page.keys, next: page.next })
+        let page = self
+            .store
+            .value_list(&self.scope, prefix, after, limit)
+            .await?;
+        Ok(wit::KeyPage {
+            keys: page.keys,
+            next: page.next,
+        })
     }
 
     fn check(&self, key: &str, value: &[u8]) -> Result<(), Failure> {
@@ -159,7 +174,11 @@ impl wit::HostWithStore<ConnectorState> for ConnectorHost {
         expected: Option<u64>,
         value: Vec<u8>,
     ) -> wasmtime::Result<Result<u64, wit::Error>> {
-        answer(enter(accessor)?.compare_and_swap(&key, expected, &value).await)
+        answer(
+            enter(accessor)?
+                .compare_and_swap(&key, expected, &value)
+                .await,
+        )
     }
 
     async fn delete(
@@ -175,7 +194,11 @@ impl wit::HostWithStore<ConnectorState> for ConnectorHost {
         after: Option<String>,
         limit: u32,
     ) -> wasmtime::Result<Result<wit::KeyPage, wit::Error>> {
-        answer(enter(accessor)?.list(&prefix, after.as_deref(), limit).await)
+        answer(
+            enter(accessor)?
+                .list(&prefix, after.as_deref(), limit)
+                .await,
+        )
     }
 }
 
@@ -185,10 +208,24 @@ mod tests {
 
     #[test]
     fn keys_that_mean_something_elsewhere_are_refused() {
-        for good in ["a", "version", "cursor/Account:2026.01-x_y", &"k".repeat(256)] {
+        for good in [
+            "a",
+            "version",
+            "cursor/Account:2026.01-x_y",
+            &"k".repeat(256),
+        ] {
             assert!(check_key(good).is_ok(), "{good}");
         }
-        for bad in ["", "a b", "a\0", "ä", "a\\b", "a\n", "%2e", &"k".repeat(257)] {
+        for bad in [
+            "",
+            "a b",
+            "a\0",
+            "ä",
+            "a\\b",
+            "a\n",
+            "%2e",
+            &"k".repeat(257),
+        ] {
             assert!(check_key(bad).is_err(), "{bad:?}");
         }
     }

@@ -1,7 +1,7 @@
 //! Building a host, and compiling packages for it.
 
-use std::path::{Path, PathBuf};
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use cap_std::ambient_authority;
@@ -104,7 +104,9 @@ impl HostBuilder {
         let loaded = Arc::clone(&loaded_connectors);
         let manifests = move |package: &str| {
             let loaded = loaded.read().unwrap_or_else(PoisonError::into_inner);
-            loaded.get(package).map(|connector| Arc::clone(&connector.auth))
+            loaded
+                .get(package)
+                .map(|connector| Arc::clone(&connector.auth))
         };
         let sessions = Sessions::new(SessionsConfig {
             store: Arc::clone(&store),
@@ -138,6 +140,10 @@ fn open(directory: &Path) -> Result<Dir, Error> {
 pub(super) fn component(engine: &Engine, package: &Package) -> Result<Component, Error> {
     Component::from_binary(engine, package.component()).map_err(|error| {
         let package = package.name().to_owned();
-        PackageError::Malformed { package, reason: format!("{error:#}") }.into()
+        PackageError::Malformed {
+            package,
+            reason: format!("{error:#}"),
+        }
+        .into()
     })
 }

@@ -101,13 +101,19 @@ impl NewConnection {
     /// With the app's client secret.
     #[must_use]
     pub fn client_secret(self, secret: impl Into<String>) -> Self {
-        Self { client_secret: Some(SecretString::from(secret.into())), ..self }
+        Self {
+            client_secret: Some(SecretString::from(secret.into())),
+            ..self
+        }
     }
 
     /// With the redirect URI.
     #[must_use]
     pub fn redirect_uri(self, uri: impl Into<String>) -> Self {
-        Self { redirect_uri: Some(uri.into()), ..self }
+        Self {
+            redirect_uri: Some(uri.into()),
+            ..self
+        }
     }
 
     /// With another flow than the authorization code.
@@ -141,15 +147,25 @@ impl Host {
             _ => Vec::new(),
         };
         let login = match &new.login {
-            LoginTo::Host(name) => Login::Host { name, subdomain: None },
-            LoginTo::Subdomain { host, subdomain } => {
-                Login::Host { name: host, subdomain: Some(subdomain) }
-            }
-            LoginTo::Local { origin } => Login::Local { origin, allowed: &local_origins },
+            LoginTo::Host(name) => Login::Host {
+                name,
+                subdomain: None,
+            },
+            LoginTo::Subdomain { host, subdomain } => Login::Host {
+                name: host,
+                subdomain: Some(subdomain),
+            },
+            LoginTo::Local { origin } => Login::Local {
+                origin,
+                allowed: &local_origins,
+            },
         };
         let login_origin = validate_login(auth, &login)?.origin().ascii_serialization();
-        let scopes =
-            if new.scopes.is_empty() { auth.scopes.default.clone() } else { new.scopes.clone() };
+        let scopes = if new.scopes.is_empty() {
+            auth.scopes.default.clone()
+        } else {
+            new.scopes.clone()
+        };
         let settings = match new.settings {
             Json::Null => Json::Object(serde_json::Map::new()),
             settings => settings,
@@ -174,7 +190,9 @@ impl Host {
             updated_ms: at_ms,
         };
         self.0.store.insert_connection(&record).await?;
-        let kept = self.keep_secrets(&key, new.client_secret, new.private_key).await;
+        let kept = self
+            .keep_secrets(&key, new.client_secret, new.private_key)
+            .await;
         if let Err(error) = kept {
             // Half a connection would only be in the way of the next try.
             self.0.store.erase_connection(&key).await?;
@@ -211,6 +229,8 @@ impl Host {
     ) -> Result<AuthorizationStart, Error> {
         let key = key(tenant, name)?;
         self.0.connection_record(&key).await?;
+        // Authorizations that nobody came back from are cleared by the next.
+        self.0.store.purge_authorizations(now_ms()).await?;
         Ok(self.0.sessions.begin_authorization(&key, hints).await?)
     }
 
@@ -253,7 +273,9 @@ impl Host {
         record.settings = settings.unwrap_or(record.settings);
         record.reserve = reserve.unwrap_or(record.reserve);
         record.updated_ms = now_ms();
-        Ok(self.0.store.update_connection(&record).await?)
+        self.0.store.update_connection(&record).await?;
+        self.0.sessions.forget(&key);
+        Ok(())
     }
 
     /// Removes a connection: its tokens are revoked as far as the product lets
@@ -316,7 +338,10 @@ fn check(new: &NewConnection, auth: &AuthManifest) -> Result<(), Error> {
         auth.scopes.default.contains(scope) || auth.scopes.optional.contains(scope)
     };
     for scope in new.scopes.iter().filter(|scope| !offered(scope)) {
-        problems.push(format!("the connector knows no scope `{}`", scope.escape_default()));
+        problems.push(format!(
+            "the connector knows no scope `{}`",
+            scope.escape_default()
+        ));
     }
     if !(new.settings.is_null() || new.settings.is_object()) {
         problems.push("the settings must be a JSON object".to_owned());
@@ -324,6 +349,9 @@ fn check(new: &NewConnection, auth: &AuthManifest) -> Result<(), Error> {
     if problems.is_empty() {
         Ok(())
     } else {
-        Err(Error::Input(format!("the connection is not complete: {}", problems.join("; "))))
+        Err(Error::Input(format!(
+            "the connection is not complete: {}",
+            problems.join("; ")
+        )))
     }
 }

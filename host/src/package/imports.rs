@@ -34,7 +34,11 @@ impl Interface {
             None => (text, None),
         };
         let (package, name) = path.split_once('/').unwrap_or(("", path));
-        Self { package: package.to_owned(), name: name.to_owned(), version }
+        Self {
+            package: package.to_owned(),
+            name: name.to_owned(),
+            version,
+        }
     }
 
     /// Whether this is the interface `name` of our contract, of any version.
@@ -79,22 +83,28 @@ pub struct Inspection {
 impl Inspection {
     pub(super) fn read(package: &str, bytes: &[u8]) -> Result<Self, PackageError> {
         if !bytes.starts_with(b"\0asm") {
-            return Err(PackageError::NotWasm { package: package.to_owned() });
+            return Err(PackageError::NotWasm {
+                package: package.to_owned(),
+            });
         }
         let malformed = |reason: String| PackageError::Malformed {
             package: package.to_owned(),
             reason,
         };
-        let mut inspection =
-            Self { imports: Vec::new(), exports: Vec::new(), size_bytes: bytes.len() };
+        let mut inspection = Self {
+            imports: Vec::new(),
+            exports: Vec::new(),
+            size_bytes: bytes.len(),
+        };
         let mut parser = Parser::new(0);
         let mut rest = bytes;
         // Only the outermost component's sections count: what is nested inside
         // it can reach nothing but what is passed on to it.
         let mut enclosing: Vec<Parser> = Vec::new();
         loop {
-            let chunk =
-                parser.parse(rest, true).map_err(|error| malformed(error.to_string()))?;
+            let chunk = parser
+                .parse(rest, true)
+                .map_err(|error| malformed(error.to_string()))?;
             let (consumed, payload) = match chunk {
                 Chunk::Parsed { consumed, payload } => (consumed, payload),
                 Chunk::NeedMoreData(_) => return Err(malformed("it ends too early".to_owned())),
@@ -102,8 +112,13 @@ impl Inspection {
             rest = rest.get(consumed..).unwrap_or_default();
             let outermost = enclosing.is_empty();
             match payload {
-                Payload::Version { encoding: Encoding::Module, .. } if outermost => {
-                    return Err(PackageError::CoreModule { package: package.to_owned() });
+                Payload::Version {
+                    encoding: Encoding::Module,
+                    ..
+                } if outermost => {
+                    return Err(PackageError::CoreModule {
+                        package: package.to_owned(),
+                    });
                 }
                 Payload::ModuleSection { parser: inner, .. }
                 | Payload::ComponentSection { parser: inner, .. } => {
@@ -199,10 +214,16 @@ mod tests {
     #[test]
     fn what_is_no_component_is_told_apart() {
         let refused = |bytes: &[u8]| Inspection::read("p", bytes).unwrap_err();
-        assert!(matches!(refused(b"PK\x03\x04"), PackageError::NotWasm { .. }));
+        assert!(matches!(
+            refused(b"PK\x03\x04"),
+            PackageError::NotWasm { .. }
+        ));
         assert!(matches!(refused(b""), PackageError::NotWasm { .. }));
         let core = b"\0asm\x01\0\0\0";
         assert!(matches!(refused(core), PackageError::CoreModule { .. }));
-        assert!(matches!(refused(b"\0asm\x0d\0"), PackageError::Malformed { .. }));
+        assert!(matches!(
+            refused(b"\0asm\x0d\0"),
+            PackageError::Malformed { .. }
+        ));
     }
 }

@@ -60,7 +60,9 @@ impl Source {
                 None => self.rest.chunk().await,
             };
             match next {
-                Some(Ok(part)) => self.ready.extend(self.redacted.push(part).into_iter().flatten()),
+                Some(Ok(part)) => self
+                    .ready
+                    .extend(self.redacted.push(part).into_iter().flatten()),
                 Some(Err(error)) => {
                     self.ended = true;
                     return Some(Err(error));

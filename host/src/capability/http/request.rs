@@ -64,7 +64,10 @@ impl Checked {
         token_header: &str,
     ) -> Result<Self, wit::InvalidPart> {
         let body = request.body.map(Bytes::from);
-        if body.as_ref().is_some_and(|body| body.len() as u64 > limits.request_bytes) {
+        if body
+            .as_ref()
+            .is_some_and(|body| body.len() as u64 > limits.request_bytes)
+        {
             return Err(wit::InvalidPart::Body);
         }
         let timeout = match request.timeout_ms {
@@ -94,7 +97,10 @@ fn method(method: wit::Method) -> Method {
 }
 
 fn headers(fields: Vec<wit::Header>, token_header: &str) -> Option<HeaderMap> {
-    let bytes: usize = fields.iter().map(|field| field.name.len() + field.value.len()).sum();
+    let bytes: usize = fields
+        .iter()
+        .map(|field| field.name.len() + field.value.len())
+        .sum();
     if fields.len() > MAX_HEADERS || bytes > MAX_HEADER_BYTES {
         return None;
     }
@@ -110,7 +116,9 @@ fn headers(fields: Vec<wit::Header>, token_header: &str) -> Option<HeaderMap> {
             .or_else(|_| HeaderValue::from_bytes(field.value.as_bytes()))
             .ok()?;
         let forbidden = FORBIDDEN.contains(&name.as_str())
-            || FORBIDDEN_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix))
+            || FORBIDDEN_PREFIXES
+                .iter()
+                .any(|prefix| name.as_str().starts_with(prefix))
             || name.as_str().eq_ignore_ascii_case(token_header);
         if forbidden {
             return None;
@@ -125,16 +133,30 @@ mod tests {
     use super::*;
 
     fn one(name: &str, value: &str) -> Option<HeaderMap> {
-        let field = wit::Header { name: name.to_owned(), value: value.to_owned() };
+        let field = wit::Header {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        };
         headers(vec![field], "x-token")
     }
 
     #[test]
     fn fields_that_frame_route_or_authorise_are_refused_in_any_case() {
         for name in [
-            "Authorization", "HOST", "cookie", "Content-Length", "transfer-encoding", "TE",
-            "Connection", "Upgrade", "Proxy-Authorization", "X-Forwarded-For", "Expect",
-            "X-Token", "x-http-method-override", "Accept-Encoding",
+            "Authorization",
+            "HOST",
+            "cookie",
+            "Content-Length",
+            "transfer-encoding",
+            "TE",
+            "Connection",
+            "Upgrade",
+            "Proxy-Authorization",
+            "X-Forwarded-For",
+            "Expect",
+            "X-Token",
+            "x-http-method-override",
+            "Accept-Encoding",
         ] {
             assert!(one(name, "x").is_none(), "{name}");
         }
@@ -155,7 +177,10 @@ mod tests {
     #[test]
     fn too_many_or_too_large_fields_are_refused() {
         assert!(one("x-a", &"v".repeat(MAX_VALUE_BYTES + 1)).is_none());
-        let field = |n: usize| wit::Header { name: format!("x-{n}"), value: String::new() };
+        let field = |n: usize| wit::Header {
+            name: format!("x-{n}"),
+            value: String::new(),
+        };
         assert!(headers((0..=MAX_HEADERS).map(field).collect(), "x-token").is_none());
     }
 }

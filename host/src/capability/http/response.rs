@@ -18,8 +18,13 @@ use crate::redact::Redactor;
 use crate::transport::TransportError;
 
 /// Fields that a guest never sees, whatever they hold.
-const HIDDEN: [&str; 5] =
-    ["set-cookie", "set-cookie2", "authorization", "proxy-authenticate", "www-authenticate"];
+const HIDDEN: [&str; 5] = [
+    "set-cookie",
+    "set-cookie2",
+    "authorization",
+    "proxy-authenticate",
+    "www-authenticate",
+];
 
 /// The most that goes to a guest in one piece of a stream.
 const MAX_CHUNK_BYTES: usize = 256 * 1024;
@@ -35,7 +40,9 @@ pub struct Response {
 
 impl std::fmt::Debug for Response {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Response").field("status", &self.status).finish_non_exhaustive()
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .finish_non_exhaustive()
     }
 }
 
@@ -49,7 +56,12 @@ impl Response {
             .headers
             .get_all(&name)
             .iter()
-            .map(|value| self.redactor.text(&String::from_utf8_lossy(value.as_bytes())).content.into_owned())
+            .map(|value| {
+                self.redactor
+                    .text(&String::from_utf8_lossy(value.as_bytes()))
+                    .content
+                    .into_owned()
+            })
             .collect();
         (!values.is_empty()).then(|| values.join(", "))
     }
@@ -107,7 +119,14 @@ pub(super) struct BodyProducer {
 impl BodyProducer {
     pub(super) fn new(body: Body) -> (Self, oneshot::Receiver<Result<(), wit::Error>>) {
         let (end, ended) = oneshot::channel();
-        (Self { body, rest: Bytes::new(), end: Some(end) }, ended)
+        (
+            Self {
+                body,
+                rest: Bytes::new(),
+                end: Some(end),
+            },
+            ended,
+        )
     }
 
     fn finish(&mut self, outcome: Result<(), wit::Error>) -> StreamResult {
