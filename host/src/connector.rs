@@ -193,7 +193,7 @@ impl Instance {
         match error {
             wit::Error::Refused(problem) => Error::Refused {
                 call,
-                problem: Problem::from(problem),
+                problem: Box::new(Problem::from(problem)),
             },
             wit::Error::Reconnect => self.reconnect_reason().await,
             wit::Error::OverQuota(ms) => Error::OverQuota {

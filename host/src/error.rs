@@ -107,7 +107,7 @@ pub enum Error {
         /// Which package and which call.
         call: GuestCall,
         /// What the product said and what to do about it.
-        problem: Problem,
+        problem: Box<Problem>,
     },
 
     /// The connection is no longer authorised.

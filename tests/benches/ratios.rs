@@ -65,9 +65,15 @@ fn transforms(criterion: &mut Criterion, runtime: &Runtime) {
     let package = Package::open(lockgate_tests::package("lead-scorer")).expect("the package");
     let directory = tempfile::tempdir().expect("a directory");
     let transform = runtime.block_on(async {
-        let host = Host::builder().data_dir(directory.path()).build().await.expect("a host");
+        let host = Host::builder()
+            .data_dir(directory.path())
+            .build()
+            .await
+            .expect("a host");
         host.load(&package, []).await.expect("loads");
-        host.transform("lead-scorer", &settings).await.expect("takes its settings")
+        host.transform("lead-scorer", &settings)
+            .await
+            .expect("takes its settings")
     });
     let records = Records::from_json(batch.clone()).expect("records");
     let native = lead_scorer::Settings::parse(&settings.to_string()).expect("settings");
@@ -80,12 +86,16 @@ fn transforms(criterion: &mut Criterion, runtime: &Runtime) {
     let mut warm = runtime.block_on(transform.warm()).expect("an instance");
     group.bench_function("warm", |bencher| {
         bencher.iter(|| {
-            runtime.block_on(warm.apply("Lead", black_box(&records))).expect("transforms")
+            runtime
+                .block_on(warm.apply("Lead", black_box(&records)))
+                .expect("transforms")
         });
     });
     group.bench_function("fresh", |bencher| {
         bencher.iter(|| {
-            runtime.block_on(transform.apply("Lead", black_box(&records))).expect("transforms")
+            runtime
+                .block_on(transform.apply("Lead", black_box(&records)))
+                .expect("transforms")
         });
     });
     group.finish();
@@ -106,7 +116,9 @@ const PATH: &str = "/services/data";
 
 fn requests(criterion: &mut Criterion, runtime: &Runtime) {
     let package = Package::open(lockgate_tests::package("hostile-connector")).expect("the package");
-    let bench = runtime.block_on(lockgate_tests::Bench::start(&package)).expect("an org");
+    let bench = runtime
+        .block_on(lockgate_tests::Bench::start(&package))
+        .expect("an org");
     let client = bench.bare_client().expect("a client");
     let url = format!("{}{PATH}", bench.org_url());
 
@@ -133,7 +145,10 @@ fn requests(criterion: &mut Criterion, runtime: &Runtime) {
 /// A ratio or difference with its target, from the medians of this run.
 fn report() {
     let median = |id: &str| -> Option<f64> {
-        let file = target_directory().join("criterion").join(id).join("new/estimates.json");
+        let file = target_directory()
+            .join("criterion")
+            .join(id)
+            .join("new/estimates.json");
         let estimates: Json = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
         estimates["median"]["point_estimate"].as_f64()
     };
@@ -150,9 +165,18 @@ fn report() {
     };
     let per_request = |nanoseconds: f64| nanoseconds / REQUESTS as f64 / 1_000.0;
     println!("\n| what | figure | target |\n|---|---:|---:|");
-    println!("| transform, 200 records: sandboxed / native throughput | {:.2} | at least 0.65 |", native / warm);
-    println!("| transform, 200 records: fresh instance / warm | {:.2} | at most 1.15 |", fresh / warm);
-    println!("| start an instance and drop it, p50 | {:.1} µs | under 10 µs |", start / 1_000.0);
+    println!(
+        "| transform, 200 records: sandboxed / native throughput | {:.2} | at least 0.65 |",
+        native / warm
+    );
+    println!(
+        "| transform, 200 records: fresh instance / warm | {:.2} | at most 1.15 |",
+        fresh / warm
+    );
+    println!(
+        "| start an instance and drop it, p50 | {:.1} µs | under 10 µs |",
+        start / 1_000.0
+    );
     println!(
         "| HTTP capability over bare reqwest, added p50 a request | {:.1} µs | under 50 µs |",
         per_request(capability - bare)

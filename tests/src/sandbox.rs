@@ -23,12 +23,18 @@ impl TestHost {
     pub async fn with(options: impl FnOnce(HostBuilder) -> HostBuilder) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let builder = options(Host::builder().data_dir(directory.path()));
-        Self { host: builder.build().await.unwrap(), directory }
+        Self {
+            host: builder.build().await.unwrap(),
+            directory,
+        }
     }
 
     /// Loads a package with all that it asks for.
     pub async fn load(&self, package: &Package) {
-        self.host.load(package, package.asked_grants()).await.unwrap();
+        self.host
+            .load(package, package.asked_grants())
+            .await
+            .unwrap();
     }
 
     /// Where the host keeps its state.
