@@ -85,6 +85,12 @@ impl Control {
         self.shared.oauth().kill_refresh(None, None)
     }
 
+    /// Every access token that is alive and every refresh token ever issued, for
+    /// tests that look for them where they must not be.
+    pub fn tokens(&self) -> Vec<String> {
+        self.shared.oauth().tokens()
+    }
+
     /// Turns refresh token rotation on or off.
     pub fn set_rotation(&self, on: bool) {
         self.shared.oauth().rotate = on;

@@ -236,6 +236,15 @@ impl Store {
         (family.current == refresh_token).then_some(family)
     }
 
+    /// Access tokens that are alive, and all refresh tokens.
+    pub(crate) fn tokens(&self) -> Vec<String> {
+        let sessions = self.sessions.keys();
+        sessions
+            .chain(self.refresh_tokens.keys())
+            .cloned()
+            .collect()
+    }
+
     /// Revokes an access token, or a refresh token and all that came from it.
     pub(crate) fn revoke(&mut self, token: &str) -> Revoked {
         if self.sessions.remove(token).is_some() {

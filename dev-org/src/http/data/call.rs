@@ -41,10 +41,7 @@ impl Call {
         head: &hyper::http::request::Parts,
         body: Bytes,
     ) -> Self {
-        let query = head.uri.query().unwrap_or_default();
-        let parameters: Vec<_> = url::form_urlencoded::parse(query.as_bytes())
-            .into_owned()
-            .collect();
+        let parameters = parameters(head.uri.query().unwrap_or_default());
         // For clients that cannot send PATCH or DELETE.
         let overridden = parameters
             .iter()
@@ -59,6 +56,19 @@ impl Call {
             headers: head.headers.clone(),
             body,
             parameters,
+        }
+    }
+
+    /// One request of a batch, with the headers of the batch.
+    pub(super) fn part(&self, version: Version, method: &str, query: &str, body: Bytes) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            who: Arc::clone(&self.who),
+            version,
+            method: method.to_ascii_uppercase(),
+            headers: self.headers.clone(),
+            body,
+            parameters: parameters(query),
         }
     }
 
@@ -167,6 +177,12 @@ impl Call {
             format!("Content-Type '{media}' is not supported; send application/json"),
         ))
     }
+}
+
+fn parameters(query: &str) -> Vec<(String, String)> {
+    url::form_urlencoded::parse(query.as_bytes())
+        .into_owned()
+        .collect()
 }
 
 /// The answer of a fault. One status has a body that is no error: a value that

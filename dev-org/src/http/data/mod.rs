@@ -2,6 +2,7 @@
 //! to the piece of work that its path and method name.
 
 pub(crate) mod admit;
+mod batch;
 mod call;
 mod collections;
 mod conditional;
@@ -37,14 +38,7 @@ pub(crate) async fn versions() -> Response {
 /// Everything below a version.
 pub(crate) async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
-    // Split before decoding: a value may hold an encoded slash.
-    let mut segments = head
-        .uri
-        .path()
-        .split('/')
-        .skip(3)
-        .filter(|segment| !segment.is_empty())
-        .map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned());
+    let mut segments = segments(head.uri.path()).skip(2);
     let version = match Version::parse(&segments.next().unwrap_or_default()) {
         Ok(version) => version,
         Err(refused) => return *refused,
@@ -70,11 +64,22 @@ pub(crate) async fn serve(State(shared): State<Arc<Shared>>, request: Request) -
         // This org writes JSON only; the edge answers such wishes with an
         // empty body.
         (_, true) => answer::empty(406),
+        (Some(Resource::Batch), false) if call.method == "POST" => batch::run(&call)
+            .await
+            .unwrap_or_else(|fault| call::refuse(&fault)),
         (Some(resource), false) => {
             work(&call, &resource).unwrap_or_else(|fault| call::refuse(&fault))
         }
     };
     caller.sign(&shared, response)
+}
+
+/// The parts of a path, decoded. Split before decoding: a value may hold an
+/// encoded slash.
+fn segments(path: &str) -> impl Iterator<Item = String> {
+    path.split('/')
+        .filter(|segment| !segment.is_empty())
+        .map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())
 }
 
 fn work(call: &Call, resource: &Resource) -> Answer {

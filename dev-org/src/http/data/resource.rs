@@ -31,6 +31,7 @@ pub(super) enum Resource {
     Updated(String),
     Deleted(String),
     Recent,
+    Batch,
     Collections,
     CollectionsOf(String),
     CollectionsUpsert {
@@ -75,6 +76,7 @@ impl Resource {
                 field: owned(field),
                 value: value.join("/"),
             },
+            ["composite", "batch"] => Self::Batch,
             ["composite", "sobjects"] => Self::Collections,
             ["composite", "sobjects", object] => Self::CollectionsOf(owned(object)),
             ["composite", "sobjects", object, field] => Self::CollectionsUpsert {
@@ -95,6 +97,7 @@ impl Resource {
             Self::Row { .. } => &["HEAD", "GET", "PATCH", "DELETE"],
             Self::External { .. } => &["HEAD", "GET", "POST", "PATCH", "DELETE"],
             Self::Collections => &["POST", "PATCH", "DELETE", "GET"],
+            Self::Batch => &["POST"],
             Self::CollectionsOf(_) => &["GET", "POST"],
             Self::CollectionsUpsert { .. } => &["PATCH"],
             _ => &["HEAD", "GET"],
