@@ -7,8 +7,9 @@ use url::{Host, Url};
 use super::key::VerifyingKey;
 
 /// What an app may ask for unless it is told otherwise.
-const SCOPES: [&str; 10] = [
+const SCOPES: [&str; 11] = [
     "api",
+    "chatter_api",
     "refresh_token",
     "offline_access",
     "id",
