@@ -1,2 +1,76 @@
-//! The lockgate command.
-fn main() {}
+//! The `lockgate` command: connect to an org, look at it, read and write its
+//! records, and build and try packages, all in the same sandbox as in production.
+
+mod args;
+mod authorize;
+mod browser;
+mod callback;
+mod connection;
+mod demo;
+mod describe;
+mod dev_org;
+mod exit;
+mod input;
+mod limits;
+mod logging;
+mod objects;
+mod output;
+mod package;
+mod packages;
+mod place;
+mod progress;
+mod query;
+mod record;
+mod roots;
+mod rows;
+mod session;
+mod table;
+mod text;
+mod transform;
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::Parser as _;
+
+use args::{Args, Command};
+use exit::Status;
+
+fn main() -> ExitCode {
+    // Usage errors leave here, with exit code 2 and the usage on stderr.
+    let args = Args::parse();
+    let least = match &args.command {
+        // What the demo provokes it reports itself.
+        Command::Demo(_) => "off",
+        _ => "warn",
+    };
+    logging::start(least, args.common.verbose);
+    match run(args) {
+        Ok(status) => status.into(),
+        Err(error) => exit::report(&error).into(),
+    }
+}
+
+fn run(args: Args) -> Result<Status> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(dispatch(args))
+}
+
+async fn dispatch(args: Args) -> Result<Status> {
+    let common = args.common;
+    match args.command {
+        Command::Demo(args) => demo::run(args).await,
+        Command::DevOrg(args) => dev_org::run(args).await,
+        Command::Connection(args) => connection::run(&common, args).await,
+        Command::Objects(args) => objects::run(&common, args).await,
+        Command::Describe(args) => describe::run(&common, args).await,
+        Command::Record(args) => record::run(&common, args).await,
+        Command::Query(args) => query::run(&common, args).await,
+        Command::Limits(args) => limits::run(&common, args).await,
+        Command::Package(args) => package::run(args).await,
+        Command::Transform(args) => transform::run(args).await,
+    }
+}

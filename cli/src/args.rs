@@ -1,0 +1,139 @@
+//! What every command takes; what only one takes lies with that command.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::{
+    connection, demo, describe, dev_org, limits, objects, package, query, record, transform,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  lockgate demo
+      See everything work against an org on this machine; nothing is needed.
+  lockgate connection create crm --login production --client-id ID
+      Connect to a Salesforce org with your own app.
+  lockgate query crm \"SELECT Id, Name FROM Account\" --output csv > accounts.csv
+  lockgate record create crm Account '{\"Name\": \"Acme\"}'
+
+Exit codes:
+  0  done
+  1  failed
+  2  the arguments, settings or input are wrong
+  3  the connection has to be authorised: lockgate connection reconnect NAME
+  4  the budget of API calls is used up
+  5  some records were not written, others may have been
+  6  a passing fault: the same may succeed later
+
+Environment:
+  LOCKGATE_DATA_DIR       as --data-dir
+  LOCKGATE_MASTER_KEY     the key that seals tokens, 32 bytes in base64
+  LOCKGATE_CLIENT_SECRET  as --client-secret
+  RUST_LOG                what is logged to standard error, such as lockgate=debug
+  NO_COLOR                no colours";
+
+/// Runs SaaS connectors as sealed WebAssembly components.
+#[derive(Debug, Parser)]
+#[command(name = "lockgate", version, after_help = EXAMPLES, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Common {
+    /// Where connections, sealed tokens and budgets are kept; by default a
+    /// directory of this user's own
+    #[arg(long, global = true, env = "LOCKGATE_DATA_DIR", value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// The key that seals tokens, made on first use; by default LOCKGATE_MASTER_KEY,
+    /// or else a file in the data directory
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) master_key_file: Option<PathBuf>,
+    /// Log more to standard error: -v info, -vv debug, -vvv everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show everything at work against an org on this machine
+    Demo(demo::Args),
+    /// Run a Salesforce-compatible org on this machine
+    DevOrg(dev_org::Args),
+    /// Add, list, test and remove connections to orgs
+    Connection(connection::Args),
+    /// List the objects that the connected user can see
+    Objects(objects::Args),
+    /// Show the fields of an object
+    Describe(describe::Args),
+    /// Create, read, change and delete records
+    Record(record::Args),
+    /// Run a query and stream its rows
+    Query(query::Args),
+    /// Show an org's limits and what is left of the budget of API calls
+    Limits(limits::Args),
+    /// Build packages and look into them
+    Package(package::Args),
+    /// Run a plugin on records in a file, in the real sandbox
+    Transform(transform::Args),
+}
+
+/// A connection that was created before, and the connector that it runs.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Target {
+    /// The connection's name
+    pub(crate) connection: String,
+    #[command(flatten)]
+    pub(crate) owner: Owner,
+}
+
+/// Whose connection it is, and the connector that it runs.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Owner {
+    /// Whose connection it is
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub(crate) tenant: String,
+    /// A connector's package directory, in place of the one that is built in
+    #[arg(long, value_name = "DIR")]
+    pub(crate) package: Option<PathBuf>,
+}
+
+/// How a command that reads answers.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct Shape {
+    /// How to write the answer
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) output: Format,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    #[default]
+    Table,
+    /// For programs
+    Json,
+}
+
+impl Shape {
+    pub(crate) fn is_json(self) -> bool {
+        self.output == Format::Json
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_of_all_commands_fit_together() {
+        Args::command().debug_assert();
+    }
+}

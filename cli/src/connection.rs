@@ -1,0 +1,48 @@
+//! `lockgate connection`: add, list, test and remove connections.
+
+mod create;
+mod list;
+mod reconnect;
+mod remove;
+mod show;
+mod test;
+mod view;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::args::Common;
+use crate::exit::Status;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Add a connection and authorise it
+    Create(Box<create::Args>),
+    /// List connections
+    List(list::Args),
+    /// Show what is known of a connection
+    Show(show::Args),
+    /// Ask the org something, to see that the connection works
+    Test(test::Args),
+    /// Authorise a connection again
+    Reconnect(reconnect::Args),
+    /// Revoke a connection's tokens and forget all that is known of it
+    Remove(remove::Args),
+}
+
+pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
+    match args.command {
+        Command::Create(args) => create::run(common, *args).await,
+        Command::List(args) => list::run(common, args).await,
+        Command::Show(args) => show::run(common, args).await,
+        Command::Test(args) => test::run(common, args).await,
+        Command::Reconnect(args) => reconnect::run(common, args).await,
+        Command::Remove(args) => remove::run(common, args).await,
+    }
+}

@@ -1,0 +1,225 @@
+//! `lockgate connection create`.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::ValueEnum;
+use lockgate::{Flow, Host, LoginTo, NewConnection, Reserve};
+use secrecy::SecretString;
+use serde_json::Value as Json;
+
+use super::view;
+use crate::args::{Common, Owner, Shape};
+use crate::authorize::{self, Visitor};
+use crate::exit::{Status, usage};
+use crate::{input, output, packages, place, roots, session};
+
+const EXAMPLES: &str = "\
+Examples:
+  lockgate connection create crm --login production --client-id ID
+      A person logs in; your app needs the redirect URI http://127.0.0.1:8722/callback.
+  lockgate connection create crm --login my-domain --subdomain acme--dev.sandbox --client-id ID
+  LOCKGATE_CLIENT_SECRET=… lockgate connection create nightly --login my-domain \\
+      --subdomain acme --client-id ID --flow client-credentials
+  lockgate connection create erp --login production --client-id ID --flow jwt-bearer \\
+      --private-key-file key.pem --username robot@example.com
+  lockgate connection create dev --local http://127.0.0.1:8080 \\
+      --client-id dev-org-client --client-secret dev-org-secret";
+
+/// Where the product sends the person back to, unless told otherwise.
+const REDIRECT_URI: &str = "http://127.0.0.1:8722/callback";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The connection's name, unique for the tenant
+    name: String,
+    #[command(flatten)]
+    owner: Owner,
+    /// The connector to run
+    #[arg(long, value_name = "NAME", default_value = "salesforce")]
+    connector: String,
+    /// Where people log in: one of the connector's login hosts, such as
+    /// production, sandbox or my-domain
+    #[arg(long, value_name = "HOST", required_unless_present = "local")]
+    login: Option<String>,
+    /// Your own subdomain, for a login host that needs one
+    #[arg(long, value_name = "NAME", requires = "login")]
+    subdomain: Option<String>,
+    /// An org on this machine or in the own network, for development: exactly
+    /// this origin can be reached
+    #[arg(long, value_name = "ORIGIN", conflicts_with_all = ["login", "subdomain"])]
+    local: Option<String>,
+    /// The certificate authority that a local org's certificate is from (PEM)
+    #[arg(long, value_name = "FILE", requires = "local")]
+    ca: Option<PathBuf>,
+    /// The client id (consumer key) of your app at the product
+    #[arg(long, value_name = "ID")]
+    client_id: String,
+    /// The app's client secret; better in a file or in the environment, since
+    /// others on this machine can see arguments
+    #[arg(
+        long,
+        value_name = "SECRET",
+        env = "LOCKGATE_CLIENT_SECRET",
+        hide_env_values = true
+    )]
+    client_secret: Option<SecretString>,
+    /// A file with the client secret; `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    client_secret_file: Option<PathBuf>,
+    /// How to authorise
+    #[arg(long, value_enum, default_value_t, value_name = "FLOW")]
+    flow: FlowName,
+    /// Where the product sends the person back to; exactly as your app has it
+    #[arg(long, value_name = "URI", default_value = REDIRECT_URI)]
+    redirect_uri: String,
+    /// The RSA key that signs, for jwt-bearer (PEM)
+    #[arg(long, value_name = "FILE", required_if_eq("flow", "jwt-bearer"))]
+    private_key_file: Option<PathBuf>,
+    /// The user to act for, for jwt-bearer
+    #[arg(long, value_name = "NAME", required_if_eq("flow", "jwt-bearer"))]
+    username: Option<String>,
+    /// A scope to ask for, in place of the connector's defaults; repeat it for more
+    #[arg(long = "scope", value_name = "SCOPE", value_delimiter = ',')]
+    scopes: Vec<String>,
+    /// The connector's settings, a JSON file
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
+    /// Leave this many API calls of the budget to others
+    #[arg(long, value_name = "N")]
+    keep_calls: Option<u64>,
+    /// Use at most this share of the budget of API calls
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
+    max_share_percent: Option<u8>,
+    /// Do not try to open a browser; only print the address
+    #[arg(long)]
+    no_browser: bool,
+    #[command(flatten)]
+    shape: Shape,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum FlowName {
+    /// A person logs in with a browser
+    #[default]
+    AuthorizationCode,
+    /// The app authorises itself with its secret
+    ClientCredentials,
+    /// The app signs for a user
+    JwtBearer,
+}
+
+impl From<FlowName> for Flow {
+    fn from(name: FlowName) -> Self {
+        match name {
+            FlowName::AuthorizationCode => Self::AuthorizationCode,
+            FlowName::ClientCredentials => Self::ClientCredentials,
+            FlowName::JwtBearer => Self::JwtBearer,
+        }
+    }
+}
+
+pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
+    let root = args.ca.as_deref().map(roots::read).transpose()?;
+    let new = new_connection(&args)?;
+    let (tenant, name) = (new.tenant.clone(), new.name.clone());
+    let flow = new.flow;
+
+    let package = packages::connector(&args.connector, args.owner.package.as_deref())?;
+    let host = session::open(common, root.clone()).await?;
+    packages::load(&host, &package, lockgate::manifest::World::Connector).await?;
+    let connection = host.add_connection(new).await?;
+    let data_dir = place::data_dir(common)?;
+    if let Some(root) = &root {
+        roots::keep(&data_dir, &tenant, &name, root)?;
+    }
+    let visitor = Visitor::Person {
+        open_browser: !args.no_browser,
+    };
+    if let Err(error) = authorise(&host, &tenant, &name, flow, &visitor).await {
+        // Half a connection would only be in the way of the next try.
+        host.remove_connection(&tenant, &name).await?;
+        roots::forget(&data_dir, &tenant, &name)?;
+        return Err(error);
+    }
+    view::connected(&connection.record().await?, args.shape, "is connected")?;
+    Ok(Status::Done)
+}
+
+/// Authorises a connection as its flow wants it.
+pub(super) async fn authorise(
+    host: &Host,
+    tenant: &str,
+    name: &str,
+    flow: Flow,
+    visitor: &Visitor,
+) -> Result<()> {
+    match flow {
+        Flow::AuthorizationCode => {
+            let connected = authorize::with_person(host, tenant, name, visitor).await?;
+            let previous = connected.previous_identity.filter(|previous| {
+                connected
+                    .identity
+                    .as_ref()
+                    .is_some_and(|now| now != previous)
+            });
+            if let Some(previous) = previous {
+                output::warn(&format!(
+                    "somebody else has authorised than before ({previous}): what was \
+                     read so far may be of another org"
+                ));
+            }
+            Ok(())
+        }
+        Flow::ClientCredentials | Flow::JwtBearer => {
+            Ok(host.authorize_client(tenant, name).await?)
+        }
+    }
+}
+
+fn new_connection(args: &Args) -> Result<NewConnection> {
+    let login = match (&args.local, &args.login, &args.subdomain) {
+        (Some(origin), _, _) => LoginTo::Local {
+            origin: origin.trim_end_matches('/').to_owned(),
+        },
+        (None, Some(host), None) => LoginTo::Host(host.clone()),
+        (None, Some(host), Some(subdomain)) => LoginTo::Subdomain {
+            host: host.clone(),
+            subdomain: subdomain.clone(),
+        },
+        (None, None, _) => return Err(usage("give --login HOST or --local ORIGIN")),
+    };
+    let flow = Flow::from(args.flow);
+    let mut new = NewConnection::new(
+        args.owner.tenant.as_str(),
+        args.name.as_str(),
+        args.connector.as_str(),
+        login,
+        args.client_id.as_str(),
+    )
+    .flow(flow);
+    new.client_secret = match &args.client_secret_file {
+        Some(file) => Some(input::secret(file)?),
+        None => args.client_secret.clone(),
+    };
+    new.private_key = args
+        .private_key_file
+        .as_deref()
+        .map(input::secret)
+        .transpose()?;
+    new.username.clone_from(&args.username);
+    new.scopes.clone_from(&args.scopes);
+    new.redirect_uri = (flow == Flow::AuthorizationCode).then(|| args.redirect_uri.clone());
+    new.settings = args
+        .settings
+        .as_deref()
+        .map(input::settings)
+        .transpose()?
+        .unwrap_or(Json::Null);
+    new.reserve = Reserve {
+        max_share_percent: args.max_share_percent,
+        keep_calls: args.keep_calls,
+    };
+    Ok(new)
+}

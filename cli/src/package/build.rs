@@ -1,0 +1,68 @@
+//! `lockgate package build`.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use serde_json::json;
+
+use crate::args::Shape;
+use crate::exit::Status;
+use crate::progress::Progress;
+use crate::{output, packages, session};
+
+const EXAMPLES: &str = "\
+Examples:
+  lockgate package build ./my-plugin
+  lockgate package build ./my-plugin --out ./packages/my-plugin";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// The crate's directory, with Cargo.toml and package.toml
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+    /// Where the package goes; by default target/packages/NAME of its workspace
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    shape: Shape,
+}
+
+/// Builds the package, and loads it: what is built here must run here.
+pub(super) async fn run(args: Args) -> Result<Status> {
+    let progress = Progress::spinner(format!("building {}", args.directory.display()));
+    let (source, out) = (args.directory.clone(), args.out);
+    let directory = tokio::task::spawn_blocking(move || -> Result<PathBuf> {
+        let guest = guest_build::build(&source, &guest_build::Options::default())?;
+        let own = guest.workspace_target.join("packages").join(&guest.name);
+        let out = out.unwrap_or(own);
+        guest.write_package(&out)?;
+        Ok(out)
+    })
+    .await
+    .context("the build failed")??;
+    drop(progress);
+
+    let package = packages::open(&directory)?;
+    let data = tempfile::tempdir()?;
+    let host = session::open_in(data.path()).await?;
+    packages::load(&host, &package, package.world()).await?;
+    let size = package.component().len();
+    if args.shape.is_json() {
+        output::json(&json!({
+            "name": package.name(),
+            "directory": directory,
+            "size_bytes": size,
+            "digest": package.digest(),
+        }))?;
+    } else {
+        output::line(&format!(
+            "{} is in {} ({} KiB, sha256 {})",
+            package.name(),
+            directory.display(),
+            size.div_ceil(1024),
+            package.digest()
+        ))?;
+    }
+    Ok(Status::Done)
+}

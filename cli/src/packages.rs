@@ -1,0 +1,119 @@
+//! The packages that the binary carries, and those from a directory.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use lockgate::manifest::World;
+use lockgate::{Host, Package};
+
+use crate::exit::{advised, usage};
+use crate::progress::Progress;
+
+/// A package as `build.rs` laid it out.
+macro_rules! built_in {
+    ($name:literal) => {
+        (
+            include_str!(concat!(
+                env!("OUT_DIR"),
+                "/packages/",
+                $name,
+                "/package.toml"
+            )),
+            include_bytes!(concat!(
+                env!("OUT_DIR"),
+                "/packages/",
+                $name,
+                "/component.wasm"
+            )),
+        )
+    };
+}
+
+type Parts = (&'static str, &'static [u8]);
+
+const SALESFORCE: Parts = built_in!("salesforce-connector");
+const CONTACT_NORMALIZER: Parts = built_in!("contact-normalizer");
+const LEAD_SCORER: Parts = built_in!("lead-scorer");
+const HOSTILE: Parts = built_in!("hostile-transform");
+
+/// The connectors and plugins for use, by the names in their manifests.
+pub(crate) const NAMES: [&str; 3] = ["salesforce", "contact-normalizer", "lead-scorer"];
+
+/// A package that the binary carries.
+pub(crate) fn built_in(name: &str) -> Option<Result<Package>> {
+    let (manifest, component) = match name {
+        "salesforce" => SALESFORCE,
+        "contact-normalizer" => CONTACT_NORMALIZER,
+        "lead-scorer" => LEAD_SCORER,
+        _ => return None,
+    };
+    Some(unpack(manifest, component))
+}
+
+/// A plugin that attacks its sandbox, for the demo.
+pub(crate) fn hostile() -> Result<Package> {
+    let (manifest, component) = HOSTILE;
+    unpack(manifest, component)
+}
+
+fn unpack(manifest: &str, component: &'static [u8]) -> Result<Package> {
+    Ok(Package::from_parts(manifest, component)?)
+}
+
+/// The package in a directory, or the built-in one of that name. A directory
+/// wins, so that a name never hides one's own work.
+pub(crate) fn find(place: &Path) -> Result<Package> {
+    if place.is_dir() {
+        return open(place);
+    }
+    match place.to_str().and_then(built_in) {
+        Some(package) => package,
+        None => Err(usage(format!(
+            "`{}` is neither a package directory nor one of {}",
+            place.display(),
+            NAMES.join(", ")
+        ))),
+    }
+}
+
+/// The package in a directory.
+pub(crate) fn open(directory: &Path) -> Result<Package> {
+    Package::open(directory)
+        .map_err(lockgate::Error::from)
+        .with_context(|| format!("cannot open the package in {}", directory.display()))
+}
+
+/// The connector `name`: from the directory if one is given, else built in.
+pub(crate) fn connector(name: &str, directory: Option<&Path>) -> Result<Package> {
+    let Some(directory) = directory else {
+        return built_in(name).unwrap_or_else(|| {
+            Err(advised(
+                format!("no connector `{name}` is built in"),
+                "give the directory of its package with --package DIR",
+            ))
+        });
+    };
+    let package = open(directory)?;
+    if package.name() != name {
+        return Err(usage(format!(
+            "the package in {} is `{}`, but `{name}` is asked for",
+            directory.display(),
+            package.name()
+        )));
+    }
+    Ok(package)
+}
+
+/// Loads a package with the grants that it asks for, after a look at its world.
+pub(crate) async fn load(host: &Host, package: &Package, world: World) -> Result<()> {
+    if package.world() != world {
+        return Err(usage(format!(
+            "`{}` is a {}, but a {} is needed here",
+            package.name(),
+            package.world().name(),
+            world.name()
+        )));
+    }
+    let _progress = Progress::spinner(format!("preparing {}", package.name()));
+    Ok(host.load(package, package.asked_grants()).await?)
+}

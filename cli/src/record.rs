@@ -1,0 +1,44 @@
+//! `lockgate record`: create, read, change and delete records, one or many.
+
+mod create;
+mod delete;
+mod get;
+mod results;
+mod update;
+mod upsert;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::args::Common;
+use crate::exit::Status;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Create records
+    Create(create::Args),
+    /// Read records by id
+    Get(get::Args),
+    /// Change records by id
+    Update(update::Args),
+    /// Create or change records by the value of a key field
+    Upsert(upsert::Args),
+    /// Delete records by id
+    Delete(delete::Args),
+}
+
+pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
+    match args.command {
+        Command::Create(args) => create::run(common, args).await,
+        Command::Get(args) => get::run(common, args).await,
+        Command::Update(args) => update::run(common, args).await,
+        Command::Upsert(args) => upsert::run(common, args).await,
+        Command::Delete(args) => delete::run(common, args).await,
+    }
+}

@@ -1,0 +1,43 @@
+//! `lockgate record delete`.
+
+use anyhow::Result;
+
+use super::results::{Results, Write};
+use crate::args::Common;
+use crate::exit::Status;
+use crate::{input, session};
+
+const EXAMPLES: &str = "\
+Examples:
+  lockgate record delete crm Lead 00QXX0000000001AAA 00QXX0000000002AAA
+  lockgate record delete crm Lead - < ids.txt";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    #[command(flatten)]
+    write: Write,
+    /// Ids of the records; a single `-` reads them from standard input
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<String>,
+}
+
+pub(super) async fn run(common: &Common, args: Args) -> Result<Status> {
+    let ids = input::ids(args.ids)?;
+    let (_host, connection) = session::connect(common, &args.write.target).await?;
+    let mut results = Results::new(args.write.shape, ids.len());
+    let mut ended = Ok(());
+    for batch in ids.chunks(args.write.records_a_call()) {
+        match connection
+            .delete(&args.write.object, batch, args.write.options())
+            .await
+        {
+            Ok(some) => results.add(some),
+            Err(error) => {
+                ended = Err(error);
+                break;
+            }
+        }
+    }
+    results.finish(ended)
+}

@@ -1,0 +1,68 @@
+//! Opens the host on the data directory, and a connection with its connector.
+
+use std::path::Path;
+
+use anyhow::Result;
+use lockgate::manifest::World;
+use lockgate::{Connection, Host};
+
+use crate::args::{Common, Owner, Target};
+use crate::{packages, place, roots};
+
+/// What requests say in `User-Agent`.
+const USER_AGENT: &str = concat!("lockgate/", env!("CARGO_PKG_VERSION"));
+
+/// The host on the data directory, with one more root to trust.
+pub(crate) async fn open(common: &Common, root: Option<Vec<u8>>) -> Result<Host> {
+    let mut builder = Host::builder()
+        .data_dir(place::data_dir(common)?)
+        .user_agent(USER_AGENT);
+    if let Some(key) = place::master_key(common)? {
+        builder = builder.master_key(key);
+    }
+    if let Some(root) = root {
+        builder = builder.trust_root(root);
+    }
+    Ok(builder.build().await?)
+}
+
+/// A host that keeps nothing: for work that needs no connection. The directory
+/// must live as long as the host.
+pub(crate) async fn open_in(directory: &Path) -> Result<Host> {
+    Ok(Host::builder()
+        .data_dir(directory)
+        .user_agent(USER_AGENT)
+        .build()
+        .await?)
+}
+
+/// The host and a connection, ready to call.
+pub(crate) async fn connect(common: &Common, target: &Target) -> Result<(Host, Connection)> {
+    let host = of(common, target).await?;
+    let connection = host
+        .connection(&target.owner.tenant, &target.connection)
+        .await?;
+    load_connector(&host, &connection, &target.owner).await?;
+    Ok((host, connection))
+}
+
+/// The host as a connection needs it, with nothing loaded.
+pub(crate) async fn of(common: &Common, target: &Target) -> Result<Host> {
+    let root = roots::of(
+        &place::data_dir(common)?,
+        &target.owner.tenant,
+        &target.connection,
+    )?;
+    open(common, root).await
+}
+
+/// Loads the connector that a connection was created with.
+pub(crate) async fn load_connector(
+    host: &Host,
+    connection: &Connection,
+    owner: &Owner,
+) -> Result<()> {
+    let record = connection.record().await?;
+    let package = packages::connector(&record.package, owner.package.as_deref())?;
+    packages::load(host, &package, World::Connector).await
+}

@@ -1,0 +1,56 @@
+//! Tables for people: plain, as wide as the terminal, and safe to show.
+
+use std::io::Write as _;
+
+use anyhow::{Context as _, Result};
+use comfy_table::{ContentArrangement, Table, presets};
+
+use crate::{output, text};
+
+/// The width when there is no terminal, in columns: nothing is cut in a pipe.
+const PIPE_WIDTH: u16 = u16::MAX;
+
+/// A table of these columns.
+pub(crate) fn table<H: AsRef<str>>(header: &[H]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    if !output::is_terminal() {
+        table.set_width(PIPE_WIDTH);
+    }
+    if header.iter().any(|name| !name.as_ref().is_empty()) {
+        table.set_header(
+            header
+                .iter()
+                .map(|name| text::clean(name.as_ref()).to_uppercase()),
+        );
+    }
+    table
+}
+
+/// Writes rows below a header; a header of empty names is left out.
+pub(crate) fn print<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> Result<()> {
+    let mut table = table(&header);
+    for row in rows {
+        table.add_row(row.iter().map(|cell| text::clean(cell).into_owned()));
+    }
+    write(&mut table)
+}
+
+/// Blanks between columns.
+pub(crate) const GAP: u16 = 2;
+
+/// Writes a table without the blanks that comfy-table leaves at line ends.
+pub(crate) fn write(table: &mut Table) -> Result<()> {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, GAP));
+    }
+    let mut out = output::stdout();
+    for line in table.lines() {
+        writeln!(out, "{}", line.trim_end()).context("cannot write to standard output")?;
+    }
+    out.flush().context("cannot write to standard output")
+}
