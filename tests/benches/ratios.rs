@@ -3,13 +3,23 @@
 //! Measured in the mode that ships: epochs on, async calls, pooled instances.
 //! After criterion's own report the ratios are printed with their targets.
 
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a bench: what fails ends it, and its figures go to the terminal"
+)]
+
 use std::fs;
 use std::hint::black_box;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput};
-use lockgate::{Host, Package, Records};
+use dev_org::{Config, DevOrg};
+use lockgate::{Connection, Flow, LoginTo, NewConnection, QueryOptions, Records};
+use lockgate_tests::packages::package;
+use lockgate_tests::sandbox::TestHost;
 use serde_json::{Value as Json, json};
 use tokio::runtime::Runtime;
 
@@ -62,7 +72,7 @@ fn rules() -> Json {
 fn transforms(criterion: &mut Criterion, runtime: &Runtime) {
     let batch = leads();
     let settings = rules();
-    let package = Package::open(lockgate_tests::package("lead-scorer")).expect("the package");
+    let package = package("lead-scorer");
     let directory = tempfile::tempdir().expect("a directory");
     let transform = runtime.block_on(async {
         let host = Host::builder()
@@ -101,11 +111,13 @@ fn transforms(criterion: &mut Criterion, runtime: &Runtime) {
     group.finish();
     drop(warm);
 
+    // Store, instance, settings, and the drop of it all.
     let mut group = criterion.benchmark_group("instance");
     group.bench_function("start", |bencher| {
-        bencher.iter(|| runtime.block_on(transform.start()).expect("starts"));
+        bencher.iter(|| runtime.block_on(transform.warm()).expect("starts"));
     });
     group.finish();
+    drop(host);
 }
 
 /// Requests in one call of the guest, which sends until its limit refuses more.
@@ -135,11 +147,38 @@ fn requests(criterion: &mut Criterion, runtime: &Runtime) {
             });
         });
     });
-    let query = format!("send-loop {PATH}");
+    let query = format!("read-loop {REQUESTS} {PATH}");
     group.bench_function("capability", |bencher| {
-        bencher.iter(|| runtime.block_on(bench.run(&query)).expect("a page"));
+        bencher.iter(|| {
+            runtime.block_on(async {
+                let pages = connection.query(&query, QueryOptions::default()).await;
+                let records = pages.expect("pages").collect(1).await.expect("a page");
+                assert!(
+                    records.as_bytes().starts_with(b"[{\"sent\":100"),
+                    "{records:?}"
+                );
+            });
+        });
     });
     group.finish();
+    drop(host);
+    runtime.block_on(org.stop());
+}
+
+/// An org, and a connection to it through the guest that sends what it is told.
+async fn connected() -> (DevOrg, TestHost, Connection) {
+    let org = DevOrg::start(Config::default()).await.expect("an org");
+    let host = TestHost::new().await;
+    host.load(&package("hostile-connector")).await;
+    let login = LoginTo::Local { origin: org.url() };
+    let new = NewConnection::new("acme", "crm", "hostile-connector", login, "dev-org-client")
+        .client_secret("dev-org-secret")
+        .flow(Flow::ClientCredentials);
+    let connection = host.add_connection(new).await.expect("a connection");
+    host.authorize_client("acme", "crm")
+        .await
+        .expect("authorised");
+    (org, host, connection)
 }
 
 /// A ratio or difference with its target, from the medians of this run.

@@ -33,6 +33,7 @@ pub(crate) async fn run(text: &str) -> Result<Answer, Error> {
         "send" => vec![http::send(word(0), word(1)).await],
         "send-many" => http::send_many(number(0), word(1)).await,
         "send-loop" => vec![http::send_until_refused(word(0)).await],
+        "read-loop" => vec![http::read(number(0), word(1)).await],
         "send-body" => vec![http::send_body(number(0), word(1)).await],
         "send-header" => vec![http::send_header(word(0), word(1), word(2)).await],
         "forbidden-headers" => http::forbidden_headers(word(0)).await,

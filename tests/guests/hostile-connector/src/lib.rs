@@ -26,6 +26,7 @@ pub const COMMANDS: &[&str] = &[
     "send METHOD PATH",
     "send-many N PATH",
     "send-loop PATH",
+    "read-loop N PATH",
     "send-body BYTES PATH",
     "send-header PATH NAME VALUE",
     "forbidden-headers PATH",

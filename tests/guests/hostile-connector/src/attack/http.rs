@@ -107,6 +107,22 @@ pub(super) async fn send_until_refused(path: &str) -> Value {
     }
 }
 
+/// Sends some one after the other and reads each answer: no attack, but what a
+/// well-behaved guest does, for comparison.
+pub(super) async fn read(count: usize, path: &str) -> Value {
+    let mut bytes = 0;
+    for _ in 0..count {
+        match http::send(get(path)).await {
+            Ok(response) => match Response::take_body(response, MAX_BODY).await {
+                Ok(body) => bytes += body.len(),
+                Err(error) => return refusal(&error),
+            },
+            Err(error) => return refusal(&error),
+        }
+    }
+    json!({ "sent": count, "bytes": bytes })
+}
+
 pub(super) async fn send_body(bytes: usize, path: &str) -> Value {
     let mut request = request(Method::Post, path);
     request.body = Some(vec![b'x'; bytes]);
