@@ -1,0 +1,167 @@
+//! Habits that no compiler holds: what every file has, what no file may have,
+//! and that what the documents show is what is there.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// All files of the repository with one of these endings, as (path, text).
+fn files(folder: &str, endings: &[&str]) -> Vec<(String, String)> {
+    let (mut found, mut folders) = (Vec::new(), vec![root().join(folder)]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if path.is_dir() && !matches!(name, "target" | ".git" | "node_modules") {
+                folders.push(path);
+            } else if endings.iter().any(|ending| name.ends_with(ending)) {
+                let relative = path.strip_prefix(root()).unwrap().display().to_string();
+                found.push((relative, fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "no files in {folder}");
+    found.sort();
+    found
+}
+
+/// Lines that break a rule, each with its place.
+fn offenders(files: &[(String, String)], mut breaks: impl FnMut(&str) -> bool) -> Vec<String> {
+    let mut offenders = Vec::new();
+    for (path, text) in files {
+        for (number, line) in text.lines().enumerate() {
+            if breaks(line) {
+                offenders.push(format!("{path}:{}: {}", number + 1, line.trim()));
+            }
+        }
+    }
+    offenders
+}
+
+#[test]
+fn every_file_opens_with_what_lives_in_it() {
+    let silent: Vec<String> = files("", &[".rs"])
+        .into_iter()
+        .filter(|(_, text)| !text.starts_with("//! "))
+        .map(|(path, _)| path)
+        .collect();
+    assert!(silent.is_empty(), "no `//!` at the top of {silent:#?}");
+}
+
+#[test]
+fn no_file_is_longer_than_one_thing_needs() {
+    let long: Vec<String> = files("", &[".rs"])
+        .into_iter()
+        .filter_map(|(path, text)| {
+            let lines = text
+                .lines()
+                .take_while(|line| !line.starts_with("#[cfg(test)]"))
+                .count();
+            let is_test = path.contains("/tests/") || path.ends_with("tests.rs");
+            (lines > if is_test { 700 } else { 520 }).then(|| format!("{path}: {lines}"))
+        })
+        .collect();
+    assert!(long.is_empty(), "{long:#?}");
+}
+
+#[test]
+fn the_host_knows_no_vendor() {
+    let named = offenders(&files("host/src", &[".rs"]), |line| {
+        let line = line.to_ascii_lowercase();
+        !line.trim_start().starts_with("//")
+            && ["salesforce", "sobject", "soql"]
+                .iter()
+                .any(|name| line.contains(name))
+    });
+    assert!(named.is_empty(), "{named:#?}");
+}
+
+#[test]
+fn the_contract_is_bound_in_one_file_of_the_host() {
+    let elsewhere: Vec<String> = files("host/src", &[".rs"])
+        .into_iter()
+        .filter(|(path, text)| text.contains("bindgen!(") && path != "host/src/bindings.rs")
+        .map(|(path, _)| path)
+        .collect();
+    assert!(elsewhere.is_empty(), "{elsewhere:#?}");
+}
+
+#[test]
+fn every_item_of_the_contract_is_documented() {
+    let mut bare = Vec::new();
+    for (path, text) in files("wit", &[".wit"]) {
+        let mut before = "";
+        for (number, line) in text.lines().map(str::trim).enumerate() {
+            let is_item = [
+                "interface ",
+                "world ",
+                "package ",
+                "record ",
+                "variant ",
+                "enum ",
+                "resource ",
+            ]
+            .iter()
+            .any(|kind| line.starts_with(kind))
+                || (line.contains("func(") && !line.starts_with("///"));
+            if is_item && !before.starts_with("///") {
+                bare.push(format!("{path}:{}: {line}", number + 1));
+            }
+            before = line;
+        }
+    }
+    assert!(bare.is_empty(), "{bare:#?}");
+}
+
+#[test]
+fn errors_of_the_contract_have_six_cases_at_most() {
+    for (path, text) in files("wit", &[".wit"]) {
+        for block in text.split("variant error {").skip(1) {
+            let body = block.split('}').next().unwrap();
+            let cases = body.lines().map(str::trim);
+            let cases = cases
+                .filter(|line| line.ends_with(',') && !line.starts_with("///"))
+                .count();
+            assert!((1..=6).contains(&cases), "{path}: {cases} cases");
+        }
+    }
+}
+
+#[test]
+fn the_readme_shows_the_embedding_example_as_it_is_run() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let example = fs::read_to_string(root().join("tests/examples/embed.rs")).unwrap();
+    let code = example
+        .split_once("\nuse ")
+        .map(|(_, code)| format!("use {code}"))
+        .unwrap();
+    assert!(
+        code.lines().count() < 45,
+        "the example has grown to {}",
+        code.lines().count()
+    );
+    let shown = readme.split("<!-- embed -->").nth(1).and_then(|rest| {
+        rest.split("<!-- /embed -->")
+            .next()?
+            .trim()
+            .strip_prefix("```rust")?
+            .strip_suffix("```")
+    });
+    assert_eq!(shown.unwrap().trim(), code.trim());
+}
+
+#[test]
+fn nothing_speaks_of_one_machine() {
+    // In pieces, so that this file does not break its own rule.
+    let words = [
+        concat!("/wo", "rk/"),
+        concat!("/ro", "ot/"),
+        concat!("crates", "-io-"),
+    ];
+    let all = files("", &[".rs", ".md", ".toml", ".wit", ".mjs", ".py"]);
+    let spoken = offenders(&all, |line| words.iter().any(|word| line.contains(word)));
+    assert!(spoken.is_empty(), "{spoken:#?}");
+}
