@@ -104,6 +104,8 @@ impl Stage {
             example: None,
         };
         let mut rows = Vec::new();
+        // The record of which the plugin changed most shows best what it does.
+        let mut most_changes = 0;
         while let Some(page) = pages.next_page().await? {
             let after = transform.apply(object, &page.records).await?;
             report.pages += 1;
@@ -119,15 +121,27 @@ impl Stage {
             for (before, after) in page.records.rows()?.into_iter().zip(after.records.rows()?) {
                 if before.get() != after.get() {
                     report.changed += 1;
-                    report
-                        .example
-                        .get_or_insert_with(|| [short(before.get()), short(after.get())]);
+                    let changes = n_changes(before.get(), after.get())?;
+                    if changes > most_changes {
+                        most_changes = changes;
+                        report.example = Some([short(before.get()), short(after.get())]);
+                    }
                 }
             }
             rows.extend(after.records.to_vec::<Map<String, Json>>()?);
         }
         Ok((report, rows))
     }
+}
+
+/// How many fields of a record are others than before.
+fn n_changes(before: &str, after: &str) -> Result<usize> {
+    let before: Map<String, Json> = serde_json::from_str(before)?;
+    let after: Map<String, Json> = serde_json::from_str(after)?;
+    let changed = after
+        .iter()
+        .filter(|(field, value)| before.get(*field) != Some(value));
+    Ok(changed.count())
 }
 
 fn told(report: &PluginReport) -> String {

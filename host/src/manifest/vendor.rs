@@ -165,7 +165,7 @@ pub struct QuotaManifest {
     pub entry: String,
     /// The rolling window, in seconds.
     pub window_s: u64,
-    /// Paths that start with one of these are not counted by the product.
+    /// Exactly these paths are not counted by the product.
     #[serde(default)]
     pub free_paths: Vec<String>,
 }
