@@ -8,5 +8,7 @@
     reason = "all of this crate is test code"
 )]
 
+pub mod org;
 pub mod packages;
 pub mod sandbox;
+pub mod secrets;

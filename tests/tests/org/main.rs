@@ -1,0 +1,23 @@
+//! What the host promises with the real connector against an org, from the
+//! first login to the last byte that is erased.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod advice;
+mod batches;
+mod embed;
+mod faults;
+mod fields;
+mod logins;
+mod queries;
+mod quota;
+mod records;
+mod secrets;
+mod sessions;
+mod settings;
+mod tenants;

@@ -1,0 +1,244 @@
+//! The budget of API calls: what the org says of it, what the operator keeps
+//! back, and what a 403 means.
+
+use std::time::Duration;
+
+use dev_org::{FaultKind, FaultRule};
+use lockgate::{Advice, Connection, Error, QueryOptions, Reserve, WriteOptions};
+use lockgate_tests::org::{NAME, Site, TENANT, browser, post_form, query, records};
+use serde_json::json;
+
+const SOQL: &str = "SELECT Id FROM Account";
+
+async fn refusal(crm: &Connection) -> Error {
+    crm.query(SOQL, QueryOptions::default()).await.unwrap_err()
+}
+
+fn forbidden(code: &str, message: &str) -> FaultKind {
+    FaultKind::Error {
+        status: 403,
+        code: Some(code.to_owned()),
+        message: Some(message.to_owned()),
+        body: None,
+    }
+}
+
+/// Another client of the same org, which knows nothing of our budget.
+struct Stranger(String, String);
+
+impl Stranger {
+    async fn new(site: &Site) -> Self {
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", "dev-org-client"),
+            ("client_secret", "dev-org-secret"),
+        ];
+        let url = format!("{}/services/oauth2/token", site.org.url());
+        let answer = post_form(&browser(), &url, &form)
+            .await
+            .text()
+            .await
+            .unwrap();
+        let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+        Self(
+            site.org.url(),
+            answer["access_token"].as_str().unwrap().to_owned(),
+        )
+    }
+
+    async fn calls(&self, n: usize) {
+        let http = browser();
+        let url = format!("{}/services/data/v60.0/limits", self.0);
+        for _ in 0..n {
+            http.get(&url).bearer_auth(&self.1).send().await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_daily_limit_parks_the_connection_with_a_wait_and_nothing_is_sent_until_then() {
+    let site = Site::start().await;
+    let crm = site.crm().await;
+    query(&crm, SOQL).await;
+    // The others have used it up since our last answer.
+    site.control.set_quota_used(15_000);
+    let error = refusal(&crm).await;
+    let Error::OverQuota { retry_after, .. } = &error else {
+        panic!("{error:?}")
+    };
+    assert!(*retry_after >= Duration::from_secs(60), "{retry_after:?}");
+    assert!(error.is_retryable());
+    site.control.clear_requests();
+    for _ in 0..5 {
+        let error = refusal(&crm).await;
+        assert!(matches!(error, Error::OverQuota { .. }), "{error:?}");
+    }
+    let rows = records(&json!([{"Name":"A"}]));
+    let error = crm
+        .create("Account", &rows, WriteOptions::default())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::OverQuota { .. }), "{error:?}");
+    assert!(
+        site.control.requests().is_empty(),
+        "{:?}",
+        site.control.requests()
+    );
+    let budget = crm.budget().await.unwrap();
+    assert_eq!((budget.limit, budget.available), (Some(15_000), Some(0)));
+}
+
+#[tokio::test]
+async fn too_many_at_once_backs_off_for_seconds_and_recovers_by_itself() {
+    let site = Site::start().await;
+    let crm = site.crm().await;
+    query(&crm, SOQL).await;
+    let busy = forbidden(
+        "REQUEST_LIMIT_EXCEEDED",
+        "ConcurrentPerOrgLongTxn Limit exceeded.",
+    );
+    site.control.add_fault(FaultRule::next(1, "/query", busy));
+    let error = refusal(&crm).await;
+    let wait = error.retry_after().unwrap();
+    assert!(
+        error.is_retryable() && wait <= Duration::from_secs(3),
+        "{error:?}"
+    );
+    // The way of a caller: it asks again when it was told to.
+    tokio::time::timeout(Duration::from_secs(20), async {
+        loop {
+            match crm.query(SOQL, QueryOptions::default()).await {
+                Ok(_) => return,
+                Err(error) => tokio::time::sleep(error.retry_after().unwrap()).await,
+            }
+        }
+    })
+    .await
+    .unwrap();
+    assert_eq!(crm.budget().await.unwrap().limit, Some(15_000));
+}
+
+#[tokio::test]
+async fn a_missing_permission_neither_parks_nor_backs_off() {
+    let site = Site::start().await;
+    let crm = site.crm().await;
+    query(&crm, SOQL).await;
+    let denied = forbidden("INSUFFICIENT_ACCESS", "insufficient access rights");
+    site.control.add_fault(FaultRule::next(1, "/query", denied));
+    let error = refusal(&crm).await;
+    let Error::Refused { problem, .. } = &error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(problem.advice, Advice::AskPermission);
+    assert_eq!((error.retry_after(), error.is_retryable()), (None, false));
+    query(&crm, SOQL).await;
+}
+
+#[tokio::test]
+async fn the_operators_reserve_is_never_overrun_while_other_clients_eat_the_budget() {
+    let cases = [
+        (
+            Reserve {
+                max_share_percent: Some(80),
+                keep_calls: None,
+            },
+            15_000,
+            12_000,
+        ),
+        (
+            Reserve {
+                max_share_percent: None,
+                keep_calls: Some(5_000),
+            },
+            15_000,
+            10_000,
+        ),
+        (
+            Reserve {
+                max_share_percent: Some(80),
+                keep_calls: Some(5_000),
+            },
+            15_000,
+            10_000,
+        ),
+    ];
+    for (reserve, limit, usable) in cases {
+        let site = Site::start().await;
+        let crm = site.crm().await;
+        let stranger = Stranger::new(&site).await;
+        site.host
+            .change_connection(TENANT, NAME, None, Some(reserve))
+            .await
+            .unwrap();
+        query(&crm, SOQL).await;
+        site.control.set_quota_used(usable - 30);
+        query(&crm, SOQL).await;
+        let mut ours = 0;
+        let error = loop {
+            stranger.calls(3).await;
+            let before = site.control.quota().used;
+            match crm.query(SOQL, QueryOptions::default()).await {
+                Ok(_) => {
+                    ours += 1;
+                    // Three strangers' calls may have come since we last heard.
+                    assert!(
+                        before <= usable + 3,
+                        "{before} of {limit}: sent into the reserve"
+                    );
+                }
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, Error::OverQuota { .. }), "{error:?}");
+        assert!(
+            (5..=10).contains(&ours),
+            "{ours} calls in a room of 30 with 3 of others for each"
+        );
+        assert_eq!(crm.budget().await.unwrap().available, Some(0));
+        let used = site.control.quota().used;
+        for _ in 0..10 {
+            refusal(&crm).await;
+        }
+        assert_eq!(site.control.quota().used, used, "refused calls were sent");
+    }
+}
+
+#[tokio::test]
+async fn a_write_of_many_requests_that_the_budget_cannot_hold_is_refused_before_the_first() {
+    let site = Site::start().await;
+    let crm = site.crm().await;
+    query(&crm, SOQL).await;
+    site.control.set_quota_used(14_997);
+    query(&crm, SOQL).await;
+    site.control.clear_requests();
+    let rows: Vec<_> = (0..1_000)
+        .map(|at| json!({ "Name": format!("A{at}") }))
+        .collect();
+    let error = crm
+        .create("Account", &records(&json!(rows)), WriteOptions::default())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::OverQuota { .. }), "{error:?}");
+    assert_eq!(site.count("POST", "/composite"), 0);
+}
+
+#[tokio::test]
+async fn the_budget_counts_our_calls_and_those_of_others_and_survives_another_host() {
+    let site = Site::start().await;
+    let crm = site.crm().await;
+    let stranger = Stranger::new(&site).await;
+    for _ in 0..3 {
+        query(&crm, SOQL).await;
+    }
+    stranger.calls(10).await;
+    query(&crm, SOQL).await;
+    let budget = crm.budget().await.unwrap();
+    let in_org = site.control.quota().used;
+    assert_eq!(budget.limit, Some(15_000));
+    // The list of versions is free in the org, and counted here to be safe.
+    assert!(
+        (in_org..=in_org + 1).contains(&budget.used),
+        "{budget:?}, in the org {in_org}"
+    );
+    assert_eq!(budget.available, Some(15_000 - budget.used));
+}
