@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{
-    connection, demo, describe, dev_org, limits, objects, package, query, record, transform,
+    connection, demo, describe, dev_org, exit, limits, objects, package, query, record, transform,
 };
 
 const EXAMPLES: &str = "\
@@ -84,7 +84,7 @@ pub(crate) enum Command {
 }
 
 /// A connection that was created before, and the connector that it runs.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Target {
     /// The connection's name
     pub(crate) connection: String,
@@ -93,7 +93,7 @@ pub(crate) struct Target {
 }
 
 /// Whose connection it is, and the connector that it runs.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Owner {
     /// Whose connection it is
     #[arg(long, value_name = "NAME", default_value = "default")]
@@ -118,6 +118,32 @@ pub(crate) enum Format {
     Table,
     /// For programs
     Json,
+}
+
+impl Target {
+    /// The connection as arguments name it.
+    pub(crate) fn as_arguments(&self) -> String {
+        format!(
+            "{}{}",
+            self.connection,
+            exit::tenant_argument(&self.owner.tenant)
+        )
+    }
+}
+
+impl Command {
+    /// The connection that the command is about.
+    pub(crate) fn target(&self) -> Option<&Target> {
+        match self {
+            Self::Objects(args) => Some(args.target()),
+            Self::Describe(args) => Some(args.target()),
+            Self::Record(args) => Some(args.target()),
+            Self::Query(args) => Some(args.target()),
+            Self::Limits(args) => Some(args.target()),
+            Self::Connection(args) => args.target(),
+            Self::Demo(_) | Self::DevOrg(_) | Self::Package(_) | Self::Transform(_) => None,
+        }
+    }
 }
 
 impl Shape {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use lockgate::{AuthorizationHints, Connected, Host};
 use url::Url;
 
@@ -61,7 +61,11 @@ pub(crate) async fn with_person(
     }
     let callback = {
         let _progress = Progress::spinner("waiting for the login, at most 10 minutes");
-        tokio::time::timeout(PATIENCE, waiting.callback()).await
+        tokio::select! {
+            callback = tokio::time::timeout(PATIENCE, waiting.callback()) => callback,
+            // So that what was begun can be undone.
+            _ = tokio::signal::ctrl_c() => bail!("interrupted before anybody logged in"),
+        }
     };
     let connected = match callback {
         Ok(callback) => Ok(host.finish_authorization(&callback?).await?),
@@ -70,7 +74,7 @@ pub(crate) async fn with_person(
                 "nobody logged in within {} minutes",
                 PATIENCE.as_secs() / 60
             ),
-            format!("begin again with `lockgate connection reconnect {name} --tenant {tenant}`"),
+            "run the command again, and log in at the address that it prints",
         )),
     };
     waiting.stop().await;

@@ -11,7 +11,7 @@ mod view;
 use anyhow::Result;
 use clap::Subcommand;
 
-use crate::args::Common;
+use crate::args::{Common, Target};
 use crate::exit::Status;
 
 #[derive(Debug, clap::Args)]
@@ -34,6 +34,18 @@ enum Command {
     Reconnect(reconnect::Args),
     /// Revoke a connection's tokens and forget all that is known of it
     Remove(remove::Args),
+}
+
+impl Args {
+    pub(crate) fn target(&self) -> Option<&Target> {
+        match &self.command {
+            Command::Create(_) | Command::List(_) => None,
+            Command::Show(args) => Some(&args.target),
+            Command::Test(args) => Some(&args.target),
+            Command::Reconnect(args) => Some(&args.target),
+            Command::Remove(args) => Some(&args.target),
+        }
+    }
 }
 
 pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {

@@ -20,6 +20,12 @@ pub(crate) struct Args {
     shape: Shape,
 }
 
+impl Args {
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
+    }
+}
+
 pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
     let (_host, connection) = session::connect(common, &args.target).await?;
     let described = connection.describe(&args.object).await?;

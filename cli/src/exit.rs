@@ -9,6 +9,7 @@ use lockgate::auth::AuthError;
 use lockgate::store::StoreError;
 use lockgate::{Advice, Error};
 
+use crate::args::Target;
 use crate::output;
 
 /// What a command ends with. The numbers never change their meaning.
@@ -63,14 +64,15 @@ pub(crate) fn advised(message: impl Into<String>, advice: impl Into<String>) -> 
     })
 }
 
-/// Tells what failed and what to do, and gives the exit code.
-pub(crate) fn report(error: &anyhow::Error) -> Status {
+/// Tells what failed and what to do, and gives the exit code. `target` is the
+/// connection of the command, with which the next one is named.
+pub(crate) fn report(error: &anyhow::Error, target: Option<&Target>) -> Status {
     if is_reader_gone(error) {
         // `lockgate query … | head` is no failure.
         return Status::Done;
     }
     let status = status_of(error);
-    output::error(&message_of(error), advice_for(error).as_deref());
+    output::error(&message_of(error), advice_for(error, target).as_deref());
     status
 }
 
@@ -126,7 +128,8 @@ fn message_of(error: &anyhow::Error) -> String {
     message
 }
 
-fn advice_for(error: &anyhow::Error) -> Option<String> {
+fn advice_for(error: &anyhow::Error, target: Option<&Target>) -> Option<String> {
+    let connection = target.map_or_else(|| "CONNECTION".to_owned(), Target::as_arguments);
     if let Some(advised) = error
         .chain()
         .find_map(|cause| cause.downcast_ref::<Advised>())
@@ -151,15 +154,15 @@ fn advice_for(error: &anyhow::Error) -> Option<String> {
         ),
         Error::Refused { problem, .. } => match (problem.advice, &problem.object) {
             (Advice::FixSchema, Some(object)) => Some(format!(
-                "see what there is with `lockgate describe CONNECTION {object}`"
+                "see what there is with `lockgate describe {connection} {object}`"
             )),
-            (Advice::FixSchema, None) => {
-                Some("see what there is with `lockgate objects CONNECTION`".to_owned())
-            }
+            (Advice::FixSchema, None) => Some(format!(
+                "see what there is with `lockgate objects {connection}`"
+            )),
             _ => None,
         },
         Error::OverQuota { retry_after, .. } => Some(format!(
-            "calls are expected to be free in {}; see `lockgate limits CONNECTION`",
+            "calls are expected to be free in {}; see `lockgate limits {connection}`",
             duration(*retry_after)
         )),
         Error::UnknownOutcome { .. } => {
@@ -185,7 +188,8 @@ fn split(connection: &str) -> (&str, &str) {
         .unwrap_or(("default", connection))
 }
 
-fn tenant_argument(tenant: &str) -> String {
+/// The tenant as an argument; nothing for the default one.
+pub(crate) fn tenant_argument(tenant: &str) -> String {
     match tenant {
         "default" => String::new(),
         other => format!(" --tenant {other}"),
@@ -217,7 +221,7 @@ mod tests {
         .context("while querying");
         assert_eq!(status_of(&error), Status::NeedsReconnect);
         assert_eq!(
-            advice_for(&error).unwrap(),
+            advice_for(&error, None).unwrap(),
             "authorise it with `lockgate connection reconnect crm --tenant acme`"
         );
     }

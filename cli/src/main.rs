@@ -45,9 +45,10 @@ fn main() -> ExitCode {
         _ => "warn",
     };
     logging::start(least, args.common.verbose);
+    let target = args.command.target().cloned();
     match run(args) {
         Ok(status) => status.into(),
-        Err(error) => exit::report(&error).into(),
+        Err(error) => exit::report(&error, target.as_ref()).into(),
     }
 }
 

@@ -59,6 +59,12 @@ pub(crate) struct Args {
     object: Option<String>,
 }
 
+impl Args {
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RowFormat {
     /// For people

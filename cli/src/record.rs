@@ -10,7 +10,7 @@ mod upsert;
 use anyhow::Result;
 use clap::Subcommand;
 
-use crate::args::Common;
+use crate::args::{Common, Target};
 use crate::exit::Status;
 
 #[derive(Debug, clap::Args)]
@@ -31,6 +31,18 @@ enum Command {
     Upsert(upsert::Args),
     /// Delete records by id
     Delete(delete::Args),
+}
+
+impl Args {
+    pub(crate) fn target(&self) -> &Target {
+        match &self.command {
+            Command::Create(args) => &args.write.target,
+            Command::Get(args) => &args.target,
+            Command::Update(args) => &args.write.target,
+            Command::Upsert(args) => &args.write.target,
+            Command::Delete(args) => &args.write.target,
+        }
+    }
 }
 
 pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {

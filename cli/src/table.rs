@@ -19,11 +19,7 @@ pub(crate) fn table<H: AsRef<str>>(header: &[H]) -> Table {
         table.set_width(PIPE_WIDTH);
     }
     if header.iter().any(|name| !name.as_ref().is_empty()) {
-        table.set_header(
-            header
-                .iter()
-                .map(|name| text::clean(name.as_ref()).to_uppercase()),
-        );
+        table.set_header(header.iter().map(|name| text::clean(name.as_ref())));
     }
     table
 }
@@ -33,6 +29,8 @@ pub(crate) fn print<const N: usize>(
     header: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
 ) -> Result<()> {
+    // Ours are words; those of a query are names, whose case is kept.
+    let header = header.map(str::to_uppercase);
     let mut table = table(&header);
     for row in rows {
         table.add_row(row.iter().map(|cell| text::clean(cell).into_owned()));

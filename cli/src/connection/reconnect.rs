@@ -12,7 +12,7 @@ use crate::session;
 #[command(after_help = "Examples:\n  lockgate connection reconnect crm")]
 pub(crate) struct Args {
     #[command(flatten)]
-    target: Target,
+    pub(super) target: Target,
     /// Do not try to open a browser; only print the address
     #[arg(long)]
     no_browser: bool,

@@ -12,7 +12,7 @@ use crate::{output, place, roots, session};
 #[command(after_help = "Examples:\n  lockgate connection remove crm")]
 pub(crate) struct Args {
     #[command(flatten)]
-    target: Target,
+    pub(super) target: Target,
     #[command(flatten)]
     shape: Shape,
 }

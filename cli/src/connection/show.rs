@@ -2,6 +2,8 @@
 
 use anyhow::Result;
 use serde_json::Value as Json;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::view;
 use crate::args::{Common, Shape, Target};
@@ -14,7 +16,7 @@ use crate::{output, session, table};
 )]
 pub(crate) struct Args {
     #[command(flatten)]
-    target: Target,
+    pub(super) target: Target,
     #[command(flatten)]
     shape: Shape,
 }
@@ -36,6 +38,10 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
         .into_iter()
         .filter(|(_, value)| !value.is_null())
         .map(|(name, value)| {
+            let name = name.replace('_', " ");
+            if let (Some(name), Some(ms)) = (name.strip_suffix(" ms"), value.as_i64()) {
+                return [name.to_owned(), date(ms)];
+            }
             let value = match value {
                 Json::String(text) => text,
                 Json::Array(items) if items.iter().all(Json::is_string) => {
@@ -44,8 +50,16 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
                 }
                 other => other.to_string(),
             };
-            [name.replace('_', " "), value]
+            [name, value]
         });
     table::print(["", ""], rows)?;
     Ok(Status::Done)
+}
+
+/// A time in milliseconds since 1970 as people read it, in UTC.
+fn date(ms: i64) -> String {
+    OffsetDateTime::from_unix_timestamp(ms / 1000)
+        .ok()
+        .and_then(|time| time.format(&Rfc3339).ok())
+        .unwrap_or_else(|| ms.to_string())
 }

@@ -15,7 +15,7 @@ use crate::{output, session, text};
 )]
 pub(crate) struct Args {
     #[command(flatten)]
-    target: Target,
+    pub(super) target: Target,
     #[command(flatten)]
     shape: Shape,
 }

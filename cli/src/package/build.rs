@@ -13,7 +13,7 @@ use crate::{output, packages, session};
 const EXAMPLES: &str = "\
 Examples:
   lockgate package build ./my-plugin
-  lockgate package build ./my-plugin --out ./packages/my-plugin";
+  lockgate package build ./my-plugin --into ./packages/my-plugin";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -21,9 +21,9 @@ pub(super) struct Args {
     /// The crate's directory, with Cargo.toml and package.toml
     #[arg(value_name = "DIR")]
     directory: PathBuf,
-    /// Where the package goes; by default target/packages/NAME of its workspace
+    /// Where the package goes; by default target/package in the crate's directory
     #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    into: Option<PathBuf>,
     #[command(flatten)]
     shape: Shape,
 }
@@ -31,13 +31,14 @@ pub(super) struct Args {
 /// Builds the package, and loads it: what is built here must run here.
 pub(super) async fn run(args: Args) -> Result<Status> {
     let progress = Progress::spinner(format!("building {}", args.directory.display()));
-    let (source, out) = (args.directory.clone(), args.out);
+    let source = args.directory;
+    let into = args
+        .into
+        .unwrap_or_else(|| source.join("target").join("package"));
     let directory = tokio::task::spawn_blocking(move || -> Result<PathBuf> {
         let guest = guest_build::build(&source, &guest_build::Options::default())?;
-        let own = guest.workspace_target.join("packages").join(&guest.name);
-        let out = out.unwrap_or(own);
-        guest.write_package(&out)?;
-        Ok(out)
+        guest.write_package(&into)?;
+        Ok(into)
     })
     .await
     .context("the build failed")??;

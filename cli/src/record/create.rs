@@ -17,7 +17,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
-    write: Write,
+    pub(super) write: Write,
     #[command(flatten)]
     source: Source,
 }

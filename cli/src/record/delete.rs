@@ -16,7 +16,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
-    write: Write,
+    pub(super) write: Write,
     /// Ids of the records; a single `-` reads them from standard input
     #[arg(required = true, value_name = "ID")]
     ids: Vec<String>,

@@ -18,7 +18,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
-    target: Target,
+    pub(super) target: Target,
     /// The object's API name
     object: String,
     /// Ids of the records; a single `-` reads them from standard input

@@ -18,7 +18,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
-    write: Write,
+    pub(super) write: Write,
     #[command(flatten)]
     source: Source,
     /// The id of the one record; without it each record holds its own as `Id`

@@ -16,7 +16,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
-    write: Write,
+    pub(super) write: Write,
     #[command(flatten)]
     source: Source,
     /// The field whose value tells which record is meant; an external id

@@ -1,0 +1,208 @@
+//! Connections as a person makes, uses and removes them.
+
+mod support;
+
+use std::net::TcpListener;
+
+use dev_org::Config;
+use serde_json::json;
+use support::{Bench, free_port};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_connects_in_the_browser_and_reconnects_after_the_grant_died() {
+    let bench = Bench::start().await;
+    let (url, port) = (bench.org.url(), free_port());
+    let redirect = format!("http://127.0.0.1:{port}/callback");
+    let create = [
+        "connection",
+        "create",
+        "crm",
+        "--local",
+        &url,
+        "--client-id",
+        "dev-org-client",
+        "--client-secret",
+        "dev-org-secret",
+        "--redirect-uri",
+        &redirect,
+        "--no-browser",
+    ];
+    let run = bench.with_login(&create).await.ended(0);
+    assert!(run.out.contains("default/crm is connected"), "{run:#?}");
+    bench.lockgate(&["connection", "test", "crm"]).ended(0);
+
+    bench.control.kill_refresh_tokens();
+    bench.control.expire_sessions();
+    let run = bench
+        .lockgate(&["query", "crm", "SELECT Id FROM Account LIMIT 1"])
+        .ended(3);
+    assert!(
+        run.err.contains("`lockgate connection reconnect crm`"),
+        "{run:#?}"
+    );
+    let shown = bench
+        .lockgate(&["connection", "show", "crm", "--output", "json"])
+        .ended(0);
+    assert_eq!(shown.json()["state"], "needs-reconnect");
+
+    bench
+        .with_login(&["connection", "reconnect", "crm", "--no-browser"])
+        .await
+        .ended(0);
+    bench.lockgate(&["connection", "test", "crm"]).ended(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_taken_callback_port_is_named_and_leaves_no_half_connection() {
+    let bench = Bench::start().await;
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let redirect = format!("http://{address}/callback");
+    let run = bench.create("crm", &["--redirect-uri", &redirect]).ended(1);
+    assert!(run.err.contains(&address.to_string()), "{run:#?}");
+    assert!(run.err.contains("--redirect-uri"), "{run:#?}");
+    let list = bench
+        .lockgate(&["connection", "list", "--output", "json"])
+        .ended(0);
+    assert_eq!(list.json(), json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_connects_without_a_person_and_secrets_are_never_shown() {
+    let bench = Bench::start().await;
+    let url = bench.org.url();
+    let secret = bench.file("secret", "dev-org-secret\n");
+    let run = bench
+        .lockgate(&[
+            "connection",
+            "create",
+            "nightly",
+            "--tenant",
+            "acme",
+            "--local",
+            &url,
+            "--client-id",
+            "dev-org-client",
+            "--client-secret-file",
+            secret.to_str().unwrap(),
+            "--flow",
+            "client-credentials",
+            "--keep-calls",
+            "100",
+            "--output",
+            "json",
+        ])
+        .ended(0);
+    assert_eq!(run.json()["state"], "ready");
+    assert_eq!(run.json()["reserve"]["keep_calls"], 100);
+
+    let list = bench.lockgate(&["connection", "list"]).ended(0);
+    let show = bench
+        .lockgate(&["connection", "show", "nightly", "--tenant", "acme"])
+        .ended(0);
+    for shown in [&run, &list, &show] {
+        assert!(!shown.out.contains("dev-org-secret"), "{shown:#?}");
+    }
+    // Other tenants do not see it.
+    let run = bench.lockgate(&["connection", "show", "nightly"]).ended(1);
+    assert!(run.err.contains("lockgate connection list"), "{run:#?}");
+
+    let removed = bench
+        .lockgate(&["connection", "remove", "nightly", "--tenant", "acme"])
+        .ended(0);
+    assert!(
+        removed.out.contains("acme/nightly is removed"),
+        "{removed:#?}"
+    );
+    bench
+        .lockgate(&["connection", "show", "nightly", "--tenant", "acme"])
+        .ended(1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_secret_is_told_and_leaves_no_half_connection() {
+    let bench = Bench::start().await;
+    let url = bench.org.url();
+    let run = bench
+        .lockgate(&[
+            "connection",
+            "create",
+            "crm",
+            "--local",
+            &url,
+            "--client-id",
+            "dev-org-client",
+            "--client-secret",
+            "wrong-one",
+            "--flow",
+            "client-credentials",
+        ])
+        .ended(1);
+    assert!(run.err.contains("client secret"), "{run:#?}");
+    assert!(!run.err.contains("wrong-one"), "{run:#?}");
+    let list = bench
+        .lockgate(&["connection", "list", "--output", "json"])
+        .ended(0);
+    assert_eq!(list.json(), json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_org_with_tls_is_reached_with_its_own_authority_and_not_without() {
+    let bench = Bench::with(Config {
+        tls: true,
+        ..Config::default()
+    })
+    .await;
+    let ca = bench
+        .org
+        .ca_pem_path()
+        .unwrap()
+        .to_str()
+        .unwrap()
+        .to_owned();
+    let refused = bench.create("crm", &["--flow", "client-credentials"]);
+    assert_ne!(refused.code, 0, "{refused:#?}");
+    bench
+        .create("crm", &["--flow", "client-credentials", "--ca", &ca])
+        .ended(0);
+    // Later commands find it by themselves.
+    bench.lockgate(&["connection", "test", "crm"]).ended(0);
+    bench.lockgate(&["connection", "remove", "crm"]).ended(0);
+    let roots = std::fs::read_dir(bench.data.path().join("local-roots")).unwrap();
+    assert_eq!(roots.count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_master_key_is_refused() {
+    let bench = Bench::connected().await;
+    let key = bench.file("unused", "").with_file_name("other.key");
+    let arguments = [
+        "connection",
+        "list",
+        "--master-key-file",
+        key.to_str().unwrap(),
+    ];
+    let run = bench.lockgate(&arguments).ended(1);
+    assert!(run.err.contains("key"), "{run:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connector_from_a_directory_takes_the_place_of_the_built_in_one() {
+    let bench = Bench::connected().await;
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../connector-wasm");
+    let package = bench.data.path().join("package");
+    let package = package.to_str().unwrap();
+    bench
+        .lockgate(&["package", "build", source, "--into", package])
+        .ended(0);
+    bench
+        .lockgate(&["connection", "test", "crm", "--package", package])
+        .ended(0);
+    let empty = bench.data.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let empty = empty.to_str().unwrap();
+    let run = bench
+        .lockgate(&["connection", "test", "crm", "--package", empty])
+        .ended(1);
+    assert!(run.err.contains("package.toml"), "{run:#?}");
+}

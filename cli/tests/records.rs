@@ -1,0 +1,289 @@
+//! Looking at an org, and reading and writing its records.
+
+mod support;
+
+use serde_json::{Value as Json, json};
+use support::Bench;
+
+const FIVE: &str = "SELECT Id, Name, Owner.Name FROM Account ORDER BY Name LIMIT 5";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_and_their_fields_are_shown_for_people_and_for_programs() {
+    let bench = Bench::connected().await;
+    let run = bench.lockgate(&["objects", "crm"]).ended(0);
+    assert!(run.out.starts_with("OBJECT"), "{run:#?}");
+    let objects = bench
+        .lockgate(&["objects", "crm", "--custom", "--output", "json"])
+        .ended(0);
+    assert_eq!(objects.json()[0]["name"], "Invoice__c");
+    let run = bench.lockgate(&["describe", "crm", "Invoice__c"]).ended(0);
+    assert!(run.out.contains("reference to Account"), "{run:#?}");
+    let run = bench.lockgate(&["describe", "crm", "Nothing__c"]).ended(1);
+    assert!(
+        run.err.contains("`lockgate objects crm`") || run.err.contains("`lockgate describe crm"),
+        "{run:#?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_or_many_records_are_created_read_changed_and_deleted() {
+    let bench = Bench::connected().await;
+    let json = |arguments: &[&str], input: &str, code| -> Json {
+        let mut all = arguments.to_vec();
+        all.extend(["--output", "json"]);
+        bench.lockgate_reading(&all, input).ended(code).json()
+    };
+    // An argument, a file, and standard input.
+    let one = json(
+        &["record", "create", "crm", "Account", r#"{"Name":"Acme"}"#],
+        "",
+        0,
+    );
+    let id = one[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(one[0]["outcome"], "created");
+    let file = bench.file("many.json", r#"[{"Name":"B"},{"Name":"C"}]"#);
+    let many = json(
+        &[
+            "record",
+            "create",
+            "crm",
+            "Account",
+            "--file",
+            file.to_str().unwrap(),
+        ],
+        "",
+        0,
+    );
+    assert_eq!(many.as_array().unwrap().len(), 2);
+    let lines = json(
+        &["record", "create", "crm", "Account"],
+        "{\"Name\":\"D\"}\n{\"Name\":\"E\"}\n",
+        0,
+    );
+    assert_eq!(lines.as_array().unwrap().len(), 2);
+
+    json(
+        &[
+            "record",
+            "update",
+            "crm",
+            "Account",
+            r#"{"Phone":"(415) 555-0101"}"#,
+            "--id",
+            &id,
+        ],
+        "",
+        0,
+    );
+    let read = json(
+        &[
+            "record",
+            "get",
+            "crm",
+            "Account",
+            &id,
+            "--fields",
+            "Id,Name,Phone",
+        ],
+        "",
+        0,
+    );
+    assert_eq!(read[0]["Phone"], "(415) 555-0101");
+
+    let upsert = [
+        "record",
+        "upsert",
+        "crm",
+        "Account",
+        "--key",
+        "External_Id__c",
+        r#"[{"External_Id__c":"cli-1","Name":"F"}]"#,
+    ];
+    assert_eq!(json(&upsert, "", 0)[0]["outcome"], "created");
+    assert_eq!(json(&upsert, "", 0)[0]["outcome"], "updated");
+
+    let ids = json!([id, many[0]["id"], "001000000000000AAA"]);
+    let ids: Vec<&str> = ids
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Json::as_str)
+        .collect();
+    let deleted = json(
+        &["record", "delete", "crm", "Account", "-"],
+        &ids.join("\n"),
+        5,
+    );
+    assert_eq!(deleted[0]["outcome"], "deleted");
+    assert_eq!(deleted[2]["outcome"], "failed");
+    let gone = bench
+        .lockgate(&["record", "get", "crm", "Account", &id])
+        .ended(5);
+    assert!(gone.err.contains(&id), "{gone:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_fail_are_told_one_by_one_and_the_exit_code_is_5() {
+    let bench = Bench::connected().await;
+    let run = bench
+        .lockgate(&[
+            "record",
+            "create",
+            "crm",
+            "Contact",
+            r#"[{"LastName":"A"},{"FirstName":"B"}]"#,
+        ])
+        .ended(5);
+    assert!(run.out.contains("created"), "{run:#?}");
+    assert!(run.out.contains("REQUIRED_FIELD_MISSING"), "{run:#?}");
+    assert!(run.err.contains("1 record of 2"), "{run:#?}");
+    let all_or_none = bench
+        .lockgate(&[
+            "record",
+            "create",
+            "crm",
+            "Contact",
+            "--all-or-none",
+            "--output",
+            "json",
+            r#"[{"LastName":"A"},{"FirstName":"B"}]"#,
+        ])
+        .ended(5);
+    assert_eq!(
+        all_or_none.json()[0]["problems"][0]["advice"],
+        "rolled-back"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_input_ends_with_2_before_anything_is_sent() {
+    let bench = Bench::connected().await;
+    bench.control.clear_requests();
+    for wrong in ["[{},7]", "{\"Name\":", "[]"] {
+        let run = bench
+            .lockgate(&["record", "create", "crm", "Account", wrong])
+            .ended(2);
+        assert!(run.err.starts_with("error: "), "{run:#?}");
+    }
+    bench.lockgate(&["record", "make", "crm"]).ended(2);
+    assert!(bench.control.requests().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_comes_as_a_table_as_json_and_as_csv() {
+    let bench = Bench::connected().await;
+    let table = bench.lockgate(&["query", "crm", FIVE]).ended(0);
+    assert_eq!(table.out.lines().count(), 6, "{table:#?}");
+    assert!(
+        table.out.starts_with("Id ") && table.out.contains("Owner.Name"),
+        "{table:#?}"
+    );
+    assert!(
+        !table.out.contains('\u{1b}') && table.err.is_empty(),
+        "{table:#?}"
+    );
+
+    let json = bench
+        .lockgate(&["query", "crm", FIVE, "--output", "json"])
+        .ended(0)
+        .json();
+    assert_eq!(json.as_array().unwrap().len(), 5);
+    assert!(json[0]["Owner"]["Name"].is_string());
+
+    let csv = bench
+        .lockgate_reading(&["query", "crm", "-", "--output", "csv"], FIVE)
+        .ended(0);
+    let mut lines = csv.out.lines();
+    assert_eq!(lines.next(), Some("Id,Name,Owner.Name"));
+    assert_eq!(lines.count(), 5);
+    let none = "SELECT Id FROM Account WHERE Name = 'nobody'";
+    let none = bench
+        .lockgate(&["query", "crm", none, "--output", "json"])
+        .ended(0);
+    assert_eq!(none.json(), json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_of_many_pages_gives_every_row_once() {
+    let bench = Bench::connected().await;
+    let contacts: Vec<Json> = (0..700)
+        .map(|number| json!({ "LastName": format!("Many {number}") }))
+        .collect();
+    let contacts = Json::from(contacts).to_string();
+    bench
+        .lockgate_reading(&["record", "create", "crm", "Contact"], &contacts)
+        .ended(0);
+    let query = "SELECT Id, LastName FROM Contact WHERE LastName LIKE 'Many %'";
+    let arguments = ["query", "crm", query, "--page-size", "200"];
+    let table = bench.lockgate(&arguments).ended(0);
+    assert_eq!(table.out.lines().count(), 701);
+    let with_csv = [&arguments[..], &["--output", "csv"]].concat();
+    let csv = bench.lockgate(&with_csv).ended(0);
+    let ids: std::collections::BTreeSet<&str> = csv
+        .out
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split(',').next())
+        .collect();
+    assert_eq!(ids.len(), 700);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_goes_through_plugins_and_what_they_reject_is_told() {
+    let bench = Bench::connected().await;
+    let contact = r#"{"LastName":"Wrong","Phone":"call me","Email":"A.B@Example.com"}"#;
+    bench
+        .lockgate(&["record", "create", "crm", "Contact", contact])
+        .ended(0);
+    let query = "SELECT Id, LastName, Phone, Email FROM Contact WHERE LastName = 'Wrong'";
+    let arguments = [
+        "query",
+        "crm",
+        query,
+        "--output",
+        "json",
+        "--plugin",
+        "contact-normalizer",
+    ];
+    let kept = bench.lockgate(&arguments).ended(0);
+    assert_eq!(kept.json()[0]["Email"], "a.b@example.com");
+    let settings = bench.file("settings.json", r#"{"invalid_phone":"reject"}"#);
+    let settings = ["--plugin-settings", settings.to_str().unwrap()];
+    let rejected = bench
+        .lockgate(&[&arguments[..], &settings].concat())
+        .ended(5);
+    assert_eq!(rejected.json(), json!([]));
+    assert!(rejected.err.contains("Phone"), "{rejected:#?}");
+    // Settings that the plugin refuses are wrong usage.
+    let wrong = bench.file("wrong.json", r#"{"invalid_phone":"shout"}"#);
+    let wrong = ["--plugin-settings", wrong.to_str().unwrap()];
+    let run = bench.lockgate(&[&arguments[..], &wrong].concat()).ended(2);
+    assert!(run.err.contains("invalid_phone"), "{run:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_budget_is_shown_and_a_used_up_one_ends_with_4() {
+    let bench = Bench::connected().await;
+    let limits = bench
+        .lockgate(&["limits", "crm", "--output", "json"])
+        .ended(0)
+        .json();
+    assert_eq!(limits["budget"]["limit"], 15_000);
+    assert!(limits["limits"].as_array().unwrap().len() > 5);
+    bench.control.set_quota_used(15_000);
+    let run = bench.lockgate(&["query", "crm", FIVE]).ended(4);
+    assert!(run.err.contains("`lockgate limits crm`"), "{run:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_field_is_named_with_the_command_that_shows_the_right_ones() {
+    let bench = Bench::connected().await;
+    let run = bench
+        .lockgate(&["query", "crm", "SELECT Nope FROM Account"])
+        .ended(1);
+    assert!(run.err.contains("Nope"), "{run:#?}");
+    assert!(
+        run.err.contains("`lockgate describe crm Account`"),
+        "{run:#?}"
+    );
+}
