@@ -1,6 +1,8 @@
 //! Habits that no compiler holds: what every file has, what no file may have,
 //! and that what the documents show is what is there.
 
+#![expect(clippy::unwrap_used, reason = "a test: what fails ends it")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
