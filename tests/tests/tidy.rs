@@ -127,29 +127,6 @@ fn errors_of_the_contract_have_six_cases_at_most() {
 }
 
 #[test]
-fn the_readme_shows_the_embedding_example_as_it_is_run() {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let example = fs::read_to_string(root().join("tests/examples/embed.rs")).unwrap();
-    let code = example
-        .split_once("\nuse ")
-        .map(|(_, code)| format!("use {code}"))
-        .unwrap();
-    assert!(
-        code.lines().count() < 45,
-        "the example has grown to {}",
-        code.lines().count()
-    );
-    let shown = readme.split("<!-- embed -->").nth(1).and_then(|rest| {
-        rest.split("<!-- /embed -->")
-            .next()?
-            .trim()
-            .strip_prefix("```rust")?
-            .strip_suffix("```")
-    });
-    assert_eq!(shown.unwrap().trim(), code.trim());
-}
-
-#[test]
 fn nothing_speaks_of_one_machine() {
     // In pieces, so that this file does not break its own rule.
     let words = [
