@@ -28,8 +28,8 @@ pub(crate) fn records(argument: Option<&str>, file: Option<&Path>) -> Result<Vec
         (Some(_), Some(_)) => return Err(usage("give the records as an argument or in a file")),
         (None, None) if std::io::stdin().is_terminal() => {
             return Err(usage(
-                "there are no records: give JSON as an argument, in a file with --file, \
-                 or on standard input",
+                "there are no records: give them as JSON, in a file or on standard input; \
+                 --help has examples",
             ));
         }
         (None, None) => read(Path::new("-"), MAX_BYTES)?,

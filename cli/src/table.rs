@@ -10,12 +10,16 @@ use crate::{output, text};
 /// The width when there is no terminal, in columns: nothing is cut in a pipe.
 const PIPE_WIDTH: u16 = u16::MAX;
 
+/// Below this a terminal has not said how wide it is.
+const MIN_WIDTH: u16 = 20;
+
 /// A table of these columns.
 pub(crate) fn table<H: AsRef<str>>(header: &[H]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Dynamic);
-    if !output::is_terminal() {
+    let is_usable = table.width().is_some_and(|width| width >= MIN_WIDTH);
+    if !(output::is_terminal() && is_usable) {
         table.set_width(PIPE_WIDTH);
     }
     if header.iter().any(|name| !name.as_ref().is_empty()) {

@@ -206,3 +206,32 @@ async fn a_connector_from_a_directory_takes_the_place_of_the_built_in_one() {
         .ended(1);
     assert!(run.err.contains("package.toml"), "{run:#?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_key_from_the_environment_opens_what_was_sealed_with_it_and_nothing_else_does() {
+    let bench = Bench::start().await;
+    let url = bench.org.url();
+    let key = format!("{}=", "A".repeat(43));
+    let with_key = |arguments: &[&str]| {
+        let mut command = support::command(bench.data.path());
+        command.args(arguments).env("LOCKGATE_MASTER_KEY", &key);
+        tokio::task::block_in_place(|| support::run(command, ""))
+    };
+    with_key(&[
+        "connection",
+        "create",
+        "crm",
+        "--local",
+        &url,
+        "--client-id",
+        "dev-org-client",
+        "--client-secret",
+        "dev-org-secret",
+        "--flow",
+        "client-credentials",
+    ])
+    .ended(0);
+    with_key(&["connection", "test", "crm"]).ended(0);
+    let run = bench.lockgate(&["connection", "test", "crm"]).ended(1);
+    assert!(run.err.contains("key"), "{run:#?}");
+}
