@@ -1,5 +1,9 @@
 //! Lockgate's promises as tests, hostile guests and benches: the harness that
-//! the tests share. `packages` and `sandbox` need no org; `org` starts one.
+//! the tests share.
+//!
+//! `packages` finds what the build script built, `sandbox` has a host in a
+//! directory of its own; `handmade`, `logs` and `loopback` are what the attacks
+//! on the sandbox need, `org` and `secrets` what the tests with an org do.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,6 +12,9 @@
     reason = "all of this crate is test code"
 )]
 
+pub mod handmade;
+pub mod logs;
+pub mod loopback;
 pub mod org;
 pub mod packages;
 pub mod sandbox;

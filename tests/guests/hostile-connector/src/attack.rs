@@ -41,16 +41,29 @@ pub(crate) async fn run(text: &str) -> Result<Answer, Error> {
         "take" => vec![http::take(word(0), number(1)).await],
         "stream" => vec![http::stream(word(0), usize::MAX).await],
         "stream-part" => vec![http::stream(word(0), number(1)).await],
+        "stream-lost" => vec![http::lose(word(0)).await],
         "stream-ignore" => vec![http::stream(word(0), 0).await],
         "ignore" => vec![http::ignore(word(0)).await],
         "hold-bodies" => http::hold(number(0), word(1)).await,
         "keys" => storage::read_all(words.iter().map(|key| (*key).to_owned())).await,
         "guess-keys" => storage::guess(&words).await,
         "put" => vec![storage::put(word(0), number(1)).await],
+        "swap" => vec![storage::swap(word(0), word(1).parse().ok(), number(2)).await],
+        "delete" => vec![storage::delete(word(0)).await],
         "list" => vec![storage::list(word(0)).await],
         "fill-storage" => vec![storage::fill(number(0)).await],
         "reserve" => vec![reserve(number(0), number(1)).await],
         "reserve-many" => reserve_many(number(0)).await,
+        "reserve-send" => vec![reserve_and_send(number(0), number(1), word(2)).await],
+        "pages" => {
+            return Ok(Answer::More(page(
+                http::send_many(number(0), word(1)).await,
+            )));
+        }
+        "burn" => {
+            exhaust::burn(number(0) as u64);
+            return Ok(Answer::More(filler(1)));
+        }
         "endless" => return Ok(Answer::More(filler(number(0)))),
         "lie" => return Ok(Answer::Last(lie(word(0)))),
         "fail" => return Err(failure(word(0))),
@@ -60,11 +73,15 @@ pub(crate) async fn run(text: &str) -> Result<Answer, Error> {
 }
 
 fn report(reports: Vec<Value>) -> Answer {
-    Answer::Last(Page {
+    Answer::Last(page(reports))
+}
+
+fn page(reports: Vec<Value>) -> Page {
+    Page {
         count: u32::try_from(reports.len()).unwrap_or(u32::MAX),
         records: Value::Array(reports).to_string().into_bytes(),
         total: None,
-    })
+    }
 }
 
 /// A page of one record of about so many bytes.
@@ -121,6 +138,28 @@ async fn reserve(calls: usize, wait_ms: usize) -> Value {
         Ok(reservation) => json!({ "remaining": reservation.remaining(), "status": status }),
         Err(error) => json!({ "error": format!("{error:?}"), "status": status }),
     }
+}
+
+/// Spends some of a reservation, and gives the rest back.
+async fn reserve_and_send(calls: usize, sends: usize, path: &str) -> Value {
+    let calls = u32::try_from(calls).unwrap_or(u32::MAX);
+    let reservation = match quota::reserve(calls, 0).await {
+        Ok(reservation) => reservation,
+        Err(error) => return json!({ "error": format!("{error:?}") }),
+    };
+    let held = quota::status();
+    let sent = http::send_many(sends, path).await;
+    let remaining = reservation.remaining();
+    let returned = quota::Reservation::commit(reservation);
+    let after = quota::status();
+    json!({
+        "sent": sent,
+        "remaining": remaining,
+        "returned": returned,
+        "available-held": held.available,
+        "available-after": after.available,
+        "used-after": after.used,
+    })
 }
 
 /// Keeps as many reservations as it gets, of one call each.

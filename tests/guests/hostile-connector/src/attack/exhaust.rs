@@ -54,6 +54,16 @@ pub(super) async fn run(command: &str, number: usize) -> Vec<Value> {
     vec![json!({ "done": command })]
 }
 
+/// Keeps the CPU busy for so long.
+pub(super) fn burn(ms: u64) {
+    let until = clock::monotonic_ms().saturating_add(ms);
+    while clock::monotonic_ms() < until {
+        for round in 0..1_000_000_u64 {
+            black_box(round);
+        }
+    }
+}
+
 #[expect(unconditional_recursion, reason = "the attack: to run out of stack")]
 fn recurse(depth: u64) -> u64 {
     let frame = black_box([depth; 32]);

@@ -283,6 +283,20 @@ pub(super) async fn stream(path: &str, enough: usize) -> Value {
     }
 }
 
+/// Lets go of a body unread, and asks how it ended.
+pub(super) async fn lose(path: &str) -> Value {
+    let response = match http::send(get(path)).await {
+        Ok(response) => response,
+        Err(error) => return refusal(&error),
+    };
+    let (body, ending) = Response::take_stream(response);
+    drop(body);
+    match ending.await {
+        Ok(()) => json!({ "ending": "whole" }),
+        Err(error) => json!({ "ending": format!("{error:?}") }),
+    }
+}
+
 /// Lets go of an answer without a look at its body.
 pub(super) async fn ignore(path: &str) -> Value {
     match http::send(get(path)).await {

@@ -76,6 +76,21 @@ pub(super) async fn put(key: &str, bytes: usize) -> Value {
     }
 }
 
+/// Writes only over this version; over none if there is no number.
+pub(super) async fn swap(key: &str, expected: Option<u64>, bytes: usize) -> Value {
+    match storage::compare_and_swap(key.to_owned(), expected, vec![b'y'; bytes]).await {
+        Ok(version) => json!({ "version": version }),
+        Err(error) => json!({ "error": format!("{error:?}") }),
+    }
+}
+
+pub(super) async fn delete(key: &str) -> Value {
+    match storage::delete(key.to_owned()).await {
+        Ok(()) => json!({ "deleted": key }),
+        Err(error) => json!({ "error": format!("{error:?}") }),
+    }
+}
+
 /// Every key that it can see, page after page.
 pub(super) async fn list(prefix: &str) -> Value {
     let mut keys = Vec::new();

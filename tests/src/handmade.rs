@@ -1,0 +1,53 @@
+//! Components that no compiler would make, written in the text format.
+
+use std::path::Path;
+
+use lockgate::Package;
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
+
+/// A manifest of a transform that asks for nothing.
+pub fn transform_manifest(name: &str) -> String {
+    format!(
+        "[package]\nname = '{name}'\nversion = '0.1.0'\nworld = 'transform'\ncontract = '0.1.0'\n"
+    )
+}
+
+/// A package of a component in the text format, as it is.
+pub fn component(manifest: &str, text: &str) -> Package {
+    Package::from_parts(manifest, wat::parse_str(text).unwrap()).unwrap()
+}
+
+/// A transform that does `configure` in its `configure` and then takes any
+/// settings, and whose `apply` traps.
+///
+/// `fields` are further fields of the core module. The settings lie from byte
+/// 65,536 on, of a memory of two pages; nothing is written below 65,536.
+pub fn transform(name: &str, fields: &str, configure: &str) -> Package {
+    let text = format!(
+        r#"(module
+            (memory (export "memory") 2)
+            {fields}
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) i32.const 65536)
+            (func (export "lockgate:connector/batches@0.1.0#describe") (result i32) i32.const 1024)
+            (func (export "lockgate:connector/batches@0.1.0#configure") (param i32 i32) (result i32)
+                (local $at i32)
+                {configure}
+                i32.const 1024)
+            (func (export "lockgate:connector/batches@0.1.0#apply")
+                (param i32 i32 i32 i32) (result i32) unreachable))"#
+    );
+    let mut module = wat::parse_str(text).unwrap();
+    let mut resolve = Resolve::default();
+    let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
+    let (contract, _) = resolve.push_dir(wit).unwrap();
+    let world = resolve
+        .select_world(&[contract], Some("transform"))
+        .unwrap();
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    let mut encoder = ComponentEncoder::default()
+        .validate(true)
+        .module(&module)
+        .unwrap();
+    Package::from_parts(&transform_manifest(name), encoder.encode().unwrap()).unwrap()
+}

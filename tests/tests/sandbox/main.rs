@@ -1,0 +1,13 @@
+//! The promises of the sandbox: what is refused before it runs, what is stopped
+//! while it runs, and what a guest can never reach. No org is needed: the
+//! guests attack, and a small server on loopback answers them.
+
+mod attack;
+mod imports;
+mod limits;
+mod log;
+mod manifests;
+mod pages;
+mod refusals;
+mod requests;
+mod storage;
