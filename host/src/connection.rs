@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::Value as Json;
+use serde_json::value::RawValue;
 
 use crate::bindings::connector::exports::lockgate::connector::records as wit;
 use crate::capability::quota::UNCOUNTED;
@@ -15,7 +16,7 @@ use crate::ledger::Budget;
 use crate::pages::Pages;
 use crate::records::{
     ConnectorDescription, ObjectDescription, ObjectSummary, QueryOptions, RecordResult, Records,
-    WriteOptions,
+    WriteOptions, bounded,
 };
 use crate::store::{ConnectionKey, ConnectionRecord};
 
@@ -148,14 +149,28 @@ impl Connection {
         ids: &[String],
         fields: &[String],
     ) -> Result<Bytes, Error> {
-        let (object, ids, fields) = (object.to_owned(), ids.to_vec(), fields.to_vec());
+        let (object, n_ids) = (object.to_owned(), ids.len());
+        let (ids, fields) = (ids.to_vec(), fields.to_vec());
         let mut instance = self.instance().await?;
         let json = instance
             .call("get", async |records, accessor| {
                 records.call_get(accessor, object, ids, fields).await
             })
             .await?;
-        Ok(json.into())
+        match serde_json::from_slice::<Vec<&RawValue>>(&json) {
+            Ok(rows) if rows.len() != n_ids => {
+                let n_rows = rows.len();
+                Err(instance.broken("get", format!("{n_rows} records for {n_ids} ids")))
+            }
+            Ok(rows) => match rows.iter().position(|row| !is_record_or_null(row)) {
+                Some(at) => Err(instance.broken("get", format!("record {at} is none"))),
+                None => Ok(json.into()),
+            },
+            Err(error) => {
+                let what = format!("the records are no JSON array: {error}");
+                Err(instance.broken("get", bounded(&what)))
+            }
+        }
     }
 
     /// Changes records, each with its id in it, and gives one result for each in
@@ -295,6 +310,10 @@ impl Connection {
         let (record, loaded) = self.loaded().await?;
         Instance::configured(&self.host, record, loaded, self.overrides.as_deref()).await
     }
+}
+
+fn is_record_or_null(row: &RawValue) -> bool {
+    row.get().starts_with('{') || row.get() == "null"
 }
 
 impl From<WriteOptions> for wit::WriteOptions {

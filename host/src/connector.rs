@@ -19,7 +19,7 @@ use crate::limits::Limits;
 use crate::manifest::{AuthManifest, VendorManifest};
 use crate::meter::Meter;
 use crate::package::Package;
-use crate::records::{ConnectorDescription, Problem, SettingProblem, bounded};
+use crate::records::{ConnectorDescription, Problem, bounded, setting_problems};
 use crate::state::ConnectorState;
 use crate::store::{ConnectionRecord, ConnectionState, Scope};
 
@@ -123,13 +123,11 @@ impl Instance {
             .await?;
         accepted.map_err(|problems| Error::Settings {
             package: self.speaker.package.clone(),
-            problems: problems
-                .into_iter()
-                .map(|problem| SettingProblem {
-                    pointer: bounded(&problem.pointer),
-                    message: bounded(&problem.message),
-                })
-                .collect(),
+            problems: setting_problems(
+                problems
+                    .into_iter()
+                    .map(|problem| (problem.pointer, problem.message)),
+            ),
         })
     }
 

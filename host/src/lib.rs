@@ -42,6 +42,7 @@ pub mod manifest;
 mod meter;
 mod package;
 mod pages;
+mod plain;
 mod private_file;
 mod records;
 pub mod redact;

@@ -4,7 +4,6 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, Stream, StreamExt as _};
 use wasmtime::component::ResourceAny;
 
@@ -113,8 +112,17 @@ async fn next(instance: &mut Instance, cursor: ResourceAny) -> Result<Option<Pag
             records.cursor().call_next(accessor, cursor).await
         })
         .await?;
-    Ok(page.map(|page| Page {
-        records: Records::counted(Bytes::from(page.records), page.count as usize),
+    let Some(page) = page else {
+        return Ok(None);
+    };
+    let broken = |what| instance.broken("next page", what);
+    let records = Records::from_json(page.records).map_err(|error| broken(error.to_string()))?;
+    if records.len() != page.count as usize {
+        let (n_records, count) = (records.len(), page.count);
+        return Err(broken(format!("{n_records} records, said to be {count}")));
+    }
+    Ok(Some(Page {
+        records,
         total: page.total,
         dropped: 0,
         rejected: Vec::new(),

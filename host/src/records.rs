@@ -12,7 +12,8 @@ use serde_json::value::RawValue;
 
 use crate::error::Error;
 
-pub(crate) use contract::bounded;
+use contract::not_an_array;
+pub(crate) use contract::{bounded, setting_problems};
 
 /// Records as they travel: one JSON array of objects, with the order of keys
 /// kept. Cheap to clone.
@@ -29,8 +30,7 @@ impl Records {
     /// [`Error::Input`] if the bytes are anything else, saying where.
     pub fn from_json(json: impl Into<Bytes>) -> Result<Self, Error> {
         let json = json.into();
-        let rows: Vec<&RawValue> = serde_json::from_slice(&json)
-            .map_err(|error| Error::Input(format!("records must be a JSON array: {error}")))?;
+        let rows: Vec<&RawValue> = serde_json::from_slice(&json).map_err(not_an_array)?;
         if let Some(at) = rows.iter().position(|row| !row.get().starts_with('{')) {
             return Err(Error::Input(format!("record {at} is not a JSON object")));
         }

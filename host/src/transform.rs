@@ -15,7 +15,7 @@ use crate::guest::Guest;
 use crate::limits::Limits;
 use crate::meter::Meter;
 use crate::package::Package;
-use crate::records::{Records, Rejected, SettingProblem, bounded};
+use crate::records::{Records, Rejected, bounded, setting_problems};
 use crate::state::TransformState;
 
 /// The largest batch that is handed to a transform, in bytes. The contract
@@ -142,13 +142,11 @@ impl Transform {
             .await?;
         accepted.map_err(|problems| Error::Settings {
             package: self.name().to_owned(),
-            problems: problems
-                .into_iter()
-                .map(|problem| SettingProblem {
-                    pointer: bounded(&problem.pointer),
-                    message: bounded(&problem.message),
-                })
-                .collect(),
+            problems: setting_problems(
+                problems
+                    .into_iter()
+                    .map(|problem| (problem.pointer, problem.message)),
+            ),
         })?;
         Ok(warm)
     }

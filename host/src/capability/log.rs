@@ -8,6 +8,7 @@ use wasmtime::component::HasData;
 
 use crate::bindings::contract::log as wit;
 use crate::meter::{Limit, Meter};
+use crate::plain::is_forging;
 
 /// The longest message with its fields, in bytes. The contract promises it.
 const MAX_MESSAGE_BYTES: usize = 4 * 1024;
@@ -137,11 +138,7 @@ fn push_escaped(line: &mut String, text: &str) {
         if line.len() > MAX_MESSAGE_BYTES {
             return;
         }
-        // Separators of lines and of writing direction are not control
-        // characters, but forge lines all the same.
-        if c.is_control()
-            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        {
+        if is_forging(c) {
             line.extend(c.escape_default());
         } else {
             line.push(c);

@@ -2,13 +2,19 @@
 
 use super::{
     Action, Advice, Child, ConnectorDescription, Event, Field, ObjectDescription, ObjectSummary,
-    Outcome, Problem, RecordResult,
+    Outcome, Problem, RecordResult, SettingProblem,
 };
 use crate::bindings::connector::exports::lockgate::connector::records as wit;
+use crate::error::Error;
+use crate::plain::is_forging;
 
 /// Longest text that is taken over from a guest into messages, in bytes: the
 /// contract's own cuts, applied again because a guest may not have kept them.
 const MAX_TEXT_BYTES: usize = 1024;
+
+/// How many problems of one record or of the settings, and fields of a problem,
+/// are taken over: more than a person reads.
+const MAX_LISTED: usize = 100;
 
 /// Cuts a text of a guest and makes its control characters visible, so that it
 /// can stand in a log or on a terminal.
@@ -22,7 +28,7 @@ pub(crate) fn bounded(text: &str) -> String {
     for c in head.chars() {
         match c {
             '\n' | '\t' => clean.push(' '),
-            c if c.is_control() => clean.extend(c.escape_default()),
+            c if is_forging(c) => clean.extend(c.escape_default()),
             c => clean.push(c),
         }
     }
@@ -30,6 +36,33 @@ pub(crate) fn bounded(text: &str) -> String {
         clean.push('…');
     }
     clean
+}
+
+/// What is wrong with records that are no JSON array. The parser may quote all of
+/// what it found instead.
+pub(super) fn not_an_array(error: serde_json::Error) -> Error {
+    Error::Input(bounded(&format!("records must be a JSON array: {error}")))
+}
+
+/// Takes over what a guest says against its settings, pointers with messages.
+pub(crate) fn setting_problems(
+    problems: impl ExactSizeIterator<Item = (String, String)>,
+) -> Vec<SettingProblem> {
+    let n_more = problems.len().saturating_sub(MAX_LISTED);
+    let mut listed: Vec<SettingProblem> = problems
+        .take(MAX_LISTED)
+        .map(|(pointer, message)| SettingProblem {
+            pointer: bounded(&pointer),
+            message: bounded(&message),
+        })
+        .collect();
+    if n_more > 0 {
+        listed.push(SettingProblem {
+            pointer: String::new(),
+            message: format!("and {n_more} more problems"),
+        });
+    }
+    listed
 }
 
 impl From<wit::Advice> for Advice {
@@ -56,7 +89,12 @@ impl From<wit::Problem> for Problem {
             code: bounded(&problem.code),
             message: bounded(&problem.message),
             object: problem.object.as_deref().map(bounded),
-            fields: problem.fields.iter().map(|field| bounded(field)).collect(),
+            fields: problem
+                .fields
+                .iter()
+                .take(MAX_LISTED)
+                .map(|field| bounded(field))
+                .collect(),
         }
     }
 }
@@ -70,7 +108,11 @@ impl From<wit::RecordResult> for RecordResult {
                 wit::Outcome::Updated => Outcome::Updated,
                 wit::Outcome::Deleted => Outcome::Deleted,
                 wit::Outcome::Failed(problems) => Outcome::Failed {
-                    problems: problems.into_iter().map(Problem::from).collect(),
+                    problems: problems
+                        .into_iter()
+                        .take(MAX_LISTED)
+                        .map(Problem::from)
+                        .collect(),
                 },
             },
         }

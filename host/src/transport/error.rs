@@ -4,6 +4,8 @@
 use std::error::Error;
 use std::time::Duration;
 
+use crate::plain::is_forging;
+
 /// Why a request got no answer, or an answer no end.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -166,7 +168,7 @@ const MAX_TEXT_BYTES: usize = 256;
 pub(crate) fn clean(text: &str) -> String {
     let mut clean = String::new();
     for character in text.trim().chars() {
-        if character.is_control() {
+        if is_forging(character) {
             clean.extend(character.escape_default());
         } else {
             clean.push(character);

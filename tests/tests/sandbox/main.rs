@@ -2,6 +2,7 @@
 //! while it runs, and what a guest can never reach. No org is needed: the
 //! guests attack, and a small server on loopback answers them.
 
+mod answers;
 mod attack;
 mod imports;
 mod limits;
