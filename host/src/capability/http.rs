@@ -20,7 +20,6 @@ pub use response::Response;
 use crate::auth::{Access as Credential, AuthError, Sessions};
 use crate::bindings::contract::http as wit;
 use crate::capability::quota::QuotaAccess;
-use crate::guest::HostFault;
 use crate::limits::Limits;
 use crate::manifest::{Meaning, VendorManifest};
 use crate::state::{ConnectorHost, ConnectorState};
@@ -130,7 +129,7 @@ impl Backend {
                 Some(Meaning::TooManyAtOnce) => {
                     return Err(wit::Error::OverQuota(quota.too_many_at_once()));
                 }
-                None => return Ok(answer.into_response(&credential, self.key.clone())),
+                None => return Ok(answer.into_response(request, &credential, self.key.clone())),
             }
         }
     }
@@ -237,9 +236,15 @@ impl Peeked {
         }
     }
 
-    fn into_response(self, credential: &Credential, connection: ConnectionKey) -> Response {
+    fn into_response(
+        self,
+        request: &Checked,
+        credential: &Credential,
+        connection: ConnectionKey,
+    ) -> Response {
         let redactor = credential.redactor.clone();
-        let body = body::redacted(self.ahead, self.answer.body, &redactor, connection);
+        let rest = self.answer.body.limited(request.response_bytes);
+        let body = body::redacted(self.ahead, rest, &redactor, connection);
         Response {
             status: self.answer.status,
             headers: self.answer.headers,
@@ -324,11 +329,9 @@ impl wit::HostResponseWithStore<ConnectorState> for ConnectorHost {
         let (producer, ended) = BodyProducer::new(response.body);
         let reader = StreamReader::new(&mut access, producer)?;
         let ending = async move {
-            // The producer goes without a word only if the guest dropped the
-            // stream; then nobody can ask how it ended.
-            ended
-                .await
-                .map_err(|_| wasmtime::Error::from(HostFault("the stream was dropped".to_owned())))
+            // The producer goes without a word only if the guest let go of the
+            // stream before its end: for the guest, that is where it broke off.
+            wasmtime::error::Ok(ended.await.unwrap_or_else(|_| Err(response::let_go())))
         };
         let ending = FutureReader::new(&mut access, ending)?;
         Ok((reader, ending))

@@ -4,6 +4,7 @@
 
 mod answers;
 mod attack;
+mod bodies;
 mod imports;
 mod limits;
 mod log;

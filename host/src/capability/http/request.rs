@@ -53,6 +53,8 @@ pub(super) struct Checked {
     pub(super) headers: HeaderMap,
     pub(super) body: Option<Bytes>,
     pub(super) timeout: Duration,
+    /// The most that the answer's body may hold.
+    pub(super) response_bytes: u64,
 }
 
 impl Checked {
@@ -81,6 +83,7 @@ impl Checked {
             headers: headers(request.headers, token_header).ok_or(wit::InvalidPart::Header)?,
             body,
             timeout,
+            response_bytes: limits.response_bytes,
         })
     }
 }

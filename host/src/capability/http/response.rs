@@ -108,6 +108,14 @@ pub(super) fn refusal(error: &TransportError) -> wit::Error {
     }
 }
 
+/// The end of a stream that the guest let go of.
+pub(super) const fn let_go() -> wit::Error {
+    wit::Error::Unavailable(wit::Interruption {
+        maybe_sent: true,
+        retry_after_ms: 0,
+    })
+}
+
 /// Feeds a body into a guest's `stream<u8>`, no faster than it reads, and tells
 /// at the end how it ended.
 pub(super) struct BodyProducer {
