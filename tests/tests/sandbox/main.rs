@@ -10,6 +10,7 @@ mod limits;
 mod log;
 mod manifests;
 mod pages;
+mod quota;
 mod refusals;
 mod requests;
 mod storage;
