@@ -106,6 +106,7 @@ fn pool(ceiling: &Limits) -> PoolingAllocationConfig {
         .max_core_instances_per_component(CORE_INSTANCES)
         .max_memories_per_component(1)
         .max_tables_per_component(TABLES)
+        .max_tables_per_module(TABLES)
         .max_memory_size(memory)
         .table_elements(elements)
         .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)

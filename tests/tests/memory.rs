@@ -1,6 +1,13 @@
 //! The memory of the host stays flat while records stream through it. Alone in
 //! its process, so that what is measured is nobody else's.
 #![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "all of this crate is test code"
+)]
 
 use lockgate_tests::loopback::Loopback;
 use lockgate_tests::packages::package;
