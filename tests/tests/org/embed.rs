@@ -1,19 +1,11 @@
 //! The example of an app with Lockgate in it does what the README shows.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use dev_org::{Config, DevOrg};
 use lockgate_tests::org::{approve, demo_org};
 use lockgate_tests::packages::package_dir;
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .to_owned()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_embedding_example_connects_queries_through_a_plugin_and_off_boards() {
@@ -68,20 +60,8 @@ async fn the_embedding_example_connects_queries_through_a_plugin_and_off_boards(
 }
 
 #[test]
-fn the_readme_shows_the_embedding_example_as_it_is_and_it_has_under_40_lines() {
-    let example = std::fs::read_to_string(root().join("tests/examples/embed.rs")).unwrap();
-    let shown = &example[example.find("use futures_util").unwrap()..];
-    assert!(
-        shown.lines().count() < 40,
-        "{} lines",
-        shown.lines().count()
-    );
-    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
-    let (_, rest) = readme
-        .split_once("<!-- embed -->\n```rust\n")
-        .expect("README has no `<!-- embed -->`");
-    let (block, _) = rest
-        .split_once("```\n<!-- /embed -->")
-        .expect("README does not end the example");
-    assert_eq!(block, shown, "copy the example into the README");
+fn the_embedding_example_has_under_40_lines() {
+    let example = include_str!("../../examples/embed.rs");
+    let code = &example[example.find("use futures_util").unwrap()..];
+    assert!(code.lines().count() < 40, "{}", code.lines().count());
 }

@@ -8,6 +8,7 @@ use lockgate::{
 use lockgate_tests::org::{NAME, Site, TENANT, approve, demo_org, query};
 use lockgate_tests::packages::package;
 use lockgate_tests::sandbox::TestHost;
+use lockgate_tests::secrets::files_with;
 use serde_json::json;
 
 const TOKEN: &str = "/services/oauth2/token";
@@ -144,79 +145,101 @@ async fn a_wrong_client_secret_says_where_to_mend_it() {
     assert!(!error.is_retryable());
 }
 
-#[tokio::test]
-async fn a_signed_assertion_logs_a_user_in_without_a_secret() {
+/// An org with an app that logs in by signed assertions, and the key that signs.
+async fn signing_site() -> (Site, SigningKey) {
     let key = SigningKey::generate().unwrap();
     let app = App {
         keys: vec![VerifyingKey::from_pem(&key.public_pem()).unwrap()],
         ..App::new("robot", "unused")
     };
-    let site = Site::unconnected(Config {
-        apps: vec![app],
-        ..demo_org()
-    })
-    .await;
-    let login = LoginTo::Local {
-        origin: site.org.url(),
-    };
-    let new = NewConnection {
+    let apps = vec![app];
+    let site = Site::unconnected(Config { apps, ..demo_org() }).await;
+    (site, key)
+}
+
+fn by_assertion(site: &Site, key: &SigningKey) -> NewConnection {
+    let origin = site.org.url();
+    let login = LoginTo::Local { origin };
+    NewConnection {
         private_key: Some(key.private_pem().into()),
         username: Some("leads@example.com".to_owned()),
         ..NewConnection::new(TENANT, NAME, "salesforce", login, "robot").flow(Flow::JwtBearer)
-    };
+    }
+}
+
+#[tokio::test]
+async fn a_signed_assertion_logs_a_user_in_without_a_secret_and_the_key_is_sealed() {
+    let (site, key) = signing_site().await;
+    let new = by_assertion(&site, &key);
     let crm = site.host.add_connection(new).await.unwrap();
     site.host.authorize_client(TENANT, NAME).await.unwrap();
     query(&crm, "SELECT Id FROM Account").await;
-    let user = site
-        .control
-        .requests()
-        .into_iter()
-        .rev()
-        .find_map(|request| request.user);
+    let mut requests = site.control.requests().into_iter().rev();
+    let user = requests.find_map(|request| request.user);
     assert_eq!(user.as_deref(), Some("leads@example.com"));
     site.control.expire_sessions();
     query(&crm, "SELECT Id FROM Account").await;
     assert_eq!(site.count("POST", TOKEN), 2);
+    for line in key.private_pem().lines().filter(|line| line.len() >= 16) {
+        let found = files_with(site.host.data_dir(), line.as_bytes());
+        assert!(found.is_empty(), "the private key is in {found:?}");
+    }
+}
+
+fn token_answer(instance: &str) -> FaultRule {
+    let body = json!({
+        "access_token": "00Dxx0000001gPL!sixteen.or.more.characters",
+        "instance_url": instance,
+        "token_type": "Bearer",
+    });
+    let answer = FaultKind::Error {
+        status: 200,
+        code: None,
+        message: None,
+        body: Some(body.to_string()),
+    };
+    FaultRule::next(9, TOKEN, answer)
 }
 
 #[tokio::test]
 async fn an_instance_url_on_a_foreign_host_is_refused_and_nothing_is_sent_there() {
     let foreign = DevOrg::start(demo_org()).await.unwrap();
+    // Assertions, since the answers of other flows are signed: a forged one
+    // would be refused for that already.
+    let (site, key) = signing_site().await;
+    let new = by_assertion(&site, &key);
+    let crm = site.host.add_connection(new).await.unwrap();
     for instance in [
-        foreign.url(),
-        "https://login.evil.example".to_owned(),
-        "not a url".to_owned(),
+        foreign.url().as_str(),
+        "https://login.evil.example",
+        "not a url",
     ] {
-        let site = Site::unconnected(demo_org()).await;
-        let crm = site
-            .host
-            .add_connection(site.by_client(TENANT, NAME))
-            .await
-            .unwrap();
-        let body = json!({
-            "access_token": "00Dxx0000001gPL!sixteen.or.more.characters",
-            "instance_url": instance,
-            "token_type": "Bearer",
-        });
-        let answer = FaultKind::Error {
-            status: 200,
-            code: None,
-            message: None,
-            body: Some(body.to_string()),
+        site.control.add_fault(token_answer(instance));
+        let error = site.host.authorize_client(TENANT, NAME).await;
+        let error = error.unwrap_err();
+        let shown = format!("{error} {error:?}");
+        let Error::Auth(AuthError::BadAnswer { what, .. }) = error else {
+            panic!("{instance}: {shown}");
         };
-        site.control.add_fault(FaultRule::next(9, TOKEN, answer));
-        let error = site.host.authorize_client(TENANT, NAME).await.unwrap_err();
-        assert!(
-            matches!(&error, Error::Auth(AuthError::BadAnswer { .. })),
-            "{instance}: {error:?}"
-        );
-        assert!(
-            !format!("{error:?} {error}").contains("sixteen.or.more"),
-            "{error}"
-        );
+        assert!(what.contains("API origin"), "{instance}: {what}");
+        assert!(!shown.contains("sixteen.or.more"), "{shown}");
         assert!(crm.objects().await.is_err());
+        site.control.clear_faults();
     }
     assert!(foreign.control().requests().is_empty());
+    site.host.authorize_client(TENANT, NAME).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_answer_without_the_products_signature_is_refused() {
+    let site = Site::unconnected(demo_org()).await;
+    let new = site.by_client(TENANT, NAME);
+    site.host.add_connection(new).await.unwrap();
+    site.control.add_fault(token_answer(&site.org.url()));
+    let error = site.host.authorize_client(TENANT, NAME).await;
+    let error = error.unwrap_err();
+    assert!(error.to_string().contains("sign"), "{error}");
+    assert!(site.crm().await.objects().await.is_err());
 }
 
 #[tokio::test]

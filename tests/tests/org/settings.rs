@@ -2,7 +2,7 @@
 
 use dev_org::{Config, FaultKind, FaultRule};
 use lockgate::{Advice, Connection, Error, Outcome, QueryOptions, WriteOptions};
-use lockgate_tests::org::{Site, create, demo_org, query, records};
+use lockgate_tests::org::{Site, all_pages, create, demo_org, query, records};
 use serde_json::{Value as Json, json};
 
 const DUPLICATES: &str = r#"
@@ -196,4 +196,24 @@ async fn changed_settings_hold_from_the_next_call() {
         .unwrap();
     query(&crm, "SELECT Id FROM Account").await;
     assert_eq!(site.count("GET", "/services/data/v60.0/query"), 1);
+}
+
+#[tokio::test]
+async fn the_wished_page_size_of_the_settings_holds_unless_a_query_has_its_own() {
+    let site = Site::with(Config {
+        records: 6_000,
+        ..demo_org()
+    })
+    .await;
+    let total = site.control.org(|org| org.table_of("Contact").len());
+    let settings = json!({"query_batch_size": 250});
+    let crm = site.crm().await.with_settings(settings);
+    for (page_size, size) in [(0, 250), (400, 400)] {
+        let options = QueryOptions {
+            page_size,
+            ..QueryOptions::default()
+        };
+        let pages = crm.query("SELECT Id FROM Contact", options).await.unwrap();
+        assert_eq!(all_pages(pages).await.len(), total.div_ceil(size));
+    }
 }
