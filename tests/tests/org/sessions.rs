@@ -150,3 +150,31 @@ async fn a_login_host_that_fails_in_passing_does_not_end_the_grant() {
         ConnectionState::Ready
     ));
 }
+
+#[tokio::test]
+async fn a_session_that_is_refused_even_when_new_is_not_renewed_in_a_loop() {
+    let (site, crm) = by_person(demo_org()).await;
+    query(&crm, "SELECT Id FROM Account").await;
+    site.control.clear_requests();
+    let refused = FaultKind::Error {
+        status: 401,
+        code: Some("INVALID_SESSION_ID".to_owned()),
+        message: Some("Session expired or invalid".to_owned()),
+        body: None,
+    };
+    site.control.add_fault(FaultRule {
+        times: None,
+        ..FaultRule::next(1, "/query", refused)
+    });
+    let error = crm
+        .query("SELECT Id FROM Account", QueryOptions::default())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::NeedsReconnect { .. }), "{error:?}");
+    assert_eq!(
+        (site.count("GET", "/query"), site.count("POST", TOKEN)),
+        (2, 1)
+    );
+    site.control.clear_faults();
+    query(&crm, "SELECT Id FROM Account").await;
+}
