@@ -162,6 +162,25 @@ pub struct AskedLimits {
     pub storage_mib: Option<u64>,
 }
 
+impl AskedLimits {
+    /// Names of limits that are asked to be nothing: with them no call could
+    /// ever end well.
+    pub(crate) fn zeros(&self) -> impl Iterator<Item = &'static str> {
+        let small = |limit: Option<u32>| limit.map(u64::from);
+        [
+            ("memory_mib", self.memory_mib),
+            ("host_calls", self.host_calls),
+            ("cpu_ms", self.cpu_ms),
+            ("wall_ms", self.wall_ms),
+            ("http_requests", small(self.http_requests)),
+            ("http_in_flight", small(self.http_in_flight)),
+            ("response_mib", self.response_mib),
+        ]
+        .into_iter()
+        .filter_map(|(name, asked)| (asked == Some(0)).then_some(name))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -148,6 +148,9 @@ impl Manifest {
                 problems.push(format!("grants.{grant}: a transform has no capabilities"));
             }
         }
+        for limit in self.limits.zeros() {
+            problems.push(format!("limits.{limit} is 0: leave it out for the default"));
+        }
         match (head.world, &self.vendor) {
             (World::Connector, None) => problems.push("a connector needs [vendor]".to_owned()),
             (World::Transform, Some(_)) => {
@@ -208,10 +211,12 @@ mod tests {
             component = "../evil.wasm"
             [grants]
             http = "because"
+            [limits]
+            http_in_flight = 0
             "#,
         )
         .unwrap_err();
-        assert_eq!(problems.len(), 4, "{problems:#?}");
+        assert_eq!(problems.len(), 5, "{problems:#?}");
     }
 
     #[test]

@@ -72,18 +72,11 @@ fn rules() -> Json {
 fn transforms(criterion: &mut Criterion, runtime: &Runtime) {
     let batch = leads();
     let settings = rules();
-    let package = package("lead-scorer");
-    let directory = tempfile::tempdir().expect("a directory");
-    let transform = runtime.block_on(async {
-        let host = Host::builder()
-            .data_dir(directory.path())
-            .build()
-            .await
-            .expect("a host");
-        host.load(&package, []).await.expect("loads");
-        host.transform("lead-scorer", &settings)
-            .await
-            .expect("takes its settings")
+    let (host, transform) = runtime.block_on(async {
+        let host = TestHost::new().await;
+        host.load(&package("lead-scorer")).await;
+        let transform = host.transform("lead-scorer", &settings).await;
+        (host, transform.expect("takes its settings"))
     });
     let records = Records::from_json(batch.clone()).expect("records");
     let native = lead_scorer::Settings::parse(&settings.to_string()).expect("settings");
@@ -127,12 +120,9 @@ const REQUESTS: u64 = 100;
 const PATH: &str = "/services/data";
 
 fn requests(criterion: &mut Criterion, runtime: &Runtime) {
-    let package = Package::open(lockgate_tests::package("hostile-connector")).expect("the package");
-    let bench = runtime
-        .block_on(lockgate_tests::Bench::start(&package))
-        .expect("an org");
-    let client = bench.bare_client().expect("a client");
-    let url = format!("{}{PATH}", bench.org_url());
+    let (org, host, connection) = runtime.block_on(connected());
+    let client = bare_client();
+    let url = format!("{}{PATH}", org.url());
 
     let mut group = criterion.benchmark_group("http");
     group.sample_size(30);
@@ -165,6 +155,22 @@ fn requests(criterion: &mut Criterion, runtime: &Runtime) {
     runtime.block_on(org.stop());
 }
 
+/// A client as the host's own: rustls on ring, no proxy.
+fn bare_client() -> reqwest::Client {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("protocols")
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    let builder = reqwest::Client::builder();
+    builder
+        .tls_backend_preconfigured(tls)
+        .no_proxy()
+        .build()
+        .expect("a client")
+}
+
 /// An org, and a connection to it through the guest that sends what it is told.
 async fn connected() -> (DevOrg, TestHost, Connection) {
     let org = DevOrg::start(Config::default()).await.expect("an org");
@@ -189,7 +195,7 @@ fn report() {
             .join(id)
             .join("new/estimates.json");
         let estimates: Json = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
-        estimates["median"]["point_estimate"].as_f64()
+        estimates.pointer("/median/point_estimate")?.as_f64()
     };
     let (Some(native), Some(warm), Some(fresh), Some(start), Some(bare), Some(capability)) = (
         median("transform/native"),
