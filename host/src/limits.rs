@@ -164,11 +164,10 @@ pub struct AskedLimits {
 
 impl AskedLimits {
     /// Names of limits that are asked to be nothing: with them no call could
-    /// ever end well.
+    /// ever end well, and some would only hang. Too little memory tells itself.
     pub(crate) fn zeros(&self) -> impl Iterator<Item = &'static str> {
         let small = |limit: Option<u32>| limit.map(u64::from);
         [
-            ("memory_mib", self.memory_mib),
             ("host_calls", self.host_calls),
             ("cpu_ms", self.cpu_ms),
             ("wall_ms", self.wall_ms),
