@@ -143,10 +143,8 @@ fn requests(criterion: &mut Criterion, runtime: &Runtime) {
             runtime.block_on(async {
                 let pages = connection.query(&query, QueryOptions::default()).await;
                 let records = pages.expect("pages").collect(1).await.expect("a page");
-                assert!(
-                    records.as_bytes().starts_with(b"[{\"sent\":100"),
-                    "{records:?}"
-                );
+                let told = String::from_utf8_lossy(records.as_bytes());
+                assert!(told.contains("\"sent\":100"), "{told}");
             });
         });
     });
