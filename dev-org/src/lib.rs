@@ -12,6 +12,7 @@ pub mod org;
 pub mod schema;
 pub mod seed;
 pub mod soql;
+pub mod sosl;
 pub mod table;
 pub mod user;
 pub mod value;

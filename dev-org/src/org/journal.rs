@@ -3,9 +3,14 @@
 use super::Org;
 use crate::table::Row;
 
-/// What changed since `begin`, oldest first.
+/// What changed since the first `begin`, oldest first.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Journal(Vec<Step>);
+pub(super) struct Journal {
+    steps: Vec<Step>,
+    /// How many steps there were at each `begin` that has not ended: a request
+    /// that is all or nothing may be part of a larger one.
+    begun: Vec<usize>,
+}
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -21,11 +26,11 @@ enum Step {
 
 impl Journal {
     pub(super) fn inserted(&mut self, table: usize) {
-        self.0.push(Step::Inserted { table });
+        self.steps.push(Step::Inserted { table });
     }
 
     pub(super) fn replaced(&mut self, table: usize, place: usize, before: Row) {
-        self.0.push(Step::Replaced {
+        self.steps.push(Step::Replaced {
             table,
             place,
             before: Box::new(before),
@@ -34,22 +39,34 @@ impl Journal {
 }
 
 impl Org {
-    /// Starts to remember changes, so that `rollback` can undo them.
+    /// Starts to remember changes, so that `rollback` can undo them. Nests.
     pub fn begin(&mut self) {
-        self.journal = Some(Journal::default());
+        let journal = self.journal.get_or_insert_default();
+        journal.begun.push(journal.steps.len());
     }
 
-    /// Keeps the changes since `begin`.
+    /// Keeps the changes since the last `begin`, unless one around it undoes
+    /// them.
     pub fn commit(&mut self) {
-        self.journal = None;
+        if let Some(journal) = &mut self.journal {
+            journal.begun.pop();
+            if journal.begun.is_empty() {
+                self.journal = None;
+            }
+        }
     }
 
-    /// Undoes the changes since `begin`. Ids that were given out are not given
-    /// out again.
+    /// Undoes the changes since the last `begin`. Ids that were given out are
+    /// not given out again.
     pub fn rollback(&mut self) {
-        let Some(Journal(steps)) = self.journal.take() else {
+        let Some(journal) = &mut self.journal else {
             return;
         };
+        let from = journal.begun.pop().unwrap_or(0);
+        let steps = journal.steps.split_off(from.min(journal.steps.len()));
+        if journal.begun.is_empty() {
+            self.journal = None;
+        }
         for step in steps.into_iter().rev() {
             match step {
                 Step::Inserted { table } => {

@@ -115,8 +115,20 @@ impl Org {
             .map(|(object, number)| Table::new(object, FIRST_SERIAL + number * SERIALS_PER_OBJECT))
             .collect();
         let mut org = Self {
-            schema: Arc::new(schema),
             tables,
+            ..Self::nowhere()
+        };
+        org.schema = Arc::new(schema);
+        org.set_up();
+        org
+    }
+
+    /// An org without objects, which keeps a place while the real one is taken
+    /// out of it.
+    pub(crate) fn nowhere() -> Self {
+        Self {
+            schema: Arc::default(),
+            tables: Vec::new(),
             no_table: Table::without_columns(),
             users: BTreeMap::new(),
             organization: Arc::from(""),
@@ -126,9 +138,7 @@ impl Org {
             stopped_at: None,
             clock: Clock::default(),
             journal: None,
-        };
-        org.set_up();
-        org
+        }
     }
 
     /// The rows of an object.

@@ -6,6 +6,7 @@ use super::plan::Record;
 use super::run::write::Writer;
 use super::view::View;
 use crate::org::Org;
+use crate::table::Row;
 
 /// The result of a query, from which pages are written one by one. It borrows
 /// nothing and keeps four bytes for each row, so it can wait behind a query
@@ -58,6 +59,31 @@ impl Answer {
             total: groups.len(),
             rows: Rows::Groups(groups.into()),
         }
+    }
+
+    /// Only the records that a test lets through, a number of them skipped and
+    /// no more than a limit kept.
+    pub(crate) fn among(
+        self,
+        org: &Org,
+        test: impl Fn(&Row) -> bool,
+        offset: usize,
+        limit: usize,
+    ) -> Self {
+        let Rows::Records(places, record) = &self.rows else {
+            return self;
+        };
+        let view = View::of(org);
+        let Some(table) = view.table(record.object) else {
+            return self;
+        };
+        let kept = places
+            .iter()
+            .copied()
+            .filter(|place| table.row_at(*place as usize).is_some_and(&test))
+            .skip(offset)
+            .take(limit);
+        Self::of_records(kept.collect(), Arc::clone(record))
     }
 
     /// The `totalSize`: how many rows all pages have together.

@@ -1,7 +1,7 @@
 //! One admitted request with its parts read: parameters, headers that change
 //! how a write is done, and the JSON body in its own order of keys.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLockReadGuard, RwLockWriteGuard};
 
 use axum::response::Response;
 use bytes::Bytes;
@@ -10,10 +10,11 @@ use hyper::header;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::transaction::Held;
 use super::version::Version;
 use crate::fault::Fault;
 use crate::http::answer;
-use crate::org::{AutoAssign, WriteOptions};
+use crate::org::{AutoAssign, Org, WriteOptions};
 use crate::state::Shared;
 use crate::user::User;
 
@@ -27,6 +28,8 @@ pub(super) struct Call {
     pub(super) method: String,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    /// The records, when a transaction has taken them for this request.
+    held: Option<Held>,
     parameters: Vec<(String, String)>,
 }
 
@@ -55,7 +58,32 @@ impl Call {
             method: overridden.unwrap_or_else(|| head.method.as_str().to_owned()),
             headers: head.headers.clone(),
             body,
+            held: None,
             parameters,
+        }
+    }
+
+    /// The records, for reading.
+    pub(super) fn org(&self) -> RwLockReadGuard<'_, Org> {
+        match &self.held {
+            Some(held) => held.read().unwrap_or_else(PoisonError::into_inner),
+            None => self.shared.org(),
+        }
+    }
+
+    /// The records, for writing.
+    pub(super) fn org_mut(&self) -> RwLockWriteGuard<'_, Org> {
+        match &self.held {
+            Some(held) => held.write().unwrap_or_else(PoisonError::into_inner),
+            None => self.shared.org_mut(),
+        }
+    }
+
+    /// The same request on the records of a transaction.
+    pub(super) fn within(self, held: Option<&Held>) -> Self {
+        Self {
+            held: held.map(Arc::clone),
+            ..self
         }
     }
 
@@ -68,6 +96,7 @@ impl Call {
             method: method.to_ascii_uppercase(),
             headers: self.headers.clone(),
             body,
+            held: None,
             parameters: parameters(query),
         }
     }
@@ -77,6 +106,14 @@ impl Call {
         self.parameters
             .iter()
             .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// All values of a parameter that may come several times.
+    pub(super) fn parameters(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.parameters
+            .iter()
+            .filter(move |(key, _)| key == name)
             .map(|(_, value)| value.as_str())
     }
 

@@ -72,7 +72,7 @@ pub(super) fn upsert(call: &Call, object: &str, field: &str) -> Answer {
     let options = call.write_options();
     {
         // Wrong for one is wrong for all: the whole request is refused.
-        let org = call.shared.org();
+        let org = call.org();
         org.find_by_external_id(&call.who, object, field, "")
             .or_else(|fault| {
                 if fault.status == 404 {
@@ -172,7 +172,7 @@ pub(super) fn read(call: &Call, object: &str) -> Answer {
     if wanted.ids.len() > most {
         return Err(too_many(most));
     }
-    let org = call.shared.org();
+    let org = call.org();
     let version = call.version.name();
     let mut records = Vec::with_capacity(wanted.ids.len());
     for id in &wanted.ids {
@@ -204,7 +204,7 @@ fn run<T>(
     items: Vec<T>,
     mut one: impl FnMut(&mut Org, T) -> Outcome,
 ) -> Value {
-    let mut org = call.shared.org_mut();
+    let mut org = call.org_mut();
     if all_or_none {
         org.begin();
     }

@@ -13,7 +13,6 @@ const RECENT: usize = 10;
 /// `GET /sobjects`
 pub(super) fn all(call: &Call) -> Answer {
     let body = call
-        .shared
         .org()
         .describe_global(&call.who, urls(call, &call.version.name()));
     described(call, &body)
@@ -21,7 +20,7 @@ pub(super) fn all(call: &Call) -> Answer {
 
 /// `GET /sobjects/Account/describe`
 pub(super) fn one(call: &Call, object: &str) -> Answer {
-    let org = call.shared.org();
+    let org = call.org();
     let body = org.describe(&call.who, object, urls(call, &call.version.name()))?;
     drop(org);
     described(call, &body)
@@ -44,7 +43,7 @@ fn described(call: &Call, body: &Value) -> Answer {
 
 /// `GET /sobjects/Account`
 pub(super) fn short(call: &Call, object: &str) -> Answer {
-    let org = call.shared.org();
+    let org = call.org();
     let described = org.describe_basic(&call.who, object, urls(call, &call.version.name()))?;
     let recent = recent_items(call, &org, |name| name.eq_ignore_ascii_case(object));
     Ok(answer::json(
@@ -55,7 +54,7 @@ pub(super) fn short(call: &Call, object: &str) -> Answer {
 
 /// `GET /recent`
 pub(super) fn recent(call: &Call) -> Answer {
-    let org = call.shared.org();
+    let org = call.org();
     let seen = [
         "Account",
         "Contact",
@@ -91,7 +90,7 @@ fn recent_items(call: &Call, org: &Org, wanted: impl Fn(&str) -> bool) -> Vec<Va
 /// `GET /limits/recordCount?sObjects=Account,Contact`
 pub(super) fn record_count(call: &Call) -> Answer {
     let asked = call.list("sObjects");
-    let org = call.shared.org();
+    let org = call.org();
     let counts: Vec<Value> = org
         .schema
         .objects()

@@ -2,9 +2,9 @@
 //! to the piece of work that its path and method name.
 
 pub(crate) mod admit;
-mod batch;
 mod call;
 mod collections;
+mod composite;
 mod conditional;
 mod describe;
 mod limits;
@@ -13,6 +13,8 @@ mod query;
 mod replication;
 mod resource;
 mod rows;
+mod search;
+mod transaction;
 mod version;
 
 use std::sync::Arc;
@@ -64,9 +66,6 @@ pub(crate) async fn serve(State(shared): State<Arc<Shared>>, request: Request) -
         // This org writes JSON only; the edge answers such wishes with an
         // empty body.
         (_, true) => answer::empty(406),
-        (Some(Resource::Batch), false) if call.method == "POST" => batch::run(&call)
-            .await
-            .unwrap_or_else(|fault| call::refuse(&fault)),
         (Some(resource), false) => {
             work(&call, &resource).unwrap_or_else(|fault| call::refuse(&fault))
         }
@@ -131,6 +130,11 @@ fn work(call: &Call, resource: &Resource) -> Answer {
                 value,
             },
         ) => rows::delete_external(call, object, field, value),
+        ("GET", R::Composite) => composite::resources(call),
+        ("POST", R::Composite) => composite::run(call),
+        ("POST", R::Batch) => composite::batch::run(call),
+        ("POST", R::Graph) => composite::graph::run(call),
+        ("POST", R::Tree(object)) => composite::tree::run(call, object),
         ("POST", R::Collections) => collections::create(call),
         ("PATCH", R::Collections) => collections::update(call),
         ("DELETE", R::Collections) => collections::delete(call),
@@ -138,6 +142,8 @@ fn work(call: &Call, resource: &Resource) -> Answer {
         ("PATCH", R::CollectionsUpsert { object, field }) => {
             collections::upsert(call, object, field)
         }
+        ("GET", R::Search) => search::sosl(call),
+        ("GET" | "POST", R::ParameterizedSearch) => search::parameterized(call),
         ("GET", R::Query) => query::first(call, false),
         ("GET", R::QueryAll) => query::first(call, true),
         ("GET", R::QueryMore(locator)) => query::more(call, locator),
@@ -178,9 +184,11 @@ fn resources(call: &Call) -> Value {
     let entries = [
         "composite",
         "limits",
+        "parameterizedSearch",
         "query",
         "queryAll",
         "recent",
+        "search",
         "sobjects",
     ];
     let mut all: Map<String, Value> = entries

@@ -23,7 +23,7 @@ pub(super) fn first(call: &Call, all_rows: bool) -> Answer {
     }
     let size = batch(call).unwrap_or(BATCH);
     let answer = {
-        let org = call.shared.org();
+        let org = call.org();
         soql::run(&org, &call.who, text, all_rows, &call.version.name())?
     };
     let found = locators::Found {
@@ -57,7 +57,7 @@ fn page(call: &Call, found: &locators::Found, is_first: bool) -> Answer {
     let mut children = Vec::new();
     let mut body = Vec::new();
     {
-        let org = call.shared.org();
+        let org = call.org();
         found.answer.write_page(
             &org,
             page,

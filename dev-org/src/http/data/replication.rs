@@ -11,7 +11,7 @@ use crate::value::parse_datetime;
 /// `GET /sobjects/Account/updated?start=&end=`
 pub(super) fn updated(call: &Call, object: &str) -> Answer {
     let (start, end) = window(call)?;
-    let org = call.shared.org();
+    let org = call.org();
     let found = org.updated_ids(&call.who, object, start, end)?;
     let ids: Vec<&str> = found.ids.iter().map(|id| &**id).collect();
     Ok(answer::json(
@@ -23,7 +23,7 @@ pub(super) fn updated(call: &Call, object: &str) -> Answer {
 /// `GET /sobjects/Account/deleted?start=&end=`
 pub(super) fn deleted(call: &Call, object: &str) -> Answer {
     let (start, end) = window(call)?;
-    let org = call.shared.org();
+    let org = call.org();
     let found = org.deleted_ids(&call.who, object, start, end)?;
     let records: Vec<Value> = found
         .deleted

@@ -31,6 +31,9 @@ pub(super) enum Resource {
     Updated(String),
     Deleted(String),
     Recent,
+    Composite,
+    Graph,
+    Tree(String),
     Batch,
     Collections,
     CollectionsOf(String),
@@ -41,6 +44,8 @@ pub(super) enum Resource {
     Query,
     QueryAll,
     QueryMore(String),
+    Search,
+    ParameterizedSearch,
 }
 
 impl Resource {
@@ -76,13 +81,18 @@ impl Resource {
                 field: owned(field),
                 value: value.join("/"),
             },
+            ["composite"] => Self::Composite,
             ["composite", "batch"] => Self::Batch,
+            ["composite", "graph"] => Self::Graph,
+            ["composite", "tree", object] => Self::Tree(owned(object)),
             ["composite", "sobjects"] => Self::Collections,
             ["composite", "sobjects", object] => Self::CollectionsOf(owned(object)),
             ["composite", "sobjects", object, field] => Self::CollectionsUpsert {
                 object: owned(object),
                 field: owned(field),
             },
+            ["search"] => Self::Search,
+            ["parameterizedSearch"] => Self::ParameterizedSearch,
             ["query"] => Self::Query,
             ["queryAll"] => Self::QueryAll,
             ["query" | "queryAll", locator] => Self::QueryMore(owned(locator)),
@@ -97,8 +107,9 @@ impl Resource {
             Self::Row { .. } => &["HEAD", "GET", "PATCH", "DELETE"],
             Self::External { .. } => &["HEAD", "GET", "POST", "PATCH", "DELETE"],
             Self::Collections => &["POST", "PATCH", "DELETE", "GET"],
-            Self::Batch => &["POST"],
-            Self::CollectionsOf(_) => &["GET", "POST"],
+            Self::Composite => &["GET", "POST"],
+            Self::Batch | Self::Graph | Self::Tree(_) => &["POST"],
+            Self::CollectionsOf(_) | Self::ParameterizedSearch => &["GET", "POST"],
             Self::CollectionsUpsert { .. } => &["PATCH"],
             _ => &["HEAD", "GET"],
         }
@@ -141,7 +152,7 @@ mod tests {
 
     #[test]
     fn what_is_not_built_is_not_there() {
-        assert_eq!(parse("composite/tree/Account"), None);
+        assert_eq!(parse("composite/forest"), None);
         assert_eq!(parse("jobs/ingest"), None);
     }
 }

@@ -18,7 +18,7 @@ const UPSERT_BODY_SINCE: u16 = 46;
 pub(super) fn create(call: &Call, object: &str) -> Answer {
     let body = call.record()?;
     let options = call.write_options();
-    let mut org = call.shared.org_mut();
+    let mut org = call.org_mut();
     let id = org.create(&call.who, object, &body, &options)?;
     let name = canonical(&org, object);
     drop(org);
@@ -28,7 +28,7 @@ pub(super) fn create(call: &Call, object: &str) -> Answer {
 /// `GET /sobjects/Account/001...`
 pub(super) fn read(call: &Call, object: &str, id: &str) -> Answer {
     let fields = call.list("fields");
-    let org = call.shared.org();
+    let org = call.org();
     let record = org.read(
         &call.who,
         object,
@@ -49,7 +49,7 @@ pub(super) fn read(call: &Call, object: &str, id: &str) -> Answer {
 pub(super) fn update(call: &Call, object: &str, id: &str) -> Answer {
     let body = call.record()?;
     let options = call.write_options();
-    let mut org = call.shared.org_mut();
+    let mut org = call.org_mut();
     if object.eq_ignore_ascii_case("Account") {
         let current = || {
             org.read(&call.who, object, id, None, &call.version.name())
@@ -63,7 +63,7 @@ pub(super) fn update(call: &Call, object: &str, id: &str) -> Answer {
 
 /// `DELETE /sobjects/Account/001...`
 pub(super) fn delete(call: &Call, object: &str, id: &str) -> Answer {
-    call.shared.org_mut().delete(&call.who, object, id)?;
+    call.org_mut().delete(&call.who, object, id)?;
     Ok(answer::empty(204))
 }
 
@@ -83,7 +83,7 @@ pub(super) fn delete_external(call: &Call, object: &str, field: &str, value: &st
 pub(super) fn upsert(call: &Call, object: &str, field: &str, value: &str) -> Answer {
     let body = call.record()?;
     let options = call.write_options();
-    let mut org = call.shared.org_mut();
+    let mut org = call.org_mut();
     let done = org.upsert(&call.who, object, field, value, &body, &options);
     let name = canonical(&org, object);
     drop(org);
@@ -98,7 +98,7 @@ pub(super) fn upsert(call: &Call, object: &str, field: &str, value: &str) -> Ans
 
 /// A blob, or the record that a lookup leads to.
 pub(super) fn part(call: &Call, object: &str, id: &str, part: &str) -> Answer {
-    let org = call.shared.org();
+    let org = call.org();
     let related = org.schema.object(object).and_then(|found| {
         let (column, _) = found.relationship(part)?;
         let row = org.table(found).get(id)?;
@@ -117,7 +117,7 @@ pub(super) fn part(call: &Call, object: &str, id: &str, part: &str) -> Answer {
 
 /// The one record with this value.
 fn the_one(call: &Call, object: &str, field: &str, value: &str) -> Result<String, Fault> {
-    let org = call.shared.org();
+    let org = call.org();
     let found = org.find_by_external_id(&call.who, object, field, value)?;
     match found.as_slice() {
         [one] => Ok(one.to_string()),

@@ -2,16 +2,16 @@
 //! Only the batch counts, and its addresses stand in the body, so that they can
 //! be longer than the edge would take.
 
-use axum::body::to_bytes;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::call::{Answer, Call};
-use super::resource::Resource;
-use super::version::Version;
+use super::part;
 use crate::fault::Fault;
 use crate::http::answer;
+use crate::http::data::call::{Answer, Call};
+use crate::http::data::resource::Resource;
+use crate::http::data::version::Version;
 
 /// Most requests in one.
 const MOST: usize = 25;
@@ -35,7 +35,7 @@ struct Part {
 }
 
 /// Answers all of them, in order.
-pub(super) async fn run(call: &Call) -> Answer {
+pub(in crate::http::data) fn run(call: &Call) -> Answer {
     let batch: Batch = call.json()?;
     if batch.batch_requests.len() > MOST {
         return Err(Fault::bad_request(
@@ -48,9 +48,9 @@ pub(super) async fn run(call: &Call) -> Answer {
     for part in batch.batch_requests {
         let (status, result) = if has_errors && batch.halt_on_error {
             let halted = "Batch processing halted per request";
-            (412, error("PROCESSING_HALTED", halted))
+            (412, part::error("PROCESSING_HALTED", halted))
         } else {
-            one(call, part).await
+            one(call, part)
         };
         has_errors |= status >= 400;
         results.push(json!({ "statusCode": status, "result": result }));
@@ -59,33 +59,30 @@ pub(super) async fn run(call: &Call) -> Answer {
     Ok(answer::json(200, &answer))
 }
 
-async fn one(call: &Call, part: Part) -> (u16, Value) {
+fn one(call: &Call, part: Part) -> (u16, Value) {
     let (path, query) = part.url.split_once('?').unwrap_or((&part.url, ""));
-    let mut segments = super::segments(path);
-    let Ok(version) = Version::parse(&segments.next().unwrap_or_default()) else {
-        return (
-            404,
-            error("NOT_FOUND", "The requested resource does not exist"),
-        );
-    };
+    let mut segments = crate::http::data::segments(path);
+    let version = Version::parse(&segments.next().unwrap_or_default()).ok();
     let resource = Resource::parse(&segments.collect::<Vec<_>>());
+    let (Some(version), Some(resource)) = (version, resource.filter(fits)) else {
+        let missing = "The requested resource does not exist";
+        return (404, part::error("NOT_FOUND", missing));
+    };
     let body = part
         .rich_input
         .map_or_else(Bytes::new, |input| input.to_string().into());
-    let part = call.part(version, &part.method, query, body);
-    let response = match resource {
-        // Batches and collections do not nest.
-        None | Some(Resource::Batch | Resource::Collections) => answer::not_found(),
-        Some(resource) => {
-            super::work(&part, &resource).unwrap_or_else(|fault| super::call::refuse(&fault))
-        }
-    };
-    let status = response.status().as_u16();
-    let body = to_bytes(response.into_body(), usize::MAX).await;
-    let body = body.unwrap_or_default();
-    (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+    let done = part::run(&call.part(version, &part.method, query, body), &resource);
+    (done.status, done.body)
 }
 
-fn error(code: &str, message: &str) -> Value {
-    json!([{ "message": message, "errorCode": code }])
+/// Batches, composites and collections do not nest.
+fn fits(resource: &Resource) -> bool {
+    !matches!(
+        resource,
+        Resource::Batch
+            | Resource::Composite
+            | Resource::Graph
+            | Resource::Tree(_)
+            | Resource::Collections
+    )
 }
