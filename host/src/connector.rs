@@ -42,6 +42,15 @@ pub(crate) struct Instance {
     exports: Connector,
 }
 
+/// What an instance can reach, within what its package was granted.
+#[derive(Clone, Copy, Debug)]
+enum Reach {
+    /// The connection's origin, budget and stored values.
+    Connection,
+    /// Nothing at all.
+    Nothing,
+}
+
 impl Instance {
     /// An instance with its settings, ready for any call.
     pub(crate) async fn configured(
@@ -68,11 +77,31 @@ impl Instance {
         Ok(instance)
     }
 
+    /// Asks the package whether it can use the settings of `record`, before they
+    /// are kept. The connection may not exist yet, so nothing of it is reached.
+    pub(crate) async fn check_settings(
+        host: &Arc<Inner>,
+        record: &ConnectionRecord,
+        loaded: Arc<LoadedConnector>,
+    ) -> Result<(), Error> {
+        let mut instance = Self::start(host, record, loaded, Reach::Nothing).await?;
+        instance.configure(&record.settings).await
+    }
+
     /// An instance that can only describe itself.
     pub(crate) async fn unconfigured(
         host: &Arc<Inner>,
         record: &ConnectionRecord,
         loaded: Arc<LoadedConnector>,
+    ) -> Result<Self, Error> {
+        Self::start(host, record, loaded, Reach::Connection).await
+    }
+
+    async fn start(
+        host: &Arc<Inner>,
+        record: &ConnectionRecord,
+        loaded: Arc<LoadedConnector>,
+        reach: Reach,
     ) -> Result<Self, Error> {
         let head = &loaded.package.manifest().package;
         let speaker = Arc::new(Speaker {
@@ -85,12 +114,20 @@ impl Instance {
             connection: record.key.clone(),
             package: head.name.clone(),
         };
-        let quota = QuotaAccess::new(host.quota(record, &loaded).await?);
+        let (quota, backend, store) = match reach {
+            Reach::Nothing => (None, None, None),
+            Reach::Connection => (
+                host.quota(record, &loaded).await?,
+                Some(host.http_backend(record, &loaded)),
+                Some(host.store()),
+            ),
+        };
+        let quota = QuotaAccess::new(quota);
         let state = ConnectorState {
             meter: Meter::new(limits.clone()),
             log: Log::new(Arc::clone(&speaker)),
-            http: Http::new(host.http_backend(record, &loaded), quota.clone(), limits),
-            storage: Storage::new(host.store(), scope, limits),
+            http: Http::new(backend, quota.clone(), limits),
+            storage: Storage::new(store, scope, limits),
             quota,
             table: ResourceTable::new(),
         };

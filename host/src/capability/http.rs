@@ -48,7 +48,8 @@ pub(crate) struct Backend {
 /// The interface's state in one call.
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
-    backend: Arc<Backend>,
+    /// None where there is nothing to reach: every request is denied.
+    backend: Option<Arc<Backend>>,
     quota: QuotaAccess,
     limits: Arc<Limits>,
     in_flight: Arc<Semaphore>,
@@ -56,7 +57,7 @@ pub(crate) struct Http {
 }
 
 impl Http {
-    pub(crate) fn new(backend: Arc<Backend>, quota: QuotaAccess, limits: &Limits) -> Self {
+    pub(crate) fn new(backend: Option<Arc<Backend>>, quota: QuotaAccess, limits: &Limits) -> Self {
         Self {
             backend,
             quota,
@@ -72,7 +73,8 @@ impl Http {
     }
 
     async fn send(&self, request: wit::Request) -> Result<Response, wit::Error> {
-        let token_header = &self.backend.vendor.auth.token_header;
+        let backend = self.backend.as_ref().ok_or(wit::Error::Denied)?;
+        let token_header = &backend.vendor.auth.token_header;
         let checked =
             Checked::new(request, &self.limits, token_header).map_err(wit::Error::Invalid)?;
         // Closed never: the semaphore lives as long as this.
@@ -81,7 +83,7 @@ impl Http {
             .acquire()
             .await
             .map_err(|_| wit::Error::Denied)?;
-        self.backend.dispatch(&checked, &self.quota).await
+        backend.dispatch(&checked, &self.quota).await
     }
 }
 

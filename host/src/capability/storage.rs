@@ -21,14 +21,15 @@ const BUSY_RETRY_MS: u64 = 200;
 /// The storage of one call. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Storage {
-    store: Arc<dyn Store>,
+    /// None where there is nothing to keep: no call reaches a store.
+    store: Option<Arc<dyn Store>>,
     scope: Arc<Scope>,
     value_bytes: u64,
     total_bytes: u64,
 }
 
 impl Storage {
-    pub(crate) fn new(store: Arc<dyn Store>, scope: Scope, limits: &Limits) -> Self {
+    pub(crate) fn new(store: Option<Arc<dyn Store>>, scope: Scope, limits: &Limits) -> Self {
         Self {
             store,
             scope: Arc::new(scope),
@@ -39,7 +40,7 @@ impl Storage {
 
     async fn get(&self, key: &str) -> Outcome<Option<wit::Entry>> {
         check_key(key)?;
-        let value = self.store.value_get(&self.scope, key).await?;
+        let value = self.store()?.value_get(&self.scope, key).await?;
         Ok(value.map(|value| wit::Entry {
             value: value.bytes,
             version: value.version,
@@ -49,7 +50,7 @@ impl Storage {
     async fn put(&self, key: &str, value: &[u8]) -> Outcome<u64> {
         self.check(key, value)?;
         Ok(self
-            .store
+            .store()?
             .value_put(&self.scope, key, value, self.total_bytes)
             .await?)
     }
@@ -63,14 +64,14 @@ impl Storage {
         self.check(key, value)?;
         let (scope, limit) = (&self.scope, self.total_bytes);
         Ok(self
-            .store
+            .store()?
             .value_compare_and_swap(scope, key, expected, value, limit)
             .await?)
     }
 
     async fn delete(&self, key: &str) -> Outcome<()> {
         check_key(key)?;
-        self.store.value_delete(&self.scope, key).await?;
+        self.store()?.value_delete(&self.scope, key).await?;
         Ok(())
     }
 
@@ -79,13 +80,18 @@ impl Storage {
             check_key(prefix)?;
         }
         let page = self
-            .store
+            .store()?
             .value_list(&self.scope, prefix, after, limit)
             .await?;
         Ok(wit::KeyPage {
             keys: page.keys,
             next: page.next,
         })
+    }
+
+    fn store(&self) -> Result<&dyn Store, Failure> {
+        let closed = || Failure::Guest(wit::Error::Unavailable(BUSY_RETRY_MS));
+        self.store.as_deref().ok_or_else(closed)
     }
 
     fn check(&self, key: &str, value: &[u8]) -> Result<(), Failure> {

@@ -12,6 +12,7 @@ use crate::auth::{
 };
 use crate::capability::clock::now_ms;
 use crate::connection::Connection;
+use crate::connector::Instance;
 use crate::error::Error;
 use crate::ledger::Reserve;
 use crate::manifest::AuthManifest;
@@ -135,8 +136,10 @@ impl Host {
     /// [`Self::authorize_client`] for those without.
     ///
     /// # Errors
-    /// Every wrong part of `new` by name, [`Error::NotLoaded`] if the connector
-    /// is not loaded, [`Error::Store`] if there is a connection of this name.
+    /// Every wrong part of `new` by name, [`Error::Settings`] with every problem
+    /// that the connector sees in its settings, [`Error::NotLoaded`] if the
+    /// connector is not loaded, [`Error::Store`] if there is a connection of this
+    /// name. Nothing is kept then.
     pub async fn add_connection(&self, new: NewConnection) -> Result<Connection, Error> {
         let key = key(&new.tenant, &new.name)?;
         let loaded = self.0.loaded_connector(&new.connector)?;
@@ -166,10 +169,6 @@ impl Host {
         } else {
             new.scopes.clone()
         };
-        let settings = match new.settings {
-            Json::Null => Json::Object(serde_json::Map::new()),
-            settings => settings,
-        };
         let at_ms = now_ms();
         let record = ConnectionRecord {
             key: key.clone(),
@@ -183,12 +182,13 @@ impl Host {
             scopes,
             username: new.username,
             state: ConnectionState::Pending,
-            settings,
+            settings: settings_or_none(new.settings),
             local_origins,
             reserve: new.reserve,
             created_ms: at_ms,
             updated_ms: at_ms,
         };
+        Instance::check_settings(&self.0, &record, loaded).await?;
         self.0.store.insert_connection(&record).await?;
         let kept = self
             .keep_secrets(&key, new.client_secret, new.private_key)
@@ -257,10 +257,14 @@ impl Host {
     }
 
     /// Changes a connection's settings, what it keeps back of the budget, or
-    /// both. Calls that have begun go on as they were.
+    /// both. Calls that have begun go on as they were. Settings take the place of
+    /// all that there were; `null` is none.
     ///
     /// # Errors
-    /// [`Error::NoConnection`], [`Error::Store`].
+    /// [`Error::NoConnection`], [`Error::Store`]; with settings also
+    /// [`Error::Input`] if they are no JSON object, [`Error::Settings`] with every
+    /// problem that the connector sees in them, and [`Error::NotLoaded`] if it is
+    /// not loaded to be asked. Nothing is changed then.
     pub async fn change_connection(
         &self,
         tenant: &str,
@@ -270,7 +274,14 @@ impl Host {
     ) -> Result<(), Error> {
         let key = key(tenant, name)?;
         let mut record = self.0.connection_record(&key).await?;
-        record.settings = settings.unwrap_or(record.settings);
+        if let Some(settings) = settings {
+            if !is_settings(&settings) {
+                return Err(Error::Input(NO_SETTINGS.to_owned()));
+            }
+            record.settings = settings_or_none(settings);
+            let loaded = self.0.loaded_connector(&record.package)?;
+            Instance::check_settings(&self.0, &record, loaded).await?;
+        }
         record.reserve = reserve.unwrap_or(record.reserve);
         record.updated_ms = now_ms();
         self.0.store.update_connection(&record).await?;
@@ -309,6 +320,21 @@ impl Host {
     }
 }
 
+/// Why something cannot be settings.
+const NO_SETTINGS: &str = "the settings must be a JSON object";
+
+fn is_settings(json: &Json) -> bool {
+    json.is_null() || json.is_object()
+}
+
+/// Settings as connectors get them: none are an empty object.
+fn settings_or_none(settings: Json) -> Json {
+    match settings {
+        Json::Null => Json::Object(serde_json::Map::new()),
+        settings => settings,
+    }
+}
+
 /// What can be said of a new connection without asking anybody; all of it at
 /// once.
 fn check(new: &NewConnection, auth: &AuthManifest) -> Result<(), Error> {
@@ -343,8 +369,8 @@ fn check(new: &NewConnection, auth: &AuthManifest) -> Result<(), Error> {
             scope.escape_default()
         ));
     }
-    if !(new.settings.is_null() || new.settings.is_object()) {
-        problems.push("the settings must be a JSON object".to_owned());
+    if !is_settings(&new.settings) {
+        problems.push(NO_SETTINGS.to_owned());
     }
     if problems.is_empty() {
         Ok(())

@@ -1,7 +1,7 @@
 //! A connection's settings reach the org as the headers that they stand for.
 
 use dev_org::{Config, FaultKind, FaultRule};
-use lockgate::{Advice, Connection, Error, Outcome, QueryOptions, WriteOptions};
+use lockgate::{Advice, Connection, Error, Outcome, QueryOptions, Reserve, WriteOptions};
 use lockgate_tests::org::{Site, all_pages, create, demo_org, query, records};
 use serde_json::{Value as Json, json};
 
@@ -162,26 +162,81 @@ async fn a_retired_version_is_negotiated_anew_and_a_pinned_one_is_refused_by_nam
     );
 }
 
+/// Settings with three problems.
+fn unfit() -> Json {
+    json!({"api_version":67,"query_batch_size":1,"typo":true})
+}
+
+/// Where those problems are, in their order.
+fn places(error: &Error) -> Vec<&str> {
+    let Error::Settings { problems, .. } = error else {
+        panic!("{error:?}")
+    };
+    let mut places: Vec<&str> = problems.iter().map(|p| p.pointer.as_str()).collect();
+    places.sort_unstable();
+    places
+}
+
+const UNFIT_PLACES: [&str; 3] = ["/api_version", "/query_batch_size", "/typo"];
+
 #[tokio::test]
-async fn settings_that_do_not_fit_are_refused_all_at_once_and_nothing_is_sent() {
-    let site = Site::start().await;
-    let crm = site
-        .crm()
+async fn settings_that_do_not_fit_are_refused_all_at_once_and_no_connection_is_kept() {
+    let site = Site::unconnected(demo_org()).await;
+    let new = site.by_client("acme", "crm");
+    let error = site
+        .host
+        .add_connection(new.clone().settings(unfit()))
         .await
-        .with_settings(json!({"api_version":67,"query_batch_size":1,"typo":true}));
+        .unwrap_err();
+    assert_eq!(places(&error), UNFIT_PLACES);
+    assert!(site.host.connections(None).await.unwrap().is_empty());
+    assert!(site.control.requests().is_empty());
+
+    // The name is still free.
+    let settings = json!({"api_version":"60.0"});
+    site.host
+        .add_connection(new.settings(settings))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn changed_settings_that_do_not_fit_are_refused_and_the_old_ones_stay() {
+    let site = Site::start().await;
+    let change = async |settings, reserve| {
+        site.host
+            .change_connection("acme", "crm", Some(settings), reserve)
+            .await
+    };
+    let good = json!({"api_version":"60.0"});
+    change(good.clone(), None).await.unwrap();
+    let before = site.crm().await.record().await.unwrap();
+
+    let reserve = Reserve {
+        keep_calls: Some(7),
+        ..Reserve::default()
+    };
+    let error = change(unfit(), Some(reserve)).await.unwrap_err();
+    assert_eq!(places(&error), UNFIT_PLACES);
+    let error = change(json!(["60.0"]), Some(reserve)).await.unwrap_err();
+    assert!(matches!(error, Error::Input(_)), "{error:?}");
+
+    let record = site.crm().await.record().await.unwrap();
+    assert_eq!(record.settings, good);
+    assert_eq!(record.reserve, before.reserve);
+    change(Json::Null, None).await.unwrap();
+    assert_eq!(site.crm().await.record().await.unwrap().settings, json!({}));
+}
+
+#[tokio::test]
+async fn settings_of_one_call_that_do_not_fit_are_refused_and_nothing_is_sent() {
+    let site = Site::start().await;
+    let crm = site.crm().await.with_settings(unfit());
     let error = crm
         .query("SELECT Id FROM Account", QueryOptions::default())
         .await
         .unwrap_err();
-    let Error::Settings { problems, .. } = &error else {
-        panic!("{error:?}")
-    };
-    let mut pointers: Vec<&str> = problems
-        .iter()
-        .map(|problem| problem.pointer.as_str())
-        .collect();
-    pointers.sort_unstable();
-    assert_eq!(pointers, ["/api_version", "/query_batch_size", "/typo"]);
+    assert_eq!(places(&error), UNFIT_PLACES);
     assert!(site.control.requests().is_empty());
 }
 
