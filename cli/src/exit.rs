@@ -165,6 +165,9 @@ fn advice_for(error: &anyhow::Error, target: Option<&Target>) -> Option<String> 
             "calls are expected to be free in {}; see `lockgate limits {connection}`",
             duration(*retry_after)
         )),
+        Error::Settings { .. } => {
+            Some("mend the settings at the places named, and run the command again".to_owned())
+        }
         Error::UnknownOutcome { .. } => {
             Some("query for the records before writing them again".to_owned())
         }

@@ -235,3 +235,19 @@ async fn a_master_key_from_the_environment_opens_what_was_sealed_with_it_and_not
     let run = bench.lockgate(&["connection", "test", "crm"]).ended(1);
     assert!(run.err.contains("key"), "{run:#?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_that_the_connector_cannot_use_are_told_before_anybody_logs_in() {
+    let bench = Bench::start().await;
+    let file = bench.file("settings.json", r#"{"api_version": 67, "typo": true}"#);
+    let settings = ["--settings", file.to_str().unwrap()];
+    let run = bench.create("crm", &settings).ended(2);
+    for problem in ["/api_version", "/typo", "run the command again"] {
+        assert!(run.err.contains(problem), "{problem}: {run:#?}");
+    }
+    let list = bench
+        .lockgate(&["connection", "list", "--output", "json"])
+        .ended(0);
+    assert_eq!(list.json(), json!([]));
+    assert!(bench.control.requests().is_empty());
+}
