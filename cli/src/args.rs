@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{
-    connection, demo, describe, dev_org, exit, limits, objects, package, query, record, transform,
+    connection, demo, describe, dev_org, exit, limits, objects, package, query, record,
+    transform,
 };
 
 const EXAMPLES: &str = "\
@@ -18,13 +19,14 @@ Examples:
   lockgate record create crm Account '{\"Name\": \"Acme\"}'
 
 Exit codes:
-  0  done
-  1  failed
-  2  the arguments, settings or input are wrong
-  3  the connection has to be authorised: lockgate connection reconnect NAME
-  4  the budget of API calls is used up
-  5  some records were not written, others may have been
-  6  a passing fault: the same may succeed later
+  0    done
+  1    failed
+  2    the arguments, settings or input are wrong
+  3    the connection has to be authorised: lockgate connection reconnect NAME
+  4    the budget of API calls is used up
+  5    some records were not written, others may have been
+  6    a passing fault: the same may succeed later
+  130  interrupted with Ctrl-C; it says what there is after it
 
 Environment:
   LOCKGATE_DATA_DIR       as --data-dir

@@ -4,6 +4,7 @@ mod create;
 mod list;
 mod reconnect;
 mod remove;
+mod reserve;
 mod show;
 mod test;
 mod view;

@@ -30,6 +30,8 @@ pub(crate) enum Status {
     SomeFailed = 5,
     /// A passing fault.
     TryLater = 6,
+    /// Ended with Ctrl-C: 128 and the number of SIGINT, as shells have it.
+    Interrupted = 130,
 }
 
 impl From<Status> for ExitCode {
@@ -42,6 +44,11 @@ impl From<Status> for ExitCode {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Usage(pub(crate) String);
+
+/// The person pressed Ctrl-C: exit code 130. Says what there is after it.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted: {0}")]
+pub(crate) struct Interrupted(pub(crate) &'static str);
 
 /// An error of usage, as `anyhow` carries it.
 pub(crate) fn usage(message: impl Into<String>) -> anyhow::Error {
@@ -87,6 +94,9 @@ fn is_reader_gone(error: &anyhow::Error) -> bool {
 fn status_of(error: &anyhow::Error) -> Status {
     if error.chain().any(|cause| cause.is::<Usage>()) {
         return Status::Usage;
+    }
+    if error.chain().any(|cause| cause.is::<Interrupted>()) {
+        return Status::Interrupted;
     }
     host_error(error).map_or(Status::Failed, status_of_host)
 }

@@ -11,6 +11,7 @@ mod describe;
 mod dev_org;
 mod exit;
 mod input;
+mod interrupt;
 mod limits;
 mod logging;
 mod objects;

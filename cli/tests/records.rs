@@ -2,6 +2,7 @@
 
 mod support;
 
+use dev_org::{FaultKind, FaultRule};
 use serde_json::{Value as Json, json};
 use support::Bench;
 
@@ -286,4 +287,23 @@ async fn a_wrong_field_is_named_with_the_command_that_shows_the_right_ones() {
         run.err.contains("`lockgate describe crm Account`"),
         "{run:#?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_passing_fault_ends_with_6_and_says_when_to_try_again() {
+    let bench = Bench::connected().await;
+    let gone = FaultKind::Error {
+        status: 503,
+        code: Some("SERVER_UNAVAILABLE".to_owned()),
+        message: Some("The server is temporarily unavailable".to_owned()),
+        body: None,
+    };
+    bench.control.add_fault(FaultRule::every_request(gone));
+    let run = bench.lockgate(&["query", "crm", FIVE]).ended(6);
+    assert!(
+        run.err.contains("run the same command again in"),
+        "{run:#?}"
+    );
+    bench.control.clear_faults();
+    bench.lockgate(&["query", "crm", FIVE]).ended(0);
 }

@@ -8,10 +8,12 @@ use lockgate::{Flow, Host, LoginTo, NewConnection, Reserve};
 use secrecy::SecretString;
 use serde_json::Value as Json;
 
+use super::reserve::ReserveArgs;
 use super::view;
 use crate::args::{Common, Owner, Shape};
-use crate::authorize::{self, Visitor};
+use crate::authorize::{self, LoginArgs, Visitor};
 use crate::exit::{Status, usage};
+use crate::interrupt::Interrupt;
 use crate::{input, output, packages, place, roots, session};
 
 const EXAMPLES: &str = "\
@@ -86,15 +88,10 @@ pub(crate) struct Args {
     /// The connector's settings, a JSON file
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
-    /// Leave this many API calls of the budget to others
-    #[arg(long, value_name = "N")]
-    keep_calls: Option<u64>,
-    /// Use at most this share of the budget of API calls
-    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
-    max_share_percent: Option<u8>,
-    /// Do not try to open a browser; only print the address
-    #[arg(long)]
-    no_browser: bool,
+    #[command(flatten)]
+    reserve: ReserveArgs,
+    #[command(flatten)]
+    person: LoginArgs,
     #[command(flatten)]
     shape: Shape,
 }
@@ -129,21 +126,23 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
     let package = packages::connector(&args.connector, args.owner.package.as_deref())?;
     let host = session::open(common, root.clone()).await?;
     packages::load(&host, &package, lockgate::manifest::World::Connector).await?;
-    let connection = host.add_connection(new).await?;
     let data_dir = place::data_dir(common)?;
-    if let Some(root) = &root {
-        roots::keep(&data_dir, &tenant, &name, root)?;
-    }
-    let visitor = Visitor::Person {
-        open_browser: !args.no_browser,
+    let mut interrupt = Interrupt::listen()?;
+    let connection = host.add_connection(new).await?;
+    let visitor = Visitor::from(args.person);
+    let made = async {
+        if let Some(root) = &root {
+            roots::keep(&data_dir, &tenant, &name, root)?;
+        }
+        authorise(&host, &tenant, &name, flow, &visitor).await
     };
-    if let Err(error) = authorise(&host, &tenant, &name, flow, &visitor).await {
+    if let Err(error) = interrupt.or("no connection was kept", made).await {
         // Half a connection would only be in the way of the next try.
         host.remove_connection(&tenant, &name).await?;
         roots::forget(&data_dir, &tenant, &name)?;
         return Err(error);
     }
-    view::connected(&connection.record().await?, args.shape, "is connected")?;
+    view::told(&connection.record().await?, args.shape, "is connected")?;
     Ok(Status::Done)
 }
 
@@ -217,9 +216,6 @@ fn new_connection(args: &Args) -> Result<NewConnection> {
         .map(input::settings)
         .transpose()?
         .unwrap_or(Json::Null);
-    new.reserve = Reserve {
-        max_share_percent: args.max_share_percent,
-        keep_calls: args.keep_calls,
-    };
+    new.reserve = args.reserve.over(Reserve::default());
     Ok(new)
 }

@@ -4,8 +4,9 @@ use anyhow::Result;
 
 use super::{create, view};
 use crate::args::{Common, Shape, Target};
-use crate::authorize::Visitor;
+use crate::authorize::{LoginArgs, Visitor};
 use crate::exit::Status;
+use crate::interrupt::Interrupt;
 use crate::session;
 
 #[derive(Debug, clap::Args)]
@@ -13,9 +14,8 @@ use crate::session;
 pub(crate) struct Args {
     #[command(flatten)]
     pub(super) target: Target,
-    /// Do not try to open a browser; only print the address
-    #[arg(long)]
-    no_browser: bool,
+    #[command(flatten)]
+    person: LoginArgs,
     #[command(flatten)]
     shape: Shape,
 }
@@ -23,15 +23,13 @@ pub(crate) struct Args {
 pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
     let (host, connection) = session::connect(common, &args.target).await?;
     let flow = connection.record().await?.flow;
-    let visitor = Visitor::Person {
-        open_browser: !args.no_browser,
-    };
+    let visitor = Visitor::from(args.person);
     let (tenant, name) = (&args.target.owner.tenant, &args.target.connection);
-    create::authorise(&host, tenant, name, flow, &visitor).await?;
-    view::connected(
-        &connection.record().await?,
-        args.shape,
-        "is connected again",
-    )?;
+    let made = create::authorise(&host, tenant, name, flow, &visitor);
+    Interrupt::listen()?
+        .or("the connection is as it was", made)
+        .await?;
+    let record = connection.record().await?;
+    view::told(&record, args.shape, "is connected again")?;
     Ok(Status::Done)
 }

@@ -47,8 +47,8 @@ pub(super) fn json(record: &ConnectionRecord) -> Json {
     })
 }
 
-/// Tells that a connection was authorised.
-pub(super) fn connected(record: &ConnectionRecord, shape: Shape, what: &str) -> Result<()> {
+/// Tells what was done with a connection.
+pub(super) fn told(record: &ConnectionRecord, shape: Shape, what: &str) -> Result<()> {
     if shape.is_json() {
         return output::json(&json(record));
     }

@@ -8,6 +8,7 @@
     reason = "what goes wrong here fails the test that uses it"
 )]
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -127,20 +128,32 @@ impl Bench {
 
     /// `connection create` with the org's own app.
     pub(crate) fn create(&self, name: &str, more: &[&str]) -> Run {
+        self.lockgate(&self.creating(name, more))
+    }
+
+    /// The arguments of [`Self::create`].
+    pub(crate) fn creating(&self, name: &str, more: &[&str]) -> Vec<String> {
         let url = self.org.url();
         let mut arguments = vec!["connection", "create", name, "--local", &url];
         arguments.extend(["--client-id", "dev-org-client", "--no-browser"]);
         arguments.extend(["--client-secret", "dev-org-secret"]);
         arguments.extend(more);
-        self.lockgate(&arguments)
+        arguments.into_iter().map(str::to_owned).collect()
     }
 
-    pub(crate) fn lockgate(&self, arguments: &[&str]) -> Run {
+    /// All connections that there are.
+    pub(crate) fn connections(&self) -> Json {
+        self.lockgate(&["connection", "list", "--output", "json"])
+            .ended(0)
+            .json()
+    }
+
+    pub(crate) fn lockgate<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Run {
         self.lockgate_reading(arguments, "")
     }
 
     /// With something on standard input.
-    pub(crate) fn lockgate_reading(&self, arguments: &[&str], input: &str) -> Run {
+    pub(crate) fn lockgate_reading<A: AsRef<OsStr>>(&self, arguments: &[A], input: &str) -> Run {
         let mut command = command(self.data.path());
         command.args(arguments);
         // The org answers on other threads of this process meanwhile.
@@ -156,30 +169,39 @@ impl Bench {
 
     /// Runs a command that waits for a login, and logs in at the address that it
     /// prints.
-    pub(crate) async fn with_login(&self, arguments: &[&str]) -> Run {
+    pub(crate) async fn with_login<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Run {
+        let (child, errors, address) = self.until_login(arguments);
+        if let Some(address) = address {
+            let person = browser::Browser::new(dev_org::org::ADMIN, "dev-org-password");
+            person.visit(&address.parse().unwrap()).await.unwrap();
+        }
+        tokio::task::block_in_place(|| ended(child, errors))
+    }
+
+    /// Runs a command that waits for a login, and presses Ctrl-C meanwhile.
+    #[cfg(unix)]
+    pub(crate) fn interrupted<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Run {
+        let (child, errors, address) = self.until_login(arguments);
+        if address.is_some() {
+            // A shell's own `kill` is everywhere.
+            let kill = format!("kill -INT {}", child.id());
+            let status = Command::new("sh").args(["-c", &kill]).status().unwrap();
+            assert!(status.success());
+        }
+        tokio::task::block_in_place(|| ended(child, errors))
+    }
+
+    /// Starts a command, and reads standard error up to the address of the login
+    /// page.
+    fn until_login<A: AsRef<OsStr>>(&self, arguments: &[A]) -> (Child, String, Option<String>) {
         let mut command = command(self.data.path());
         command
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let (mut errors, address) = tokio::task::block_in_place(|| address(&mut child));
-        let Some(address) = address else {
-            return tokio::task::block_in_place(|| ended(child, errors));
-        };
-        let person = browser::Browser::new(dev_org::org::ADMIN, "dev-org-password");
-        person.visit(&address.parse().unwrap()).await.unwrap();
-        tokio::task::block_in_place(|| {
-            let mut rest = String::new();
-            child
-                .stderr
-                .take()
-                .unwrap()
-                .read_to_string(&mut rest)
-                .unwrap();
-            errors.push_str(&rest);
-            ended(child, errors)
-        })
+        let (errors, address) = tokio::task::block_in_place(|| address(&mut child));
+        (child, errors, address)
     }
 }
 
@@ -198,7 +220,10 @@ fn address(child: &mut Child) -> (String, Option<String>) {
     (read, None)
 }
 
-fn ended(child: Child, err: String) -> Run {
+/// Waits for the end; `err` is what was read of standard error before.
+fn ended(mut child: Child, mut err: String) -> Run {
+    let mut rest = child.stderr.take().unwrap();
+    rest.read_to_string(&mut err).unwrap();
     let output = child.wait_with_output().unwrap();
     Run {
         code: output.status.code().unwrap_or(-1),

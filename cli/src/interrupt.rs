@@ -1,0 +1,41 @@
+//! Ctrl-C while something half made would be left behind.
+
+use std::future::Future;
+
+use anyhow::{Context as _, Result};
+
+use crate::exit::Interrupted;
+
+#[cfg(unix)]
+type Signal = tokio::signal::unix::Signal;
+#[cfg(windows)]
+type Signal = tokio::signal::windows::CtrlC;
+
+/// Listens for Ctrl-C from the moment it is made, so that none is lost between
+/// two steps. From then on Ctrl-C does not end the program by itself.
+#[derive(Debug)]
+pub(crate) struct Interrupt(Signal);
+
+impl Interrupt {
+    pub(crate) fn listen() -> Result<Self> {
+        #[cfg(unix)]
+        let signal = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt());
+        #[cfg(windows)]
+        let signal = tokio::signal::windows::ctrl_c();
+        Ok(Self(signal.context("cannot listen for Ctrl-C")?))
+    }
+
+    /// Does the work unless Ctrl-C comes first; `left` then says what there is
+    /// after it.
+    pub(crate) async fn or<T>(
+        &mut self,
+        left: &'static str,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        tokio::select! {
+            biased;
+            _ = self.0.recv() => Err(Interrupted(left).into()),
+            done = work => done,
+        }
+    }
+}
