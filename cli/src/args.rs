@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{
-    connection, demo, describe, dev_org, exit, limits, objects, package, query, record,
+    action, connection, demo, describe, dev_org, exit, limits, objects, package, query, record,
     transform,
 };
 
@@ -67,7 +67,7 @@ pub(crate) enum Command {
     Demo(demo::Args),
     /// Run a Salesforce-compatible org on this machine
     DevOrg(dev_org::Args),
-    /// Add, list, test and remove connections to orgs
+    /// Add, list, test, change and remove connections to orgs
     Connection(connection::Args),
     /// List the objects that the connected user can see
     Objects(objects::Args),
@@ -77,6 +77,8 @@ pub(crate) enum Command {
     Record(record::Args),
     /// Run a query and stream its rows
     Query(query::Args),
+    /// Do what a connector can beyond records, or list what that is
+    Action(action::Args),
     /// Show an org's limits and what is left of the budget of API calls
     Limits(limits::Args),
     /// Build packages and look into them
@@ -141,6 +143,7 @@ impl Command {
             Self::Describe(args) => Some(args.target()),
             Self::Record(args) => Some(args.target()),
             Self::Query(args) => Some(args.target()),
+            Self::Action(args) => Some(args.target()),
             Self::Limits(args) => Some(args.target()),
             Self::Connection(args) => args.target(),
             Self::Demo(_) | Self::DevOrg(_) | Self::Package(_) | Self::Transform(_) => None,

@@ -1,5 +1,6 @@
 //! `lockgate connection`: add, list, test and remove connections.
 
+mod change;
 mod create;
 mod list;
 mod reconnect;
@@ -31,6 +32,8 @@ enum Command {
     Show(show::Args),
     /// Ask the org something, to see that the connection works
     Test(test::Args),
+    /// Change a connection's settings, or what it keeps back of the budget
+    Change(change::Args),
     /// Authorise a connection again
     Reconnect(reconnect::Args),
     /// Revoke a connection's tokens and forget all that is known of it
@@ -43,6 +46,7 @@ impl Args {
             Command::Create(_) | Command::List(_) => None,
             Command::Show(args) => Some(&args.target),
             Command::Test(args) => Some(&args.target),
+            Command::Change(args) => Some(&args.target),
             Command::Reconnect(args) => Some(&args.target),
             Command::Remove(args) => Some(&args.target),
         }
@@ -55,6 +59,7 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
         Command::List(args) => list::run(common, args).await,
         Command::Show(args) => show::run(common, args).await,
         Command::Test(args) => test::run(common, args).await,
+        Command::Change(args) => change::run(common, args).await,
         Command::Reconnect(args) => reconnect::run(common, args).await,
         Command::Remove(args) => remove::run(common, args).await,
     }

@@ -80,6 +80,22 @@ pub(crate) fn ids(arguments: Vec<String>) -> Result<Vec<String>> {
     Ok(ids)
 }
 
+/// One JSON object from an argument or a file (`-` is standard input); an empty
+/// one if neither is given.
+pub(crate) fn object(argument: Option<&str>, file: Option<&Path>) -> Result<Json> {
+    let text = match (argument, file) {
+        (None, None) => "{}".to_owned(),
+        (Some("-"), _) => read(Path::new("-"), MAX_BYTES)?,
+        (Some(argument), _) => argument.to_owned(),
+        (None, Some(file)) => read(file, MAX_BYTES)?,
+    };
+    match serde_json::from_str(&text) {
+        Ok(object @ Json::Object(_)) => Ok(object),
+        Ok(_) => Err(usage("the input is not a JSON object")),
+        Err(error) => Err(usage(format!("the input is not JSON: {error}"))),
+    }
+}
+
 /// Settings, a JSON file; `-` is standard input.
 pub(crate) fn settings(file: &Path) -> Result<Json> {
     let text = read(file, MAX_BYTES)?;

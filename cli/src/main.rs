@@ -1,6 +1,7 @@
 //! The `lockgate` command: connect to an org, look at it, read and write its
 //! records, and build and try packages, all in the same sandbox as in production.
 
+mod action;
 mod args;
 mod authorize;
 mod browser;
@@ -71,6 +72,7 @@ async fn dispatch(args: Args) -> Result<Status> {
         Command::Describe(args) => describe::run(&common, args).await,
         Command::Record(args) => record::run(&common, args).await,
         Command::Query(args) => query::run(&common, args).await,
+        Command::Action(args) => action::run(&common, args).await,
         Command::Limits(args) => limits::run(&common, args).await,
         Command::Package(args) => package::run(args).await,
         Command::Transform(args) => transform::run(args).await,

@@ -245,9 +245,42 @@ async fn settings_that_the_connector_cannot_use_are_told_before_anybody_logs_in(
     for problem in ["/api_version", "/typo", "run the command again"] {
         assert!(run.err.contains(problem), "{problem}: {run:#?}");
     }
-    let list = bench
-        .lockgate(&["connection", "list", "--output", "json"])
-        .ended(0);
-    assert_eq!(list.json(), json!([]));
+    assert_eq!(bench.connections(), json!([]));
     assert!(bench.control.requests().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_and_reserve_of_a_connection_are_changed_and_hold_from_the_next_call() {
+    let bench = Bench::connected().await;
+    let change = |more: &[&str], input: &str| {
+        let mut arguments = vec!["connection", "change", "crm", "--output", "json"];
+        arguments.extend(more);
+        bench.lockgate_reading(&arguments, input)
+    };
+    let settings = r#"{"api_version": "60.0"}"#;
+    let changed = change(&["--settings", "-", "--keep-calls", "7"], settings).ended(0);
+    assert_eq!(changed.json()["settings"]["api_version"], "60.0");
+    assert_eq!(changed.json()["reserve"]["keep_calls"], 7);
+    let query = ["query", "crm", "SELECT Id FROM Account LIMIT 1"];
+    bench.lockgate(&query).ended(0);
+    let requests = bench.control.requests();
+    let asked = |r: &dev_org::LoggedRequest| r.path == "/services/data/v60.0/query";
+    assert!(requests.iter().any(asked), "{requests:#?}");
+
+    // What is not named stays.
+    let changed = change(&["--max-share-percent", "50"], "").ended(0);
+    assert_eq!(changed.json()["settings"]["api_version"], "60.0");
+    let reserve = json!({"max_share_percent": 50, "keep_calls": 7});
+    assert_eq!(changed.json()["reserve"], reserve);
+
+    // What the connector cannot use is refused whole.
+    let wrong = ["--settings", "-", "--keep-calls", "9"];
+    let run = change(&wrong, r#"{"typo": 1}"#).ended(2);
+    assert!(run.err.contains("/typo"), "{run:#?}");
+    assert_eq!(bench.connections()[0]["reserve"], reserve);
+    let run = change(&[], "").ended(2);
+    assert!(run.err.contains("--keep-calls"), "{run:#?}");
+    let change = ["connection", "change", "crm", "--keep-calls", "0"];
+    let run = bench.lockgate(&change).ended(0);
+    assert!(run.out.contains("default/crm is changed"), "{run:#?}");
 }

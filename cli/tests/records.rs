@@ -307,3 +307,44 @@ async fn a_passing_fault_ends_with_6_and_says_when_to_try_again() {
     bench.control.clear_faults();
     bench.lockgate(&["query", "crm", FIVE]).ended(0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn actions_of_the_connector_are_listed_and_done() {
+    let bench = Bench::connected().await;
+    let list = bench.lockgate(&["action", "crm"]).ended(0);
+    assert!(list.out.starts_with("ACTION"), "{list:#?}");
+    let list = bench
+        .lockgate(&["action", "crm", "--output", "json"])
+        .ended(0)
+        .json();
+    let counts = list.as_array().unwrap().iter();
+    let mut counts = counts.filter(|action| action["name"] == "record-counts");
+    let schema = &counts.next().unwrap()["input_schema"];
+    assert!(schema["properties"]["objects"].is_object(), "{schema}");
+
+    // Without an input, with one as an argument, in a file, and on standard input.
+    let limits = bench.lockgate(&["action", "crm", "limits"]).ended(0);
+    assert!(limits.json()["limits"].as_array().unwrap().len() > 5);
+    let input = r#"{"objects": ["Account"]}"#;
+    let file = bench.file("input.json", input);
+    let count = ["action", "crm", "record-counts"];
+    let given: [(&[&str], &str); 3] = [
+        (&[input], ""),
+        (&["--file", file.to_str().unwrap()], ""),
+        (&["-"], input),
+    ];
+    for (more, stdin) in given {
+        let run = bench.lockgate_reading(&[&count[..], more].concat(), stdin);
+        let counted = run.ended(0).json();
+        assert_eq!(counted["counts"][0]["object"], "Account", "{counted}");
+    }
+
+    let run = bench.lockgate(&["action", "crm", "dance"]).ended(2);
+    assert!(run.err.contains("record-counts"), "{run:#?}");
+    assert!(run.err.contains("`lockgate action crm`"), "{run:#?}");
+    let run = bench.lockgate(&["action", "crm", "limits", "[]"]).ended(2);
+    assert!(run.err.contains("not a JSON object"), "{run:#?}");
+    // What the action itself refuses is told in its words.
+    let run = bench.lockgate(&["action", "crm", "record-counts", "{}"]);
+    assert!(run.ended(1).err.contains("schema"));
+}
