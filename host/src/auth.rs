@@ -20,6 +20,7 @@ mod exchange;
 mod flight;
 mod lease;
 mod login;
+mod quoted;
 mod renewal;
 mod sessions;
 mod tokens;

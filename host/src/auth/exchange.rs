@@ -23,9 +23,9 @@ use zeroize::Zeroizing;
 use super::answer::{Expected, Granted, TokenAnswer};
 use super::error::{AuthError, Setting};
 use super::login::Place;
+use super::quoted;
 use super::{MAX_PAUSE, MAX_TOKEN_ANSWER_BYTES, PAUSE_AFTER_FAILURE, TOKEN_TIMEOUT};
 use crate::manifest::AuthManifest;
-use crate::redact::Redactor;
 use crate::transport::{OriginUrl, Outgoing, Transport, TransportError, clean};
 
 /// The grant type of RFC 7523.
@@ -106,7 +106,7 @@ impl Exchange {
             .set_redirect_uri(std::borrow::Cow::Owned(redirect))
             .request_async(self)
             .await;
-        self.read(answer, true, &[code, verifier])
+        self.read(answer, true)
     }
 
     /// Refreshes.
@@ -117,7 +117,7 @@ impl Exchange {
             .exchange_refresh_token(&token)
             .request_async(self)
             .await;
-        self.read(answer, true, &[refresh])
+        self.read(answer, true)
     }
 
     /// Asks for a token with the client's own credentials.
@@ -127,7 +127,7 @@ impl Exchange {
             .exchange_client_credentials()
             .request_async(self)
             .await;
-        self.read(answer, true, &[])
+        self.read(answer, true)
     }
 
     /// Asks for a token with a signed assertion. The `oauth2` crate does not know
@@ -151,7 +151,7 @@ impl Exchange {
             }
         };
         // Products sign only answers to clients that have shown their secret.
-        self.read(answer, false, &[assertion])
+        self.read(answer, false)
     }
 
     /// Revokes a token (RFC 7009). One that is not good any more counts as
@@ -176,7 +176,7 @@ impl Exchange {
         }
         match serde_json::from_slice::<BasicErrorResponse>(&body) {
             Ok(error) if matches!(error.error().as_ref(), "invalid_token") => Ok(()),
-            Ok(error) => match self.refusal(status, &error, &[token]) {
+            Ok(error) => match self.refusal(status, &error) {
                 Failure::Dead(_) => Ok(()),
                 Failure::Lost(error) | Failure::Other(error) => Err(error),
             },
@@ -212,7 +212,8 @@ impl Exchange {
         Ok(response)
     }
 
-    /// Posts a form, and reads the whole answer in time.
+    /// Posts a form, and reads the whole answer in time. A refusal comes without
+    /// the secrets that it may quote.
     async fn answer(
         &self,
         url: Url,
@@ -236,7 +237,10 @@ impl Exchange {
             Ok((answer.status, retry_after, body))
         };
         match timeout(TOKEN_TIMEOUT, exchange).await {
-            Ok(Ok(answer)) => Ok(answer),
+            Ok(Ok((StatusCode::OK, pause, granted))) => Ok((StatusCode::OK, pause, granted)),
+            Ok(Ok((status, pause, refusal))) => {
+                Ok((status, pause, quoted::taken_out(&body, refusal)))
+            }
             Ok(Err(error)) => Err(self.transport_failure(error)),
             Err(_) => Err(Failure::Lost(
                 self.unavailable(format!("it took longer than {TOKEN_TIMEOUT:?}"), None),
@@ -265,7 +269,6 @@ impl Exchange {
         &self,
         answer: Result<TokenAnswer, RequestTokenError<Failure, BasicErrorResponse>>,
         signs: bool,
-        sent: &[&SecretString],
     ) -> Result<Granted, Failure> {
         let bad = || {
             Failure::Other(AuthError::BadAnswer {
@@ -284,25 +287,17 @@ impl Exchange {
             }
             Err(RequestTokenError::Request(failure)) => Err(failure),
             Err(RequestTokenError::ServerResponse(error)) => {
-                Err(self.refusal(StatusCode::BAD_REQUEST, &error, sent))
+                Err(self.refusal(StatusCode::BAD_REQUEST, &error))
             }
             Err(RequestTokenError::Parse(..) | RequestTokenError::Other(_)) => Err(bad()),
         }
     }
 
     /// What a refusal means: the table of RFC 6749 (5.2), and the manifest's.
-    fn refusal(
-        &self,
-        status: StatusCode,
-        error: &BasicErrorResponse,
-        sent: &[&SecretString],
-    ) -> Failure {
-        // The other side may quote what was sent to it.
-        let redactor = Redactor::new(sent.iter().copied().chain(&self.client_secret));
-        let shown = |text: &str| clean(&redactor.text(text).content);
-        let code = shown(error.error().as_ref());
+    fn refusal(&self, status: StatusCode, error: &BasicErrorResponse) -> Failure {
+        let code = clean(error.error().as_ref());
         let said = error.error_description().map_or("", String::as_str);
-        let description = shown(said);
+        let description = clean(said);
         let is_code = |known: &String| known.eq_ignore_ascii_case(error.error().as_ref());
         let lower = said.to_lowercase();
         let passing = |text: &String| lower.contains(&text.to_lowercase());

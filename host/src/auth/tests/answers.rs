@@ -248,6 +248,29 @@ async fn secrets_that_a_refusal_quotes_are_taken_out() {
 }
 
 #[tokio::test]
+async fn tokens_of_the_login_host_that_a_refusal_quotes_are_taken_out() {
+    // The one is named in the answer, of the other nobody here knows.
+    let (named, old) = (
+        "00D!access-token-9",
+        "00DLg00001yuJ72!AQEAQHh3k2VJ.nY7kzXo3pT_0dC1m8Wq5uR9sB4",
+    );
+    for (status, code) in [(400, "invalid_grant"), (401, "invalid_client")] {
+        let body = json!({
+            "error": code,
+            "error_description": format!("{named} and {old} are over"),
+            "access_token": named,
+        });
+        let (_, error) = refresh(|server| server.next_json(status, body)).await;
+        let shown = format!("{error} {error:?}");
+        assert!(
+            shown.contains("[redacted] and [redacted] are over"),
+            "{shown}"
+        );
+        assert!(!shown.contains(named) && !shown.contains(old), "{shown}");
+    }
+}
+
+#[tokio::test]
 async fn a_redirect_of_the_token_endpoint_is_not_followed() {
     let (world, error) = refresh(|server| {
         server.next(|_| loopback::reply(307, &[("location", "/elsewhere")], b""));
