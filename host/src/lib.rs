@@ -63,7 +63,7 @@ pub use ledger::{Budget, Reserve};
 pub use limits::{AskedLimits, Limits};
 pub use meter::Limit;
 pub use package::{
-    Inspection, Interface, MANIFEST_FILE, MAX_COMPONENT_BYTES, Package, PackageError,
+    Inspection, Interface, MANIFEST_FILE, MAX_COMPONENT_BYTES, Package, PackageError, Resource,
 };
 pub use pages::Pages;
 pub use records::{

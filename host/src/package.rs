@@ -5,6 +5,7 @@
 //! component that wants too much is refused in microseconds and by name.
 
 mod imports;
+mod room;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 pub(crate) use imports::contract_is_served;
 pub use imports::{Inspection, Interface};
+pub use room::Resource;
 
 use crate::grant::{Grant, Grants};
 use crate::manifest::{MAX_MANIFEST_BYTES, Manifest, World};
@@ -74,6 +76,22 @@ pub enum PackageError {
         package: String,
         /// What is wrong, and at which byte.
         reason: String,
+    },
+    /// One instance of it would need more than there is room for.
+    #[error(
+        "{package}: needs {needed} {resource}, but one instance has at most {allowed}; {advice}"
+    )]
+    NoRoom {
+        /// The package.
+        package: String,
+        /// Of what.
+        resource: Resource,
+        /// How many it needs.
+        needed: u64,
+        /// How many there are.
+        allowed: u64,
+        /// What helps.
+        advice: &'static str,
     },
     /// Built against a contract that this host does not serve.
     #[error(

@@ -138,12 +138,6 @@ fn open(directory: &Path) -> Result<Dir, Error> {
 
 /// Compiles a package's component.
 pub(super) fn component(engine: &Engine, package: &Package) -> Result<Component, Error> {
-    Component::from_binary(engine, package.component()).map_err(|error| {
-        let package = package.name().to_owned();
-        PackageError::Malformed {
-            package,
-            reason: format!("{error:#}"),
-        }
-        .into()
-    })
+    Component::from_binary(engine, package.component())
+        .map_err(|error| PackageError::not_compiled(package.name(), format!("{error:#}")).into())
 }

@@ -18,6 +18,7 @@ mod limits;
 mod log;
 mod manifests;
 mod pages;
+mod pool;
 mod quota;
 mod refusals;
 mod requests;
