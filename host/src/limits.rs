@@ -9,35 +9,47 @@ use std::time::Duration;
 use serde::Deserialize;
 
 /// The limits of one call, or of one page of a long answer.
+///
+/// Each says what a package gets that asks for nothing ([`Self::default`]), and
+/// the most that one gets unless the embedder sets another ceiling
+/// ([`Self::ceiling`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Linear memory of the instance, in bytes.
+    /// Linear memory of the instance, in bytes. Default 64 MiB, ceiling 256 MiB.
+    /// Lives as long as the instance: a new page does not give it back.
     pub memory_bytes: u64,
-    /// Elements of all its tables.
+    /// Elements of all its tables together. Default 10,000, ceiling 100,000.
     pub table_elements: u64,
     /// Component-model handles alive at a time (resources, streams, futures).
+    /// Default and ceiling 1,000: no package can ask for more.
     pub handles: u32,
-    /// Bytes that the guest may make the host copy in one host call.
+    /// Bytes that the guest may make the host copy in one host call. Default
+    /// 40 MiB, ceiling 64 MiB: no package can ask for more than the default.
     pub host_call_bytes: u64,
-    /// Host calls of any kind.
+    /// Host calls of any kind. Default 10,000, ceiling 100,000.
     pub host_calls: u64,
-    /// CPU time. Counted in ticks of the engine's epoch while the guest runs.
+    /// CPU time, counted in ticks of 5 ms of the engine's epoch while the guest
+    /// runs. Default 2 s, ceiling 30 s.
     pub cpu: Duration,
-    /// Wall-clock time, waiting included.
+    /// Wall-clock time, waiting included. Default 150 s, ceiling 900 s.
     pub wall: Duration,
-    /// Requests in all.
+    /// Requests in all. Default 100, ceiling 1,000.
     pub http_requests: u32,
-    /// Requests under way at a time.
+    /// Requests under way at a time; more wait for their turn. Default 8,
+    /// ceiling 32.
     pub http_in_flight: u32,
-    /// One request body, in bytes.
+    /// One request body, in bytes. Default 32 MiB, ceiling 128 MiB.
     pub request_bytes: u64,
-    /// One answer body once decompressed, in bytes.
+    /// One answer body once decompressed, in bytes. Default 32 MiB, ceiling
+    /// 128 MiB.
     pub response_bytes: u64,
-    /// Log text, in bytes.
+    /// Log text, in bytes. Default 64 KiB, ceiling 1 MiB.
     pub log_bytes: u64,
-    /// One stored value, in bytes.
+    /// One stored value, in bytes. Default and ceiling 64 KiB: no package can ask
+    /// for more.
     pub storage_value_bytes: u64,
-    /// All stored values of a package for one connection, in bytes.
+    /// All stored values of a package for one connection, in bytes, over all
+    /// calls. Default 64 MiB, ceiling 1 GiB.
     pub storage_total_bytes: u64,
 }
 
@@ -134,13 +146,13 @@ impl Limits {
 }
 
 /// The `[limits]` of a manifest: what a package asks for where the defaults do
-/// not fit.
+/// not fit. [`Limits`] has the defaults, and the ceilings that cut what is asked.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AskedLimits {
     /// Linear memory, in MiB.
     pub memory_mib: Option<u64>,
-    /// Elements of all tables.
+    /// Elements of all tables together. Less than the default changes nothing.
     pub table_elements: Option<u64>,
     /// Host calls of any kind, for a call or a page.
     pub host_calls: Option<u64>,
@@ -150,11 +162,11 @@ pub struct AskedLimits {
     pub wall_ms: Option<u64>,
     /// Requests for a call or a page.
     pub http_requests: Option<u32>,
-    /// Requests under way at a time.
+    /// Requests under way at a time; more wait for their turn.
     pub http_in_flight: Option<u32>,
     /// One request body, in MiB.
     pub request_mib: Option<u64>,
-    /// One answer body, in MiB.
+    /// One answer body once decompressed, in MiB.
     pub response_mib: Option<u64>,
     /// Log text for a call or a page, in KiB.
     pub log_kib: Option<u64>,
