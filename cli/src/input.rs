@@ -5,7 +5,6 @@ use std::io::{IsTerminal as _, Read as _};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use lockgate::Records;
 use secrecy::SecretString;
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
@@ -59,11 +58,6 @@ pub(crate) fn parse_records(text: &str) -> Result<Vec<Box<RawValue>>> {
         None if records.is_empty() => Err(usage("the input holds no record")),
         None => Ok(records),
     }
-}
-
-/// Records as the host takes them.
-pub(crate) fn batch(records: &[Box<RawValue>]) -> Result<Records> {
-    Ok(Records::from_items(records)?)
 }
 
 /// Ids, from arguments; a single `-` reads them from standard input, one a line.

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use lockgate::Records;
 use lockgate::manifest::World;
 use serde_json::Value as Json;
 
@@ -50,7 +51,9 @@ pub(crate) async fn run(args: Args) -> Result<Status> {
     let (mut first, mut dropped, mut rejected) = (true, 0, 0);
     let mut at_start = 0;
     for batch in records.chunks(args.batch as usize) {
-        let done = transform.apply(&args.object, &input::batch(batch)?).await?;
+        let done = transform
+            .apply(&args.object, &Records::from_items(batch)?)
+            .await?;
         dropped += done.dropped;
         rejected += done.rejected.len();
         for record in done.rejected {

@@ -129,13 +129,7 @@ impl Connection {
         records: &Records,
         options: WriteOptions,
     ) -> Result<Vec<RecordResult>, Error> {
-        let (object, json) = (object.to_owned(), records.as_bytes().to_vec());
-        self.write("create", records.len(), async |guest, accessor| {
-            guest
-                .call_create(accessor, object, json, options.into())
-                .await
-        })
-        .await
+        self.write(object, Write::Create(records), options).await
     }
 
     /// Reads records by id, in the order of the ids; JSON `null` stands for one
@@ -184,13 +178,7 @@ impl Connection {
         records: &Records,
         options: WriteOptions,
     ) -> Result<Vec<RecordResult>, Error> {
-        let (object, json) = (object.to_owned(), records.as_bytes().to_vec());
-        self.write("update", records.len(), async |guest, accessor| {
-            guest
-                .call_update(accessor, object, json, options.into())
-                .await
-        })
-        .await
+        self.write(object, Write::Update(records), options).await
     }
 
     /// Creates or changes records, found by the value of `key_field` that each
@@ -205,14 +193,8 @@ impl Connection {
         records: &Records,
         options: WriteOptions,
     ) -> Result<Vec<RecordResult>, Error> {
-        let (object, key_field) = (object.to_owned(), key_field.to_owned());
-        let json = records.as_bytes().to_vec();
-        self.write("upsert", records.len(), async |guest, accessor| {
-            guest
-                .call_upsert(accessor, object, key_field, json, options.into())
-                .await
-        })
-        .await
+        let write = Write::Upsert(key_field, records);
+        self.write(object, write, options).await
     }
 
     /// Deletes records by id, and gives one result for each in their order.
@@ -225,13 +207,7 @@ impl Connection {
         ids: &[String],
         options: WriteOptions,
     ) -> Result<Vec<RecordResult>, Error> {
-        let (object, n_ids, ids) = (object.to_owned(), ids.len(), ids.to_vec());
-        self.write("delete", n_ids, async |guest, accessor| {
-            guest
-                .call_delete(accessor, object, ids, options.into())
-                .await
-        })
-        .await
+        self.write(object, Write::Delete(ids), options).await
     }
 
     /// Runs a query in the product's own language. Pages come as they are asked
@@ -277,20 +253,38 @@ impl Connection {
             .map_err(|error| instance.broken("invoke", format!("output is not JSON: {error}")))
     }
 
-    async fn write<W>(
+    async fn write(
         &self,
-        call: &'static str,
-        n_records: usize,
-        work: W,
-    ) -> Result<Vec<RecordResult>, Error>
-    where
-        W: AsyncFnOnce(
-            &wit::Guest,
-            &wasmtime::component::Accessor<crate::state::ConnectorState>,
-        ) -> wasmtime::Result<Result<Vec<wit::RecordResult>, wit::Error>>,
-    {
+        object: &str,
+        write: Write<'_>,
+        options: WriteOptions,
+    ) -> Result<Vec<RecordResult>, Error> {
+        let (call, n_records) = write.call();
         let mut instance = self.instance().await?;
-        let results = instance.call(call, work).await?;
+        let (object, options) = (object.to_owned(), options.into());
+        let results = instance
+            .call(call, async |guest, accessor| match write {
+                Write::Create(records) => {
+                    let records = records.as_bytes().to_vec();
+                    guest.call_create(accessor, object, records, options).await
+                }
+                Write::Update(records) => {
+                    let records = records.as_bytes().to_vec();
+                    guest.call_update(accessor, object, records, options).await
+                }
+                Write::Upsert(key_field, records) => {
+                    let (key, records) = (key_field.to_owned(), records.as_bytes().to_vec());
+                    guest
+                        .call_upsert(accessor, object, key, records, options)
+                        .await
+                }
+                Write::Delete(ids) => {
+                    guest
+                        .call_delete(accessor, object, ids.to_vec(), options)
+                        .await
+                }
+            })
+            .await?;
         if results.len() != n_records {
             let n_results = results.len();
             return Err(
@@ -309,6 +303,27 @@ impl Connection {
     async fn instance(&self) -> Result<Instance, Error> {
         let (record, loaded) = self.loaded().await?;
         Instance::configured(&self.host, record, loaded, self.overrides.as_deref()).await
+    }
+}
+
+/// One write, as its method was given it.
+enum Write<'a> {
+    Create(&'a Records),
+    Update(&'a Records),
+    /// With the field that finds the records.
+    Upsert(&'a str, &'a Records),
+    Delete(&'a [String]),
+}
+
+impl Write<'_> {
+    /// The contract's function, and how many results it owes.
+    const fn call(&self) -> (&'static str, usize) {
+        match self {
+            Self::Create(records) => ("create", records.len()),
+            Self::Update(records) => ("update", records.len()),
+            Self::Upsert(_, records) => ("upsert", records.len()),
+            Self::Delete(ids) => ("delete", ids.len()),
+        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! `lockgate record create`.
 
 use anyhow::Result;
+use lockgate::Records;
 
-use super::results::{Results, Source, Write};
+use super::results::{Source, Write};
 use crate::args::Common;
 use crate::exit::Status;
-use crate::{input, session};
+use crate::session;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,22 +24,14 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(common: &Common, args: Args) -> Result<Status> {
-    let records = input::records(args.source.records.as_deref(), args.source.file.as_deref())?;
-    let (_host, connection) = session::connect(common, &args.write.target).await?;
-    let mut results = Results::new(args.write.shape, records.len());
-    let mut ended = Ok(());
-    for batch in records.chunks(args.write.records_a_call()) {
-        let batch = input::batch(batch)?;
-        match connection
-            .create(&args.write.object, &batch, args.write.options())
-            .await
-        {
-            Ok(some) => results.add(some),
-            Err(error) => {
-                ended = Err(error);
-                break;
-            }
-        }
-    }
-    results.finish(ended)
+    let (write, records) = (&args.write, args.source.read()?);
+    let (_host, connection) = session::connect(common, &write.target).await?;
+    write
+        .all(&records, async |batch| {
+            let batch = Records::from_items(batch)?;
+            connection
+                .create(&write.object, &batch, write.options())
+                .await
+        })
+        .await
 }

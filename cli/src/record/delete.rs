@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::results::{Results, Write};
+use super::results::Write;
 use crate::args::Common;
 use crate::exit::Status;
 use crate::{input, session};
@@ -24,20 +24,13 @@ pub(super) struct Args {
 
 pub(super) async fn run(common: &Common, args: Args) -> Result<Status> {
     let ids = input::ids(args.ids)?;
-    let (_host, connection) = session::connect(common, &args.write.target).await?;
-    let mut results = Results::new(args.write.shape, ids.len());
-    let mut ended = Ok(());
-    for batch in ids.chunks(args.write.records_a_call()) {
-        match connection
-            .delete(&args.write.object, batch, args.write.options())
-            .await
-        {
-            Ok(some) => results.add(some),
-            Err(error) => {
-                ended = Err(error);
-                break;
-            }
-        }
-    }
-    results.finish(ended)
+    let write = &args.write;
+    let (_host, connection) = session::connect(common, &write.target).await?;
+    write
+        .all(&ids, async |batch| {
+            connection
+                .delete(&write.object, batch, write.options())
+                .await
+        })
+        .await
 }

@@ -4,12 +4,13 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use lockgate::{Outcome, Problem, RecordResult, WriteOptions};
+use lockgate::{Error, Outcome, Problem, RecordResult, WriteOptions};
+use serde_json::value::RawValue;
 
 use crate::args::{Shape, Target};
 use crate::exit::Status;
 use crate::progress::Progress;
-use crate::{output, table, text};
+use crate::{input, output, table, text};
 
 /// Records of one call. The connector sends them in batches of its own; with
 /// more, a failure on the way would leave more outcomes unknown.
@@ -38,12 +39,29 @@ impl Write {
 
     /// How many records go in one call: all of them if none may be written
     /// without the others.
-    pub(super) fn records_a_call(&self) -> usize {
+    fn records_a_call(&self) -> usize {
         if self.all_or_none {
             usize::MAX
         } else {
             RECORDS_A_CALL
         }
+    }
+
+    /// Writes all items, call by call, up to the first that fails as a whole, and
+    /// tells what became of each.
+    pub(super) async fn all<T>(
+        &self,
+        items: &[T],
+        call: impl AsyncFn(&[T]) -> Result<Vec<RecordResult>, Error>,
+    ) -> Result<Status> {
+        let mut results = Results::new(self.shape, items.len());
+        for batch in items.chunks(self.records_a_call()) {
+            match call(batch).await {
+                Ok(some) => results.add(some),
+                Err(error) => return results.finish(Err(error)),
+            }
+        }
+        results.finish(Ok(()))
     }
 }
 
@@ -52,15 +70,22 @@ impl Write {
 pub(super) struct Source {
     /// The records as JSON: one object, or an array; `-` for standard input
     #[arg(value_name = "JSON")]
-    pub(super) records: Option<String>,
+    records: Option<String>,
     /// A JSON file with one record, an array, or one a line; `-` for standard
     /// input, which is also read if nothing is given
     #[arg(long, value_name = "FILE", conflicts_with = "records")]
-    pub(super) file: Option<PathBuf>,
+    file: Option<PathBuf>,
+}
+
+impl Source {
+    /// The records, each as it was written.
+    pub(super) fn read(&self) -> Result<Vec<Box<RawValue>>> {
+        input::records(self.records.as_deref(), self.file.as_deref())
+    }
 }
 
 /// Outcomes as they come.
-pub(super) struct Results {
+struct Results {
     all: Vec<RecordResult>,
     shape: Shape,
     expected: usize,
@@ -68,7 +93,7 @@ pub(super) struct Results {
 }
 
 impl Results {
-    pub(super) fn new(shape: Shape, expected: usize) -> Self {
+    fn new(shape: Shape, expected: usize) -> Self {
         let progress = Progress::spinner(format!("writing {}", text::counted(expected, "record")));
         Self {
             all: Vec::with_capacity(expected),
@@ -78,14 +103,14 @@ impl Results {
         }
     }
 
-    pub(super) fn add(&mut self, results: Vec<RecordResult>) {
+    fn add(&mut self, results: Vec<RecordResult>) {
         self.all.extend(results);
         self.progress
             .say(format!("{} of {}", self.all.len(), self.expected));
     }
 
     /// Tells what became of the records, also of those before a failure.
-    pub(super) fn finish(self, ended: Result<(), lockgate::Error>) -> Result<Status> {
+    fn finish(self, ended: Result<(), Error>) -> Result<Status> {
         drop(self.progress);
         let failed = self.all.iter().filter(|result| !result.is_ok()).count();
         if !self.all.is_empty() || ended.is_ok() {

@@ -1,13 +1,14 @@
 //! `lockgate record update`.
 
 use anyhow::Result;
+use lockgate::Records;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json};
 
-use super::results::{Results, Source, Write};
+use super::results::{Source, Write};
 use crate::args::Common;
 use crate::exit::{Status, usage};
-use crate::{input, session};
+use crate::session;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,7 +28,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(common: &Common, args: Args) -> Result<Status> {
-    let mut records = input::records(args.source.records.as_deref(), args.source.file.as_deref())?;
+    let (write, mut records) = (&args.write, args.source.read()?);
     if let Some(id) = &args.id {
         let [record] = records.as_slice() else {
             return Err(usage(format!(
@@ -37,23 +38,15 @@ pub(super) async fn run(common: &Common, args: Args) -> Result<Status> {
         };
         records = vec![with_id(record, id)?];
     }
-    let (_host, connection) = session::connect(common, &args.write.target).await?;
-    let mut results = Results::new(args.write.shape, records.len());
-    let mut ended = Ok(());
-    for batch in records.chunks(args.write.records_a_call()) {
-        let batch = input::batch(batch)?;
-        match connection
-            .update(&args.write.object, &batch, args.write.options())
-            .await
-        {
-            Ok(some) => results.add(some),
-            Err(error) => {
-                ended = Err(error);
-                break;
-            }
-        }
-    }
-    results.finish(ended)
+    let (_host, connection) = session::connect(common, &write.target).await?;
+    write
+        .all(&records, async |batch| {
+            let batch = Records::from_items(batch)?;
+            connection
+                .update(&write.object, &batch, write.options())
+                .await
+        })
+        .await
 }
 
 fn with_id(record: &RawValue, id: &str) -> Result<Box<RawValue>> {
