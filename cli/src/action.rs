@@ -13,6 +13,7 @@ const EXAMPLES: &str = "\
 Examples:
   lockgate action crm
       List the actions; --output json has the schemas of what they take and give.
+      What an action gives is always written as JSON.
   lockgate action crm record-counts '{\"objects\": [\"Account\", \"Contact\"]}'
   lockgate action crm find --file find.json";
 
@@ -36,7 +37,6 @@ pub(crate) struct Args {
         requires = "action"
     )]
     file: Option<PathBuf>,
-    /// How to write the list; what an action gives is always JSON
     #[command(flatten)]
     shape: Shape,
 }
