@@ -189,11 +189,7 @@ async fn read_page<H: Host>(
     let next = next_of(&page)?;
     let count = u32::try_from(page.records.len()).unwrap_or(u32::MAX);
     let total = page.total_size;
-    let records = if page
-        .records
-        .iter()
-        .any(|record| children::are_paged(record))
-    {
+    let records = if page.has_paged_children {
         children::complete_all(api, kind, &page.records).await?
     } else {
         let place = place_in(&body, &page.records);
@@ -212,7 +208,8 @@ async fn read_page<H: Host>(
 
 /// A page, or the error that came in its place: some faults are answered 200.
 fn parse(body: &[u8]) -> Result<QueryPage<'_>, Error> {
-    wire::read(body).ok_or_else(|| {
+    let page = str::from_utf8(body).ok().and_then(QueryPage::read);
+    page.ok_or_else(|| {
         let fault = Fault::read(200, body);
         if fault.is_from_api() {
             explained(fault.error(None, Effect::Read))
@@ -232,10 +229,9 @@ fn next_of(page: &QueryPage<'_>) -> Result<Option<String>, Error> {
 }
 
 /// Where the records stand in the body that they were read from.
-fn place_in(body: &[u8], records: &[&RawValue]) -> Option<(usize, usize)> {
+fn place_in(body: &[u8], records: &[&str]) -> Option<(usize, usize)> {
     let base = body.as_ptr().addr();
-    let first = records.first()?.get();
-    let last = records.last()?.get();
+    let (first, last) = (records.first()?, records.last()?);
     let start = first.as_ptr().addr().checked_sub(base)?;
     let end = last.as_ptr().addr().checked_sub(base)? + last.len();
     Some((start, end))

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use json_skim::{Malformed, Skim};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -13,16 +14,72 @@ use serde_json::value::RawValue;
 use crate::fault::Entry;
 
 /// One page of a query's answer, or of the children nested in a record.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug)]
 pub(crate) struct QueryPage<'a> {
-    #[serde(default)]
     pub(crate) total_size: Option<u64>,
     pub(crate) done: bool,
-    #[serde(default)]
     pub(crate) next_records_url: Option<String>,
-    #[serde(borrow)]
-    pub(crate) records: Vec<&'a RawValue>,
+    pub(crate) records: Vec<&'a str>,
+    /// Some record may hold children that go on elsewhere.
+    pub(crate) has_paged_children: bool,
+}
+
+impl<'a> QueryPage<'a> {
+    /// Reads a page; `None` if the text is none. This is the one look that a
+    /// record gets on its way through the connector.
+    pub(crate) fn read(text: &'a str) -> Option<Self> {
+        let (mut total_size, mut done, mut next, mut records) = (None, None, None, None);
+        let mut has_paged_children = false;
+        let mut skim = Skim::new(text);
+        let walked = skim.members(|key, skim| {
+            if key == "\"records\"" {
+                let mut all = Vec::new();
+                skim.elements(|skim| {
+                    let (record, is_paged) = read_record(text, skim)?;
+                    has_paged_children |= is_paged;
+                    all.push(record);
+                    Ok::<(), Malformed>(())
+                })?;
+                records = Some(all);
+                return Ok(());
+            }
+            let value = skim.value()?;
+            match key {
+                "\"totalSize\"" => total_size = value.parse().ok(),
+                "\"done\"" => done = value.parse().ok(),
+                "\"nextRecordsUrl\"" => next = serde_json::from_str(value).ok().flatten(),
+                _ => {}
+            }
+            Ok::<(), Malformed>(())
+        });
+        walked.and_then(|()| skim.end()).ok()?;
+        Some(Self {
+            total_size,
+            done: done?,
+            next_records_url: next,
+            records: records?,
+            has_paged_children,
+        })
+    }
+}
+
+/// Reads one record, and whether an object within it speaks of a next page.
+fn read_record<'a>(text: &'a str, skim: &mut Skim<'a>) -> Result<(&'a str, bool), Malformed> {
+    let mut is_paged = false;
+    let start = skim.offset();
+    skim.members(|key, skim| {
+        let is_object = skim.peek() == Some(b'{');
+        let value = skim.value()?;
+        is_paged |= is_object && key != "\"attributes\"" && names_next_page(value);
+        Ok::<(), Malformed>(())
+    })?;
+    Ok((text.get(start..skim.offset()).unwrap_or_default(), is_paged))
+}
+
+/// Whether a value may hold children that go on elsewhere. A text that says so
+/// only costs the longer way.
+pub(crate) fn names_next_page(value: &str) -> bool {
+    value.contains("\"nextRecordsUrl\"")
 }
 
 /// What became of one record of a collection, or of a record created or upserted

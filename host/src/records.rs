@@ -6,13 +6,13 @@ mod contract;
 use std::fmt;
 
 use bytes::Bytes;
+use json_skim::{Malformed, Skim};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::error::Error;
 
-use contract::not_an_array;
 pub(crate) use contract::{bounded, setting_problems};
 
 /// Records as they travel: one JSON array of objects, with the order of keys
@@ -30,11 +30,7 @@ impl Records {
     /// [`Error::Input`] if the bytes are anything else, saying where.
     pub fn from_json(json: impl Into<Bytes>) -> Result<Self, Error> {
         let json = json.into();
-        let rows: Vec<&RawValue> = serde_json::from_slice(&json).map_err(not_an_array)?;
-        if let Some(at) = rows.iter().position(|row| !row.get().starts_with('{')) {
-            return Err(Error::Input(format!("record {at} is not a JSON object")));
-        }
-        let count = rows.len();
+        let count = count_objects(&json)?;
         Ok(Self { json, count })
     }
 
@@ -92,6 +88,32 @@ impl Records {
         serde_json::from_slice(&self.json)
             .map_err(|error| Error::Input(format!("the records do not fit: {error}")))
     }
+}
+
+/// Checks that the text is an array of objects, and counts them. All records
+/// pass here, so it walks by slices and parses nothing.
+fn count_objects(json: &[u8]) -> Result<usize, Error> {
+    let text = str::from_utf8(json)
+        .map_err(|error| Error::Input(format!("records must be UTF-8: {error}")))?;
+    let mut count = 0;
+    let mut skim = Skim::new(text);
+    let object = |skim: &mut Skim<'_>| {
+        if skim.peek() != Some(b'{') {
+            return Err(Malformed {
+                at: skim.offset(),
+                expected: "an object",
+            });
+        }
+        skim.value()?;
+        count += 1;
+        Ok(())
+    };
+    let walked = skim.elements(object).and_then(|()| skim.end());
+    walked.map(|()| count).map_err(|error| {
+        Error::Input(format!(
+            "records must be a JSON array of objects: {error}, after {count} of them"
+        ))
+    })
 }
 
 /// Some records of a longer answer.
@@ -394,7 +416,10 @@ mod tests {
     fn records_are_an_array_of_objects_or_refused_with_the_place() {
         assert_eq!(Records::from_json(r#"[{"a":1},{}]"#).unwrap().len(), 2);
         let error = Records::from_json(r#"[{"a":1},7]"#).unwrap_err();
-        assert_eq!(error.to_string(), "record 1 is not a JSON object");
+        assert_eq!(
+            error.to_string(),
+            "records must be a JSON array of objects: expected an object at byte 9, after 1 of them"
+        );
         assert!(Records::from_json("{}").is_err());
         assert!(Records::from_json(&b"[\xff]"[..]).is_err());
     }

@@ -5,25 +5,19 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use serde_json::value::RawValue;
+use json_skim::{Malformed, Skim};
 
 use super::{follow, next_of, parse};
 use crate::api::{Api, Kind};
 use crate::bindings::exports::lockgate::connector::records::Error;
 use crate::host::Host;
-use crate::wire::{Members, QueryPage, push_text};
-
-/// Whether a record may hold children that go on elsewhere. A text that says so
-/// only costs the longer way.
-pub(super) fn are_paged(record: &RawValue) -> bool {
-    record.get().contains("\"nextRecordsUrl\"")
-}
+use crate::wire::{QueryPage, names_next_page};
 
 /// Records as a JSON array, with all their children.
 pub(super) async fn complete_all<H: Host>(
     api: &Api<H>,
     kind: Kind,
-    records: &[&RawValue],
+    records: &[&str],
 ) -> Result<Vec<u8>, Error> {
     let mut out = vec![b'['];
     push_all(api, kind, records, &mut out).await?;
@@ -34,7 +28,7 @@ pub(super) async fn complete_all<H: Host>(
 async fn push_all<H: Host>(
     api: &Api<H>,
     kind: Kind,
-    records: &[&RawValue],
+    records: &[&str],
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
     for record in records {
@@ -51,34 +45,43 @@ async fn push_all<H: Host>(
 fn push_completed<'a, H: Host>(
     api: &'a Api<H>,
     kind: Kind,
-    value: &'a RawValue,
+    value: &'a str,
     out: &'a mut Vec<u8>,
 ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + 'a>> {
     Box::pin(async move {
-        let members = if are_paged(value) {
-            Members::of(value)
-        } else {
-            None
-        };
-        let Some(Members(members)) = members else {
-            out.extend_from_slice(value.get().as_bytes());
+        if !names_next_page(value) {
+            out.extend_from_slice(value.as_bytes());
             return Ok(());
-        };
-        if let Ok(page) = serde_json::from_str::<QueryPage<'_>>(value.get()) {
+        }
+        if let Some(page) = QueryPage::read(value) {
             return push_children(api, kind, &page, out).await;
         }
+        let Some(members) = members(value) else {
+            out.extend_from_slice(value.as_bytes());
+            return Ok(());
+        };
         out.push(b'{');
-        for (at, (name, value)) in members.into_iter().enumerate() {
+        for (at, (key, value)) in members.into_iter().enumerate() {
             if at > 0 {
                 out.push(b',');
             }
-            push_text(out, &name);
+            out.extend_from_slice(key.as_bytes());
             out.push(b':');
             push_completed(api, kind, value, out).await?;
         }
         out.push(b'}');
         Ok(())
     })
+}
+
+/// The members of an object as they are written; `None` for anything else.
+fn members(value: &str) -> Option<Vec<(&str, &str)>> {
+    let mut members = Vec::new();
+    let walked = Skim::new(value).members(|key, skim| {
+        members.push((key, skim.value()?));
+        Ok::<(), Malformed>(())
+    });
+    walked.ok().map(|()| members)
 }
 
 async fn push_children<H: Host>(

@@ -5,7 +5,6 @@ use super::{
     Outcome, Problem, RecordResult, SettingProblem,
 };
 use crate::bindings::connector::exports::lockgate::connector::records as wit;
-use crate::error::Error;
 use crate::plain::is_forging;
 
 /// Longest text that is taken over from a guest into messages, in bytes: the
@@ -36,12 +35,6 @@ pub(crate) fn bounded(text: &str) -> String {
         clean.push('…');
     }
     clean
-}
-
-/// What is wrong with records that are no JSON array. The parser may quote all of
-/// what it found instead.
-pub(super) fn not_an_array(error: serde_json::Error) -> Error {
-    Error::Input(bounded(&format!("records must be a JSON array: {error}")))
 }
 
 /// Takes over what a guest says against its settings, pointers with messages.

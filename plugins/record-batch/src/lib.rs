@@ -82,14 +82,6 @@ where
             error.valid_up_to()
         ))
     })?;
-    walk::walk(input, fields, each).map_err(|error| {
-        // serde_json names what it expected and where; for data of the wrong
-        // shape it would also quote a value, which may be anybody's.
-        let expected = "expected a JSON array of objects";
-        Malformed(format!(
-            "{expected}, and it is not at line {}, column {}",
-            error.line(),
-            error.column()
-        ))
-    })
+    walk::walk(input, fields, each)
+        .map_err(|error| Malformed(format!("this is no JSON array of objects: {error}")))
 }

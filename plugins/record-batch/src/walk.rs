@@ -1,15 +1,12 @@
-//! The one pass over a batch: serde_json reads, slices are remembered, and kept
-//! records are written with their edits.
+//! The one pass over a batch: slices are remembered, and kept records are
+//! written with their edits.
 
-use std::fmt;
-
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
+use json_skim::{Malformed, Skim};
 
 use crate::{Edits, Fields, Outcome, Record, Verdict};
 
 /// Reads `input` and calls `each` with every record.
-pub(crate) fn walk<F>(input: &str, fields: &Fields, each: F) -> Result<Outcome, serde_json::Error>
+pub(crate) fn walk<F>(input: &str, fields: &Fields, each: F) -> Result<Outcome, Malformed>
 where
     F: FnMut(&Record<'_, '_>, &mut Edits) -> Verdict,
 {
@@ -24,9 +21,9 @@ where
         verdicts: Vec::new(),
     };
     walk.records.push(b'[');
-    let mut reader = serde_json::Deserializer::from_str(input);
-    reader.deserialize_seq(&mut walk)?;
-    reader.end()?;
+    let mut skim = Skim::new(input);
+    skim.elements(|skim| walk.record(skim))?;
+    skim.end()?;
     walk.records.push(b']');
     Ok(Outcome {
         records: walk.records,
@@ -45,72 +42,35 @@ struct Walk<'a, F> {
     verdicts: Vec<Verdict>,
 }
 
-impl<'a, F> Visitor<'a> for &mut Walk<'a, F>
+impl<'a, F> Walk<'a, F>
 where
     F: FnMut(&Record<'_, '_>, &mut Edits) -> Verdict,
 {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON array of objects")
-    }
-
-    fn visit_seq<A: SeqAccess<'a>>(self, mut seq: A) -> Result<(), A::Error> {
-        while seq.next_element_seed(OneRecord(&mut *self))?.is_some() {}
-        Ok(())
-    }
-}
-
-struct OneRecord<'w, 'a, F>(&'w mut Walk<'a, F>);
-
-impl<'a, F> DeserializeSeed<'a> for OneRecord<'_, 'a, F>
-where
-    F: FnMut(&Record<'_, '_>, &mut Edits) -> Verdict,
-{
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'a>>(self, reader: D) -> Result<(), D::Error> {
-        reader.deserialize_map(self)
-    }
-}
-
-impl<'a, F> Visitor<'a> for OneRecord<'_, 'a, F>
-where
-    F: FnMut(&Record<'_, '_>, &mut Edits) -> Verdict,
-{
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
-        let walk = self.0;
-        walk.values.fill(None);
-        walk.edits.forget();
+    fn record(&mut self, skim: &mut Skim<'a>) -> Result<(), Malformed> {
+        self.values.fill(None);
+        self.edits.forget();
         // From the first key to the end of the last value: all that is between
         // the braces but white space at either end.
         let mut body = None;
-        while let Some(key) = map.next_key::<&'a RawValue>()? {
-            let value = map.next_value::<&'a RawValue>()?.get();
-            let key = key.get();
-            let start = walk.offset(key);
-            let end = walk.offset(value) + value.len();
-            body = Some((body.map_or(start, |(first, _)| first), end));
-            if let Some(slot) = walk.fields.slot(key)
-                && let Some(place) = walk.values.get_mut(slot)
+        skim.members(|key, skim| {
+            let value = skim.value()?;
+            let start = body.map_or_else(|| self.offset(key), |(start, _)| start);
+            body = Some((start, skim.offset()));
+            if let Some(slot) = self.fields.slot(key)
+                && let Some(place) = self.values.get_mut(slot)
             {
                 *place = Some(value);
             }
-        }
+            Ok::<(), Malformed>(())
+        })?;
         let record = Record {
-            values: &walk.values,
+            values: &self.values,
         };
-        let verdict = (walk.each)(&record, &mut walk.edits);
+        let verdict = (self.each)(&record, &mut self.edits);
         if verdict == Verdict::Keep {
-            walk.write(body.unwrap_or((0, 0)));
+            self.write(body.unwrap_or((0, 0)));
         }
-        walk.verdicts.push(verdict);
+        self.verdicts.push(verdict);
         Ok(())
     }
 }
@@ -259,13 +219,9 @@ mod tests {
     }
 
     #[test]
-    fn deep_nesting_in_a_value_does_not_use_the_stack() {
-        let deep = format!(
-            "[{{\"a\":{}{}}}]",
-            "[".repeat(1_000_000),
-            "]".repeat(1_000_000)
-        );
-        assert_eq!(keep(&deep), deep);
+    fn endless_nesting_in_a_value_is_malformed() {
+        let deep = format!("[{{\"a\":{}", "[".repeat(1_000_000));
+        assert!(rewrite(deep.as_bytes(), &Fields::new(["a"]), |_, _| Verdict::Keep).is_err());
     }
 
     #[test]

@@ -1,0 +1,121 @@
+//! Strings, numbers and the three words. Most bytes of most records are in
+//! strings, so these are searched eight bytes at a time.
+
+use crate::{Malformed, Skim};
+
+/// 1 in each byte of a word.
+const ONES: u64 = u64::MAX / 255;
+
+/// Marks, in the top bit of each byte, those that need a look in a string: the
+/// quote, the backslash and control characters. Only the lowest mark is sure: a
+/// borrow may have put others above it.
+const fn marks(word: u64) -> u64 {
+    let control = word.wrapping_sub(ONES * 0x20) & !word;
+    let quote = word ^ (ONES * b'"' as u64);
+    let quote = quote.wrapping_sub(ONES) & !quote;
+    let backslash = word ^ (ONES * b'\\' as u64);
+    let backslash = backslash.wrapping_sub(ONES) & !backslash;
+    (control | quote | backslash) & (ONES << 7)
+}
+
+impl Skim<'_> {
+    /// Reads a value that is no array and no object; `first` is what is there.
+    #[inline]
+    pub(crate) fn scalar(&mut self, first: Option<u8>) -> Result<(), Malformed> {
+        match first {
+            Some(b'"') => self.string(),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.word("true"),
+            Some(b'f') => self.word("false"),
+            Some(b'n') => self.word("null"),
+            _ => Err(self.expected("a value")),
+        }
+    }
+
+    /// Reads a string; its quote is what is there.
+    #[inline]
+    pub(crate) fn string(&mut self) -> Result<(), Malformed> {
+        self.at += 1;
+        loop {
+            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+            if let Some(word) = rest.first_chunk() {
+                let marks = marks(u64::from_le_bytes(*word));
+                if marks == 0 {
+                    self.at += 8;
+                    continue;
+                }
+                self.at += marks.trailing_zeros() as usize / 8;
+            }
+            match self.byte(self.at) {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                Some(b'\\') => self.escape()?,
+                Some(b' '..) => self.at += 1,
+                Some(_) => return Err(self.expected("no control character")),
+                None => return Err(self.expected("the end of a string")),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<(), Malformed> {
+        self.at += 1;
+        match self.byte(self.at) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
+                self.at += 1;
+                Ok(())
+            }
+            Some(b'u') => {
+                let digits = self.text.as_bytes().get(self.at + 1..self.at + 5);
+                if digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
+                    self.at += 5;
+                    Ok(())
+                } else {
+                    Err(self.expected("four hexadecimal digits"))
+                }
+            }
+            _ => Err(self.expected("an escape")),
+        }
+    }
+
+    fn number(&mut self) -> Result<(), Malformed> {
+        self.at += usize::from(self.byte(self.at) == Some(b'-'));
+        if self.byte(self.at) == Some(b'0') {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.byte(self.at) == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.byte(self.at) {
+            self.at += 1;
+            self.at += usize::from(matches!(self.byte(self.at), Some(b'+' | b'-')));
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    /// One digit or more.
+    fn digits(&mut self) -> Result<(), Malformed> {
+        let start = self.at;
+        while self.byte(self.at).is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+        if self.at == start {
+            return Err(self.expected("a digit"));
+        }
+        Ok(())
+    }
+
+    fn word(&mut self, word: &str) -> Result<(), Malformed> {
+        let end = self.at + word.len();
+        if self.text.as_bytes().get(self.at..end) != Some(word.as_bytes()) {
+            return Err(self.expected("a value"));
+        }
+        self.at = end;
+        Ok(())
+    }
+}
