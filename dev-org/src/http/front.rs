@@ -65,7 +65,9 @@ pub(crate) async fn serve(
     }
 
     // Logins are not API requests and never count as long-running ones.
-    let is_api = path.starts_with("/services/data") || path.starts_with("/services/apexrest");
+    let is_api = ["/services/data", "/services/apexrest", "/services/Soap"]
+        .iter()
+        .any(|root| path.starts_with(root));
     let _running = is_api.then(|| shared.running());
     let plan = shared.faults().plan(&method, &path);
     if plan.wait_ms > 0 {

@@ -7,6 +7,7 @@ mod control;
 pub(crate) mod data;
 mod echo;
 pub(crate) mod front;
+mod soap;
 
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .merge(crate::oauth::routes())
         .merge(control::routes())
         .route("/services/apexrest/echo", any(echo::echo))
+        .route("/services/Soap/u/{version}", any(soap::serve))
+        .route("/services/Soap/u/{version}/{org}", any(soap::serve))
         .route("/services/data", any(data::versions))
         .route("/services/data/", any(data::versions))
         .route("/services/data/{*rest}", any(data::serve))

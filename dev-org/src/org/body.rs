@@ -89,10 +89,21 @@ impl Org {
                 Err(no_such_column(key, object))
             };
         };
+        // The type stands in the attributes; `type` by itself is taken as well,
+        // where the parent has no field of that name.
+        let names_type = |name: &str| {
+            let mut targets = field.reference_to.iter();
+            targets.any(|target| target.eq_ignore_ascii_case(name))
+        };
+        let bare_type = parent
+            .get("type")
+            .and_then(Json::as_str)
+            .filter(|name| names_type(name));
         let stated_type = parent
             .get("attributes")
             .and_then(|attributes| attributes.get("type"))
-            .and_then(Json::as_str);
+            .and_then(Json::as_str)
+            .or(bare_type);
         let target = match (stated_type, field.reference_to.as_slice()) {
             (Some(name), targets) => targets.iter().find(|to| to.eq_ignore_ascii_case(name)),
             (None, [only]) => Some(only),
@@ -107,7 +118,9 @@ impl Org {
         let target = target
             .and_then(|name| self.schema.object(name))
             .ok_or_else(|| no_such_column(key, object))?;
-        let mut keys = parent.iter().filter(|(name, _)| *name != "attributes");
+        let mut keys = parent
+            .iter()
+            .filter(|(name, _)| *name != "attributes" && !(*name == "type" && bare_type.is_some()));
         let (Some((name, value)), None) = (keys.next(), keys.next()) else {
             return Err(Fault::bad_request(
                 "INVALID_FIELD",

@@ -75,14 +75,19 @@ fn check_listed(field: &Field, text: &str) -> Result<(), Fault> {
     {
         return Ok(());
     }
-    Err(Fault::bad_request(
+    Err(not_listed(field, text))
+}
+
+/// The error for a value that a picklist does not have.
+pub(super) fn not_listed(field: &Field, text: &str) -> Fault {
+    Fault::bad_request(
         "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
         format!(
             "{}: bad value for restricted picklist field: {text}",
             field.label
         ),
     )
-    .on(&field.name))
+    .on(&field.name)
 }
 
 /// The local part, one `@`, and a domain with a dot inside.

@@ -79,8 +79,8 @@ impl Org {
     /// A line item's product and price.
     pub(super) fn derive_line_item(&self, draft: &mut Draft<'_>) -> Result<(), Fault> {
         if draft.is_new() {
-            let book = self.value_of(draft.text("OpportunityId"), "Pricebook2Id");
-            self.take_from_price(draft, &book, "opportunity")?;
+            let deal = draft.text("OpportunityId").to_owned();
+            self.take_from_price(draft, &deal, "opportunity")?;
             if draft.get("UnitPrice").is_null() && draft.get("TotalPrice").is_null() {
                 missing_fields(vec!["UnitPrice".to_owned()])?;
             }
@@ -121,9 +121,11 @@ impl Org {
     pub(super) fn take_from_price(
         &self,
         draft: &mut Draft<'_>,
-        book: &Value,
+        parent: &str,
         owner: &str,
     ) -> Result<(), Fault> {
+        let book = self.value_of(parent, "Pricebook2Id");
+        let currency = self.value_of(parent, "CurrencyIsoCode");
         let entry = draft.text("PricebookEntryId").to_owned();
         if entry.is_empty() {
             return missing_fields(vec!["PricebookEntryId".to_owned()]);
@@ -134,7 +136,7 @@ impl Org {
                 "pricebook entry has been inactivated",
             ));
         }
-        if book.is_null() || self.value_of(&entry, "Pricebook2Id") != *book {
+        if book.is_null() || self.value_of(&entry, "Pricebook2Id") != book {
             return Err(integrity(
                 "PricebookEntryId",
                 &format!(
@@ -142,6 +144,13 @@ impl Org {
                 ),
             ));
         }
+        if self.value_of(&entry, "CurrencyIsoCode") != currency {
+            return Err(integrity(
+                "PricebookEntryId",
+                &format!("pricebook entry currency code does not match the {owner} currency code"),
+            ));
+        }
+        draft.set("CurrencyIsoCode", currency);
         draft.set("Product2Id", self.value_of(&entry, "Product2Id"));
         draft.set("ListPrice", self.value_of(&entry, "UnitPrice"));
         Ok(())

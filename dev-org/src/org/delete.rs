@@ -92,6 +92,13 @@ impl Org {
             if member.name == "Order" && code.and_then(Value::as_str) == Some("Activated") {
                 return Err(in_use(&name, member, &[name_of(member, row)]));
             }
+            if member.name == "OrderItem"
+                && let Some(order) = member
+                    .column("OrderId")
+                    .and_then(|column| row.get(column).as_str())
+            {
+                self.check_items_not_fixed(order)?;
+            }
             if member.name == "Pricebook2" && row.id() == &*self.standard_pricebook {
                 return Err(Fault::bad_request(
                     "DELETE_FAILED",

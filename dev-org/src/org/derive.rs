@@ -41,6 +41,7 @@ impl Org {
     /// Brings other records up to date after a write.
     pub(super) fn after_write(&mut self, who: &User, draft: &Draft<'_>, id: &str) {
         match draft.object.name.as_str() {
+            "Account" => self.follow_person(who, draft, id),
             "OpportunityLineItem" => self.sum_line_items(draft.text("OpportunityId")),
             "OrderItem" => self.sum_order_items(draft.text("OrderId")),
             "Product2" if !draft.is_new() => self.rename_prices(draft, id),
@@ -211,7 +212,7 @@ impl Org {
 }
 
 /// `Name` of a person: first and last name.
-fn derive_name(draft: &mut Draft<'_>) {
+pub(super) fn derive_name(draft: &mut Draft<'_>) {
     let parts = [draft.text("FirstName"), draft.text("LastName")];
     let name = parts
         .into_iter()

@@ -3,13 +3,13 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::Org;
+use super::record_type::MASTER;
 use crate::fault::Fault;
 use crate::schema::{ChildRelationship, Field, FieldKind, Object, PicklistValue};
+use crate::table::Row;
 use crate::user::User;
 use crate::value::Value;
 
-/// The record type of records without one.
-const MASTER_RECORD_TYPE: &str = "012000000000000AAA";
 /// Bytes that the database sets aside for a character.
 const BYTES_PER_CHARACTER: u32 = 3;
 /// Digits of a whole-number field, and of one that an extension declared.
@@ -26,7 +26,7 @@ pub struct Urls<'a> {
 }
 
 impl Urls<'_> {
-    fn sobject(&self, object: &Object) -> String {
+    pub(super) fn sobject(&self, object: &Object) -> String {
         format!("/services/data/{}/sobjects/{}", self.version, object.name)
     }
 }
@@ -166,49 +166,36 @@ impl Org {
     }
 
     /// The record types of an object, the master last.
-    fn record_types(&self, object: &Object, root: &str) -> Json {
-        let mut found = Vec::new();
-        if let Some(types) = self.schema.object("RecordType")
-            && let Some(of_object) = types.column("SobjectType")
-        {
-            let text = |row: &crate::table::Row, field: &str| {
-                types
-                    .column(field)
-                    .map_or(Json::Null, |column| row.get(column).to_json())
-            };
-            for row in self.table(types).rows() {
-                if !row.is_deleted() && row.get(of_object).as_str() == Some(&object.name) {
-                    found.push(record_type(
-                        &text(row, "Name"),
-                        &text(row, "DeveloperName"),
-                        &text(row, "IsActive"),
-                        row.id(),
-                        root,
-                    ));
-                }
-            }
-        }
+    pub(super) fn record_types(&self, object: &Object, root: &str) -> Json {
+        let default = self.default_type(object).map(Row::id);
+        let mut found: Vec<Json> = self
+            .record_type_rows(object)
+            .into_iter()
+            .map(|row| {
+                let text = |field: &str| self.value_of(row.id(), field).to_json();
+                record_type(
+                    [&text("Name"), &text("DeveloperName"), &text("IsActive")],
+                    row.id(),
+                    default == Some(row.id()),
+                    root,
+                )
+            })
+            .collect();
         let master = json!("Master");
-        let mut entry = record_type(&master, &master, &json!(true), MASTER_RECORD_TYPE, root);
-        if let Some(entry) = entry.as_object_mut() {
-            entry.insert("master".to_owned(), json!(true));
-            entry.insert(
-                "defaultRecordTypeMapping".to_owned(),
-                json!(found.is_empty()),
-            );
-        }
-        found.push(entry);
+        let names = [&master, &master, &json!(true)];
+        found.push(record_type(names, MASTER, found.is_empty(), root));
         Json::Array(found)
     }
 }
 
-fn record_type(name: &Json, developer_name: &Json, active: &Json, id: &str, root: &str) -> Json {
+fn record_type(names: [&Json; 3], id: &str, is_default: bool, root: &str) -> Json {
+    let [name, developer_name, active] = names;
     json!({
         "active": active,
         "available": true,
-        "defaultRecordTypeMapping": false,
+        "defaultRecordTypeMapping": is_default,
         "developerName": developer_name,
-        "master": false,
+        "master": id == MASTER,
         "name": name,
         "recordTypeId": id,
         "urls": {"layout": format!("{root}/describe/layouts/{id}")},
@@ -261,7 +248,7 @@ fn child_json(child: &ChildRelationship) -> Json {
     })
 }
 
-fn field_json(who: &User, object: &Object, field: &Field) -> Json {
+pub(super) fn field_json(who: &User, object: &Object, field: &Field) -> Json {
     let may_edit = who.can_edit(&object.name, &field.name);
     let is_text = field.kind.is_text();
     let byte_length = match field.kind {

@@ -6,6 +6,7 @@
 mod body;
 mod check;
 mod content;
+mod convert;
 mod deal;
 mod delete;
 mod derive;
@@ -14,9 +15,12 @@ mod draft;
 mod duplicates;
 mod external;
 mod journal;
+mod layout;
 mod order;
+mod person;
 mod price;
 mod read;
+mod record_type;
 mod replication;
 mod seeded;
 mod setup;
@@ -28,6 +32,7 @@ mod write;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+pub use convert::{Conversion, Converted};
 pub use describe::Urls;
 pub use read::{record_url, write_field};
 pub use replication::{DeletedRecord, DeletedRecords, UpdatedRecords};

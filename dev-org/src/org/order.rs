@@ -88,18 +88,23 @@ impl Org {
         Ok(())
     }
 
+    /// The items of an activated order stay as they are.
+    pub(super) fn check_items_not_fixed(&self, order: &str) -> Result<(), Fault> {
+        if self.value_of(order, "StatusCode").as_str() == Some("Activated") {
+            return Err(integrity(
+                "OrderId",
+                "products of an activated order cannot be added, changed or deleted",
+            ));
+        }
+        Ok(())
+    }
+
     /// An item's product and prices.
     pub(super) fn derive_order_item(&self, draft: &mut Draft<'_>) -> Result<(), Fault> {
         let order = draft.text("OrderId").to_owned();
+        self.check_items_not_fixed(&order)?;
         if draft.is_new() {
-            if self.value_of(&order, "StatusCode").as_str() == Some("Activated") {
-                return Err(integrity(
-                    "OrderId",
-                    "products cannot be added to an activated order",
-                ));
-            }
-            let book = self.value_of(&order, "Pricebook2Id");
-            self.take_from_price(draft, &book, "order")?;
+            self.take_from_price(draft, &order, "order")?;
             draft.set("AvailableQuantity", draft.get("Quantity").clone());
         }
         if draft.get("UnitPrice").is_null() {

@@ -15,7 +15,8 @@ impl Org {
         let product = draft.text("Product2Id").to_owned();
         let book = draft.text("Pricebook2Id").to_owned();
         let in_standard_book = id::same(&book, &self.standard_pricebook);
-        let standard = self.price_in(&product, &self.standard_pricebook);
+        let currency = draft.get("CurrencyIsoCode").clone();
+        let standard = self.price_in(&product, &self.standard_pricebook, &currency);
         if draft.get("IsActive").is_true()
             && (draft.is_new() || draft.is_changed("IsActive"))
             && !self.value_of(&product, "IsActive").is_true()
@@ -29,7 +30,7 @@ impl Org {
                     "Before creating a custom price, create a standard price.",
                 ));
             }
-            if self.price_in(&product, &book).is_some() {
+            if self.price_in(&product, &book, &currency).is_some() {
                 return Err(Fault::bad_request(
                     "DUPLICATE_VALUE",
                     "This price definition already exists in this price book",
@@ -54,15 +55,18 @@ impl Org {
         Ok(())
     }
 
-    /// A product's live price in a price book.
-    fn price_in(&self, product: &str, book: &str) -> Option<&Row> {
+    /// A product's live price in a price book, in a currency where there are
+    /// several.
+    fn price_in(&self, product: &str, book: &str, currency: &Value) -> Option<&Row> {
         let object = self.schema.object("PricebookEntry")?;
         let by_product = object.column("Product2Id")?;
         let by_book = object.column("Pricebook2Id")?;
+        let by_currency = object.column("CurrencyIsoCode");
         self.table(object)
             .find(by_product, &Value::text(product))
             .into_iter()
             .filter(|row| !row.is_deleted())
+            .filter(|row| by_currency.is_none_or(|column| row.get(column) == currency))
             .find(|row| {
                 row.get(by_book)
                     .as_str()

@@ -122,6 +122,8 @@ impl Org {
             "Closed - Converted",
         );
         self.add_statuses(&admin, "TaskStatus", "Task", "IsClosed", "Completed");
+        self.add_record_types(&admin);
+        self.add_currencies(&admin);
     }
 
     /// Says in the organization's record what kind of org this is.
@@ -231,8 +233,31 @@ impl Org {
         }
     }
 
+    /// One row for each currency of an org with several.
+    fn add_currencies(&mut self, admin: &User) {
+        let currencies = self.schema.features.currencies.clone();
+        for (place, currency) in currencies.iter().enumerate() {
+            self.add_setup_row(
+                admin,
+                "CurrencyType",
+                &[
+                    ("IsoCode", Value::text(currency.code.as_str())),
+                    ("ConversionRate", Value::Double(currency.rate)),
+                    ("DecimalPlaces", Value::Int(currency.decimals.into())),
+                    ("IsActive", Value::Bool(true)),
+                    ("IsCorporate", Value::Bool(place == 0)),
+                ],
+            );
+        }
+    }
+
     /// Adds a row as the org itself does, without the checks of a user's write.
-    fn add_setup_row(&mut self, who: &User, object: &str, fields: &[(&str, Value)]) -> Id {
+    pub(super) fn add_setup_row(
+        &mut self,
+        who: &User,
+        object: &str,
+        fields: &[(&str, Value)],
+    ) -> Id {
         let schema = Arc::clone(&self.schema);
         let Some(object) = schema.object(object) else {
             return Arc::from("");

@@ -48,8 +48,11 @@ impl Org {
         let mut draft = Draft::new(object);
         give_all(&mut draft, given)?;
         give_defaults(&mut draft, who);
+        self.name_person(&mut draft)?;
+        self.give_record_type(&mut draft);
         check_required(object, &draft.values)?;
         self.check_references(&mut draft)?;
+        self.check_record_type(&draft)?;
         self.assign_lead(&mut draft, options)?;
         self.derive(who, &mut draft)?;
         self.check_unique(object, None, &draft.values)?;
@@ -88,8 +91,10 @@ impl Org {
         let mut draft = Draft::of(object, row);
         let id = row.shared_id();
         give_all(&mut draft, given)?;
+        self.name_person(&mut draft)?;
         check_required(object, &draft.values)?;
         self.check_references(&mut draft)?;
+        self.check_record_type(&draft)?;
         if matches!(options.auto_assign, AutoAssign::On | AutoAssign::Rule(_)) {
             self.assign_lead(&mut draft, options)?;
         }

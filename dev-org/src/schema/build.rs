@@ -13,6 +13,7 @@ impl Schema {
     /// Adds what a file declares; `link` must follow.
     pub(super) fn read(&mut self, text: &str, custom: bool) -> Result<(), SchemaError> {
         let file: File = toml::from_str(text).map_err(|error| SchemaError(error.to_string()))?;
+        self.switch_on(file.org)?;
         for (name, choices) in file.picklists {
             self.picklists.insert(name, picklist(&choices));
         }
@@ -30,12 +31,14 @@ impl Schema {
                 object.fields.push(field);
             }
         }
+        self.add_record_types(file.record_type)?;
+        self.add_currency_fields()?;
         self.validation_rules.extend(file.validation);
         self.duplicate_rules.extend(file.duplicate);
         Ok(())
     }
 
-    fn object_mut(&mut self, name: &str) -> Result<&mut Object, SchemaError> {
+    pub(super) fn object_mut(&mut self, name: &str) -> Result<&mut Object, SchemaError> {
         self.objects
             .iter_mut()
             .find(|object| object.name.eq_ignore_ascii_case(name))
@@ -131,7 +134,7 @@ impl Schema {
         }
     }
 
-    fn field_from(&self, spec: FieldSpec, custom: bool) -> Result<Field, SchemaError> {
+    pub(super) fn field_from(&self, spec: FieldSpec, custom: bool) -> Result<Field, SchemaError> {
         let length = spec.length.unwrap_or_else(|| spec.kind.default_length());
         let default_value = spec
             .default

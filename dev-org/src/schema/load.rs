@@ -1,13 +1,14 @@
 //! Reads schema files: TOML with an object's fields one a line.
 //!
 //! A file declares value sets (`[picklists]`), new objects (`[[object]]`),
-//! fields added to objects that exist (`[[extend]]`), and rules
-//! (`[[validation]]`, `[[duplicate]]`). `schema/demo.toml` shows all of it.
+//! fields added to objects that exist (`[[extend]]`), rules (`[[validation]]`,
+//! `[[duplicate]]`), record types (`[[record_type]]`), and switches (`[org]`). `schema/demo.toml` shows all of it.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::features::{Features, RecordType};
 use super::kind::FieldKind;
 use super::rules::{DuplicateRule, ValidationRule};
 
@@ -30,6 +31,12 @@ pub(super) struct File {
     /// Duplicate rules.
     #[serde(default)]
     pub(super) duplicate: Vec<DuplicateRule>,
+    /// Record types.
+    #[serde(default)]
+    pub(super) record_type: Vec<RecordType>,
+    /// Switches of the whole org.
+    #[serde(default)]
+    pub(super) org: Features,
 }
 
 /// Fields added to an object.

@@ -2,6 +2,7 @@
 //! the TOML files of `schema/`.
 
 mod build;
+mod features;
 mod kind;
 mod link;
 mod load;
@@ -11,6 +12,7 @@ mod types;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
+pub use features::{Currency, Features, RecordType};
 pub use kind::FieldKind;
 pub use rules::{Comparison, Condition, DuplicateAction, DuplicateRule, ValidationRule};
 pub use types::{ChildRelationship, Field, ID_COLUMN, Object, PicklistValue, SystemColumns};
@@ -56,6 +58,9 @@ pub struct Schema {
     picklists: BTreeMap<String, Vec<PicklistValue>>,
     pub(crate) validation_rules: Vec<ValidationRule>,
     pub(crate) duplicate_rules: Vec<DuplicateRule>,
+    pub(crate) record_types: Vec<RecordType>,
+    /// What is switched on.
+    pub features: Features,
 }
 
 impl Schema {

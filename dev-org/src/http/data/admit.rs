@@ -48,40 +48,81 @@ pub(crate) struct Caller {
     pub(crate) user: Arc<User>,
 }
 
+/// Why a request is not let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    status: u16,
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    /// Whose limits are used up.
+    username: Option<String>,
+}
+
+impl Refused {
+    fn no_session(message: &str) -> Self {
+        Self {
+            status: 401,
+            code: "INVALID_SESSION_ID",
+            message: message.to_owned(),
+            username: None,
+        }
+    }
+
+    /// The refusal as the REST API answers it.
+    fn answer(&self, shared: &Shared) -> Box<Response> {
+        let refused = answer::error(self.status, self.code, &self.message);
+        Box::new(self.sign(shared, refused))
+    }
+
+    /// Puts on an answer whom it was refused to.
+    pub(crate) fn sign(&self, shared: &Shared, mut response: Response) -> Response {
+        let Some(username) = self.username.clone() else {
+            return response;
+        };
+        response.extensions_mut().insert(Admitted {
+            username,
+            counted: false,
+        });
+        with_limit_info(shared, response)
+    }
+}
+
 /// Lets a request in, or says why not.
 pub(crate) fn admit(shared: &Shared, headers: &HeaderMap) -> Result<Caller, Box<Response>> {
-    let no_session = |message| Box::new(answer::error(401, "INVALID_SESSION_ID", message));
-    let token = match credential(headers) {
-        Credential::Token(token) => token,
-        Credential::Absent => return Err(no_session("Session expired or invalid")),
-        Credential::Malformed => {
-            return Err(Box::new(answer::error(
-                401,
-                "INVALID_AUTH_HEADER",
-                "INVALID_HEADER_TYPE",
-            )));
-        }
+    let admitted = match credential(headers) {
+        Credential::Token(token) => admit_token(shared, &token),
+        Credential::Absent => Err(Refused::no_session("Session expired or invalid")),
+        Credential::Malformed => Err(Refused {
+            code: "INVALID_AUTH_HEADER",
+            ..Refused::no_session("INVALID_HEADER_TYPE")
+        }),
     };
+    admitted.map_err(|refused| refused.answer(shared))
+}
+
+/// Lets the session of a token in, and takes its request from the limits.
+pub(crate) fn admit_token(shared: &Shared, token: &str) -> Result<Caller, Refused> {
+    let no_session = || Refused::no_session("Session expired or invalid");
     let now_ms = shared.clock.now_ms();
-    let session = shared.oauth().session(&token, now_ms);
-    let session = session.ok_or_else(|| no_session("Session expired or invalid"))?;
+    let session = shared.oauth().session(token, now_ms);
+    let session = session.ok_or_else(no_session)?;
     if !session.has_scope(&API_SCOPES) {
-        return Err(no_session(
+        return Err(Refused::no_session(
             "This session is not valid for use with the REST API",
         ));
     }
     let user = shared
         .org()
         .user(&session.username)
-        .ok_or_else(|| no_session("Session expired or invalid"))?;
+        .ok_or_else(no_session)?;
     let taken = shared.usage().take(now_ms);
     if let Err(reached) = taken {
-        let mut refused = answer::error(403, "REQUEST_LIMIT_EXCEEDED", reached.message());
-        refused.extensions_mut().insert(Admitted {
-            username: user.username.clone(),
-            counted: false,
+        return Err(Refused {
+            status: 403,
+            code: "REQUEST_LIMIT_EXCEEDED",
+            message: reached.message().to_owned(),
+            username: Some(user.username.clone()),
         });
-        return Err(Box::new(with_limit_info(shared, refused)));
     }
     Ok(Caller { user })
 }

@@ -26,6 +26,33 @@ pub(super) fn one(call: &Call, object: &str) -> Answer {
     described(call, &body)
 }
 
+/// `GET /sobjects/Account/describe/layouts` and one layout below it.
+pub(super) fn layouts(call: &Call, object: &str, kind: Option<&str>) -> Answer {
+    let org = call.org();
+    let body = match kind {
+        None => org.layouts(&call.who, object, urls(call, &call.version.name()))?,
+        Some(kind) => org.layout_of(&call.who, object, kind)?,
+    };
+    drop(org);
+    described(call, &body)
+}
+
+/// `GET /ui-api/object-info/Account/picklist-values/012...` and one field below
+/// it.
+pub(super) fn picklist_values(
+    call: &Call,
+    object: &str,
+    kind: &str,
+    field: Option<&str>,
+) -> Answer {
+    let root = call.version.path();
+    let url = format!("{root}/ui-api/object-info/{object}/picklist-values/{kind}");
+    let org = call.org();
+    let body = org.picklist_values(&call.who, object, kind, field, &url)?;
+    drop(org);
+    Ok(answer::json(200, &body))
+}
+
 /// What the addresses in an answer begin with.
 fn urls<'a>(call: &'a Call, version: &'a str) -> Urls<'a> {
     Urls {

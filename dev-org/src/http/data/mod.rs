@@ -10,6 +10,7 @@ mod describe;
 mod limits;
 pub(crate) mod locators;
 mod query;
+mod related;
 mod replication;
 mod resource;
 mod rows;
@@ -95,6 +96,15 @@ fn work(call: &Call, resource: &Resource) -> Answer {
         ("GET", R::Objects) => describe::all(call),
         ("GET", R::Object(object)) => describe::short(call, object),
         ("GET", R::Describe(object)) => describe::one(call, object),
+        ("GET", R::Layouts(object, kind)) => describe::layouts(call, object, kind.as_deref()),
+        (
+            "GET",
+            R::PicklistValues {
+                object,
+                kind,
+                field,
+            },
+        ) => describe::picklist_values(call, object, kind, field.as_deref()),
         ("GET", R::Updated(object)) => replication::updated(call, object),
         ("GET", R::Deleted(object)) => replication::deleted(call, object),
         ("POST", R::Object(object)) => rows::create(call, object),
@@ -105,7 +115,9 @@ fn work(call: &Call, resource: &Resource) -> Answer {
         ("GET", R::Row { object, id }) => rows::read(call, object, id),
         ("PATCH", R::Row { object, id }) => rows::update(call, object, id),
         ("DELETE", R::Row { object, id }) => rows::delete(call, object, id),
-        ("GET", R::RowPart { object, id, part }) => rows::part(call, object, id, part),
+        ("GET", R::RowPart { object, id, part }) => related::read(call, object, id, part),
+        ("PATCH", R::RowPart { object, id, part }) => related::update(call, object, id, part),
+        ("DELETE", R::RowPart { object, id, part }) => related::delete(call, object, id, part),
         (
             "GET",
             R::External {

@@ -21,6 +21,11 @@ pub(super) fn first(call: &Call, all_rows: bool) -> Answer {
             "A query string has to be specified",
         ));
     }
+    run(call, text, all_rows)
+}
+
+/// The first page of what a statement answers.
+pub(super) fn run(call: &Call, text: &str, all_rows: bool) -> Answer {
     let size = batch(call).unwrap_or(BATCH);
     let answer = {
         let org = call.org();

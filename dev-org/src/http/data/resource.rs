@@ -13,6 +13,14 @@ pub(super) enum Resource {
     Objects,
     Object(String),
     Describe(String),
+    /// All layouts of an object, or that of one record type.
+    Layouts(String, Option<String>),
+    /// The picklist values of a record type, of all fields or of one.
+    PicklistValues {
+        object: String,
+        kind: String,
+        field: Option<String>,
+    },
     Row {
         object: String,
         id: String,
@@ -61,6 +69,21 @@ impl Resource {
             ["sobjects"] => Self::Objects,
             ["sobjects", object] => Self::Object(owned(object)),
             ["sobjects", object, "describe"] => Self::Describe(owned(object)),
+            ["sobjects", object, "describe", "layouts", kind @ ..] if kind.len() < 2 => {
+                Self::Layouts(owned(object), kind.first().map(owned))
+            }
+            [
+                "ui-api",
+                "object-info",
+                object,
+                "picklist-values",
+                kind,
+                field @ ..,
+            ] if field.len() < 2 => Self::PicklistValues {
+                object: owned(object),
+                kind: owned(kind),
+                field: field.first().map(owned),
+            },
             ["sobjects", object, "updated"] => Self::Updated(owned(object)),
             ["sobjects", object, "deleted"] => Self::Deleted(owned(object)),
             ["sobjects", object, id] => Self::Row {
@@ -104,7 +127,7 @@ impl Resource {
     pub(super) fn methods(&self) -> &'static [&'static str] {
         match self {
             Self::Object(_) => &["HEAD", "GET", "POST"],
-            Self::Row { .. } => &["HEAD", "GET", "PATCH", "DELETE"],
+            Self::Row { .. } | Self::RowPart { .. } => &["HEAD", "GET", "PATCH", "DELETE"],
             Self::External { .. } => &["HEAD", "GET", "POST", "PATCH", "DELETE"],
             Self::Collections => &["POST", "PATCH", "DELETE", "GET"],
             Self::Composite => &["GET", "POST"],

@@ -1,6 +1,5 @@
 //! Single records: by id, by external id, and what hangs on them.
 
-use axum::body::Body;
 use axum::response::Response;
 use hyper::header::{self, HeaderValue};
 use serde_json::{Value, json};
@@ -94,25 +93,6 @@ pub(super) fn upsert(call: &Call, object: &str, field: &str, value: &str) -> Ans
     let status = if done.created { 201 } else { 200 };
     let response = saved(status, &done.id, Some(done.created));
     Ok(with_location(call, &name, &done.id, response))
-}
-
-/// A blob, or the record that a lookup leads to.
-pub(super) fn part(call: &Call, object: &str, id: &str, part: &str) -> Answer {
-    let org = call.org();
-    let related = org.schema.object(object).and_then(|found| {
-        let (column, _) = found.relationship(part)?;
-        let row = org.table(found).get(id)?;
-        let parent = row.get(column).as_str()?;
-        let name = org.row(parent)?.0.name.clone();
-        Some((name, parent.to_owned()))
-    });
-    if let Some((object, parent)) = related {
-        drop(org);
-        return read(call, &object, &parent);
-    }
-    let bytes = org.blob(&call.who, object, id, part)?;
-    let kind = HeaderValue::from_static("application/octet-stream");
-    Ok(answer::with_type(200, kind, Body::from(bytes)))
 }
 
 /// The one record with this value.
