@@ -23,6 +23,8 @@
 
 mod edits;
 mod fields;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod golden;
 mod record;
 mod walk;
 
