@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Org;
+use super::check::missing_fields;
 use super::draft::Draft;
 use crate::fault::Fault;
 use crate::id::Id;
@@ -29,24 +30,31 @@ struct Version<'a> {
     number: usize,
 }
 
-/// Content must be base64.
-pub(super) fn check_content(draft: &Draft<'_>) -> Result<(), Fault> {
-    let field = if draft.object.name == "ContentNote" {
-        "Content"
-    } else {
-        "VersionData"
+/// Content must be base64, and a new file must have some and a name.
+pub(super) fn check_content(draft: &mut Draft<'_>) -> Result<(), Fault> {
+    let field = match draft.object.name.as_str() {
+        "ContentNote" => "Content",
+        "ContentVersion" => "VersionData",
+        _ => "Body",
     };
+    if draft.is_new() && field == "VersionData" {
+        let missing = ["VersionData", "PathOnClient"].into_iter();
+        let missing = missing.filter(|field| draft.get(field).is_null());
+        missing_fields(missing.map(str::to_owned).collect())?;
+    }
     let Some(text) = draft.get(field).as_str() else {
         return Ok(());
     };
-    if STANDARD.decode(text).is_ok() {
-        return Ok(());
+    if STANDARD.decode(text).is_err() {
+        return Err(Fault::bad_request(
+            "INVALID_TYPE_ON_FIELD_IN_RECORD",
+            format!("{field}: value not of required type: the content is not base64"),
+        )
+        .on(field));
     }
-    Err(Fault::bad_request(
-        "INVALID_TYPE_ON_FIELD_IN_RECORD",
-        format!("{field}: value not of required type: the content is not base64"),
-    )
-    .on(field))
+    let size = content_size(draft.get(field));
+    draft.set("BodyLength", size);
+    Ok(())
 }
 
 impl Org {

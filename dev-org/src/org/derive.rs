@@ -32,7 +32,9 @@ impl Org {
             "Order" => self.derive_order(who, draft)?,
             "OrderItem" => self.derive_order_item(draft)?,
             "PricebookEntry" => self.derive_price(draft)?,
-            "ContentNote" | "ContentVersion" => super::content::check_content(draft)?,
+            "ContentNote" | "ContentVersion" | "Attachment" | "Document" => {
+                super::content::check_content(draft)?;
+            }
             _ => {}
         }
         Ok(())

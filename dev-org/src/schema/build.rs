@@ -120,6 +120,7 @@ impl Schema {
         for (object, field) in [
             ("Task", "WhatId"),
             ("Note", "ParentId"),
+            ("Attachment", "ParentId"),
             ("ContentDocumentLink", "LinkedEntityId"),
         ] {
             for target in self

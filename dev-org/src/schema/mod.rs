@@ -31,6 +31,7 @@ const STANDARD: &[&str] = &[
     include_str!("../../schema/task.toml"),
     include_str!("../../schema/note.toml"),
     include_str!("../../schema/content.toml"),
+    include_str!("../../schema/attachment.toml"),
     include_str!("../../schema/order.toml"),
     include_str!("../../schema/product.toml"),
     include_str!("../../schema/user.toml"),

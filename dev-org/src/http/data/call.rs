@@ -10,6 +10,7 @@ use hyper::header;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::multipart;
 use super::transaction::Held;
 use super::version::Version;
 use crate::fault::Fault;
@@ -167,9 +168,13 @@ impl Call {
         }
     }
 
-    /// The body as one record.
+    /// The body as one record, which may come with its file in parts.
     pub(super) fn record(&self) -> Result<Map<String, Value>, Fault> {
-        self.json()
+        let kind = self.header(header::CONTENT_TYPE.as_str());
+        match kind.filter(|kind| kind.to_ascii_lowercase().starts_with("multipart/form-data")) {
+            Some(kind) => multipart::record(kind, &self.body),
+            None => self.json(),
+        }
     }
 
     /// The body as JSON of some shape.

@@ -9,6 +9,7 @@ mod conditional;
 mod describe;
 mod limits;
 pub(crate) mod locators;
+mod multipart;
 mod query;
 mod related;
 mod replication;
