@@ -29,18 +29,8 @@ pub(crate) async fn create<H: Host>(
     records: &[u8],
     options: WriteOptions,
 ) -> Result<Vec<RecordResult>, Error> {
-    names::object(object)?;
-    let rows = read_rows(records, KeyedBy::Nothing)?;
-    run(
-        api,
-        Job {
-            verb: Verb::Create,
-            object,
-            options,
-        },
-        rows,
-    )
-    .await
+    let job = Job::new(Verb::Create, object, options)?;
+    run(api, job, read_rows(records, KeyedBy::Nothing)?).await
 }
 
 /// Changes records, each with its `Id`.
@@ -50,18 +40,8 @@ pub(crate) async fn update<H: Host>(
     records: &[u8],
     options: WriteOptions,
 ) -> Result<Vec<RecordResult>, Error> {
-    names::object(object)?;
-    let rows = read_rows(records, KeyedBy::Id)?;
-    run(
-        api,
-        Job {
-            verb: Verb::Update,
-            object,
-            options,
-        },
-        rows,
-    )
-    .await
+    let job = Job::new(Verb::Update, object, options)?;
+    run(api, job, read_rows(records, KeyedBy::Id)?).await
 }
 
 /// Creates or changes records, found by a key field.
@@ -72,19 +52,9 @@ pub(crate) async fn upsert<H: Host>(
     records: &[u8],
     options: WriteOptions,
 ) -> Result<Vec<RecordResult>, Error> {
-    names::object(object)?;
     names::key_field(key_field)?;
-    let rows = read_rows(records, KeyedBy::Field(key_field))?;
-    run(
-        api,
-        Job {
-            verb: Verb::Upsert(key_field),
-            object,
-            options,
-        },
-        rows,
-    )
-    .await
+    let job = Job::new(Verb::Upsert(key_field), object, options)?;
+    run(api, job, read_rows(records, KeyedBy::Field(key_field))?).await
 }
 
 /// Deletes records.
@@ -94,22 +64,13 @@ pub(crate) async fn delete<H: Host>(
     ids: &[String],
     options: WriteOptions,
 ) -> Result<Vec<RecordResult>, Error> {
-    names::object(object)?;
+    let job = Job::new(Verb::Delete, object, options)?;
     let mut rows: Vec<Result<Row<'_>, Problem>> =
         ids.iter().map(|id| names::id(id).map(Row::of_id)).collect();
     if rows.len() > 1 {
         keep_to_object(api, object, &mut rows).await?;
     }
-    run(
-        api,
-        Job {
-            verb: Verb::Delete,
-            object,
-            options,
-        },
-        rows,
-    )
-    .await
+    run(api, job, rows).await
 }
 
 fn read_rows<'a>(

@@ -1,7 +1,8 @@
 //! What is to be written, and how it is divided into requests.
 
-use crate::bindings::exports::lockgate::connector::records::WriteOptions;
+use crate::bindings::exports::lockgate::connector::records::{Error, WriteOptions};
 use crate::body::{Key, Row};
+use crate::names;
 
 /// Salesforce's bound of a collection, in records.
 pub(super) const MAX_ROWS: usize = 200;
@@ -28,6 +29,19 @@ pub(super) struct Job<'j> {
 }
 
 impl<'j> Job<'j> {
+    pub(super) fn new(
+        verb: Verb<'j>,
+        object: &'j str,
+        options: WriteOptions,
+    ) -> Result<Self, Error> {
+        names::object(object)?;
+        Ok(Self {
+            verb,
+            object,
+            options,
+        })
+    }
+
     /// The field that stands for the record in a collection's upsert.
     pub(super) const fn key_field(&self) -> Option<&'j str> {
         match self.verb {
