@@ -227,6 +227,23 @@ async fn a_part_has_headers_of_its_own() {
     assert_eq!(statuses(&answer), [201, 400, 201]);
 }
 
+#[tokio::test]
+async fn a_composite_holds_no_other_composite() {
+    let session = start().await;
+    for inner in [
+        "composite",
+        "composite/batch",
+        "composite/graph",
+        "composite/tree/Account",
+    ] {
+        let part = json!({ "method": "POST", "url": format!("{ROOT}/{inner}"),
+            "referenceId": "a", "body": {} });
+        let body = json!({ "allOrNone": true, "compositeRequest": [part] });
+        let answer = session.composite("/composite", body).await;
+        assert_eq!(statuses(&answer), [400], "{inner}");
+    }
+}
+
 fn graph(id: &str, parts: Vec<Value>) -> Value {
     json!({ "graphId": id, "compositeRequest": parts })
 }

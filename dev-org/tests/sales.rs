@@ -236,3 +236,39 @@ async fn the_items_of_a_deal_need_its_price_book_and_make_its_amount() {
     // A product that was sold stays.
     assert_eq!(session.remove("Product2", &shop.product).await.0, 400);
 }
+
+#[tokio::test]
+async fn an_order_is_placed_with_its_items_in_one_request_or_not_at_all() {
+    let shop = Shop::open().await;
+    let session = &shop.session;
+    let place = async |entry: &str| {
+        let order = json!({ "order": [{ "attributes": { "type": "Order" },
+            "accountid": shop.account, "effectivedate": "2026-05-01", "status": "Draft",
+            "Pricebook2Id": shop.book, "OrderItems": { "records": [{
+                "attributes": { "type": "OrderItem" }, "PricebookEntryId": entry,
+                "quantity": "2", "UnitPrice": "15.99" }] } }] });
+        read(session.send("POST", "/commerce/sale/order", &order).await).await
+    };
+    let (status, body) = place(&shop.entry).await;
+    assert_eq!(status, 201, "{body}");
+    assert_eq!(
+        (&body["totalSize"], &body["done"]),
+        (&json!(1), &json!(true))
+    );
+    let order = body["records"][0]["Id"].as_str().unwrap();
+    let item = body["records"][0]["OrderItems"]["records"][0]["Id"]
+        .as_str()
+        .unwrap();
+    assert_eq!(session.record("Order", order).await["TotalAmount"], 31.98);
+    assert_eq!(
+        session.record("OrderItem", item).await["OrderId"],
+        json!(order)
+    );
+    assert_eq!(place("01u000000000001AAA").await.0, 400);
+    let (_, orders) = read(session.get("/query?q=SELECT+COUNT()+FROM+Order").await).await;
+    assert_eq!(orders["totalSize"], 1);
+    // What is there already is not changed here.
+    let known = json!({ "order": [{ "attributes": { "type": "Order" }, "Id": order }] });
+    let (status, _) = read(session.send("POST", "/commerce/sale/order", &known).await).await;
+    assert_eq!(status, 400);
+}

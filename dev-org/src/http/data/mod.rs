@@ -10,6 +10,7 @@ mod describe;
 mod limits;
 pub(crate) mod locators;
 mod multipart;
+mod place_order;
 mod query;
 mod related;
 mod replication;
@@ -155,6 +156,7 @@ fn work(call: &Call, resource: &Resource) -> Answer {
         ("PATCH", R::CollectionsUpsert { object, field }) => {
             collections::upsert(call, object, field)
         }
+        ("POST", R::PlaceOrder) => place_order::run(call),
         ("GET", R::Search) => search::sosl(call),
         ("GET" | "POST", R::ParameterizedSearch) => search::parameterized(call),
         ("GET", R::Query) => query::first(call, false),

@@ -54,6 +54,7 @@ pub(super) enum Resource {
     QueryMore(String),
     Search,
     ParameterizedSearch,
+    PlaceOrder,
 }
 
 impl Resource {
@@ -114,6 +115,7 @@ impl Resource {
                 object: owned(object),
                 field: owned(field),
             },
+            ["commerce", "sale", "order"] => Self::PlaceOrder,
             ["search"] => Self::Search,
             ["parameterizedSearch"] => Self::ParameterizedSearch,
             ["query"] => Self::Query,
@@ -131,7 +133,7 @@ impl Resource {
             Self::External { .. } => &["HEAD", "GET", "POST", "PATCH", "DELETE"],
             Self::Collections => &["POST", "PATCH", "DELETE", "GET"],
             Self::Composite => &["GET", "POST"],
-            Self::Batch | Self::Graph | Self::Tree(_) => &["POST"],
+            Self::Batch | Self::Graph | Self::Tree(_) | Self::PlaceOrder => &["POST"],
             Self::CollectionsOf(_) | Self::ParameterizedSearch => &["GET", "POST"],
             Self::CollectionsUpsert { .. } => &["PATCH"],
             _ => &["HEAD", "GET"],

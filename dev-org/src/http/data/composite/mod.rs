@@ -217,7 +217,7 @@ fn one(
             ..Outcome::refused(name, "NOT_FOUND", message)
         };
     };
-    if let Err(message) = admit(&resource).and_then(|()| check_no_nesting(&resource)) {
+    if let Err(message) = admit(&resource).and_then(|()| check_kind(&resource)) {
         return Outcome::refused(name, "INVALID_INPUT", &message);
     }
     let all_or_none = body
@@ -260,12 +260,35 @@ fn target(url: &str) -> Option<(Version, Resource, &str)> {
     Some((version, resource, query))
 }
 
-fn check_no_nesting(resource: &Resource) -> Result<(), String> {
+/// What a part may ask for. A list of what may, not of what may not: while a
+/// transaction holds the records, work that looks for them in the shared place
+/// would wait for itself.
+fn check_kind(resource: &Resource) -> Result<(), String> {
+    use Resource as R;
     match resource {
-        Resource::Composite | Resource::Batch | Resource::Graph | Resource::Tree(_) => {
-            Err("A composite request cannot hold another composite request.".to_owned())
-        }
-        _ => Ok(()),
+        R::Root
+        | R::Limits
+        | R::RecordCount
+        | R::Recent
+        | R::Objects
+        | R::Object(_)
+        | R::Describe(_)
+        | R::Layouts(..)
+        | R::PicklistValues { .. }
+        | R::Updated(_)
+        | R::Deleted(_)
+        | R::Row { .. }
+        | R::RowPart { .. }
+        | R::External { .. }
+        | R::Collections
+        | R::CollectionsOf(_)
+        | R::CollectionsUpsert { .. }
+        | R::Query
+        | R::QueryAll
+        | R::QueryMore(_)
+        | R::Search
+        | R::ParameterizedSearch => Ok(()),
+        _ => Err("This resource cannot be a part of a composite request.".to_owned()),
     }
 }
 
