@@ -104,9 +104,18 @@ fn transforms(criterion: &mut Criterion, runtime: &Runtime) {
     group.finish();
     drop(warm);
 
-    // Store, instance, settings, and the drop of it all.
+    // Store, instance, settings, and the drop of it all: once with settings that
+    // are nothing to read, once with rules.
+    let plain = runtime.block_on(async {
+        host.load(&package("contact-normalizer")).await;
+        let transform = host.transform("contact-normalizer", &json!({})).await;
+        transform.expect("takes no settings")
+    });
     let mut group = criterion.benchmark_group("instance");
     group.bench_function("start", |bencher| {
+        bencher.iter(|| runtime.block_on(plain.warm()).expect("starts"));
+    });
+    group.bench_function("start-with-rules", |bencher| {
         bencher.iter(|| runtime.block_on(transform.warm()).expect("starts"));
     });
     group.finish();
@@ -195,14 +204,25 @@ fn report() {
         let estimates: Json = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
         estimates.pointer("/median/point_estimate")?.as_f64()
     };
-    let (Some(native), Some(warm), Some(fresh), Some(start), Some(bare), Some(capability)) = (
+    let figures = (
         median("transform/native"),
         median("transform/warm"),
         median("transform/fresh"),
         median("instance/start"),
+        median("instance/start-with-rules"),
         median("http/reqwest"),
         median("http/capability"),
-    ) else {
+    );
+    let (
+        Some(native),
+        Some(warm),
+        Some(fresh),
+        Some(start),
+        Some(start_with_rules),
+        Some(bare),
+        Some(capability),
+    ) = figures
+    else {
         println!("no ratios: not all benches were run");
         return;
     };
@@ -219,6 +239,10 @@ fn report() {
     println!(
         "| start an instance and drop it, p50 | {:.1} µs | under 10 µs |",
         start / 1_000.0
+    );
+    println!(
+        "| the same with the rules of the lead scorer, p50 | {:.1} µs | none |",
+        start_with_rules / 1_000.0
     );
     println!(
         "| HTTP capability over bare reqwest, added p50 a request | {:.1} µs | under 50 µs |",
