@@ -215,6 +215,43 @@ async fn an_account_with_a_last_name_is_a_person_with_a_contact() {
 }
 
 #[tokio::test]
+async fn the_contact_of_a_person_goes_with_its_account_only() {
+    let session = with(PERSONS).await;
+    let id = session.made("Account", json!({ "LastName": "Doe" })).await;
+    let contacts = session.records("SELECT Id FROM Contact").await;
+    let contact = contacts[0]["Id"].as_str().unwrap();
+    let delete = async |path: String| {
+        let response = session.request("DELETE", &path).send().await.unwrap();
+        response.status().as_u16()
+    };
+    assert_eq!(delete(format!("/sobjects/Contact/{contact}")).await, 400);
+    assert_eq!(delete(format!("/sobjects/Account/{id}")).await, 204);
+    assert_eq!(session.records("SELECT Id FROM Contact").await, json!([]));
+}
+
+#[tokio::test]
+async fn an_org_with_everything_switched_on_fills_itself_like_any_other() {
+    let session = start_with(Config {
+        schema: Some(format!(
+            "{TYPES}\n[org]\nperson_accounts = true\ncurrencies = [{{ code = \"EUR\" }}, {{ code = \"USD\", rate = 1.1 }}]"
+        )),
+        records: 500,
+        ..Config::default()
+    })
+    .await;
+    let accounts = session
+        .records("SELECT RecordType.Name, CurrencyIsoCode, IsPersonAccount FROM Account LIMIT 1")
+        .await;
+    assert_eq!(accounts[0]["RecordType"]["Name"], "Partner Firm");
+    assert_eq!(accounts[0]["CurrencyIsoCode"], "EUR");
+    assert_eq!(accounts[0]["IsPersonAccount"], false);
+    let items = session
+        .records("SELECT CurrencyIsoCode FROM OrderItem LIMIT 1")
+        .await;
+    assert_eq!(items[0]["CurrencyIsoCode"], "EUR");
+}
+
+#[tokio::test]
 async fn a_person_has_no_company_name_and_a_company_no_last_name() {
     let session = with(PERSONS).await;
     let (_, refused) = session

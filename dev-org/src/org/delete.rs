@@ -92,6 +92,14 @@ impl Org {
             if member.name == "Order" && code.and_then(Value::as_str) == Some("Activated") {
                 return Err(in_use(&name, member, &[name_of(member, row)]));
             }
+            if let Some(account) = self.account_of_person(member, row)
+                && !plan.known.contains(&account)
+            {
+                return Err(Fault::bad_request(
+                    "DELETE_FAILED",
+                    "The contact of a person account is deleted with its account.",
+                ));
+            }
             if member.name == "OrderItem"
                 && let Some(order) = member
                     .column("OrderId")

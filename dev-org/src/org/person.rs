@@ -7,6 +7,8 @@ use super::Org;
 use super::check::missing_fields;
 use super::draft::Draft;
 use crate::fault::Fault;
+use crate::schema::Object;
+use crate::table::Row;
 use crate::user::User;
 use crate::value::Value;
 
@@ -81,6 +83,17 @@ impl Org {
             }
         }
         Ok(())
+    }
+
+    /// The account, as table and place, of a person's contact.
+    pub(super) fn account_of_person(&self, object: &Object, row: &Row) -> Option<(usize, usize)> {
+        let is_person = object.column("IsPersonAccount")?;
+        if object.name != "Contact" || !row.get(is_person).is_true() {
+            return None;
+        }
+        let accounts = self.schema.object("Account")?;
+        let id = row.get(object.column("AccountId")?).as_str()?;
+        Some((accounts.index, self.table(accounts).place_of(id)?))
     }
 
     /// Makes a person's contact, or brings it up to date.

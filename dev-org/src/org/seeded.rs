@@ -28,6 +28,7 @@ impl Org {
             }
         }
         give_defaults(&mut draft, who);
+        self.give_record_type(&mut draft);
         check_required(object, &draft.values)?;
         self.derive(who, &mut draft)?;
         if object.name == "ContentNote" {
