@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use crate::bindings::exports::lockgate::connector::records::{Advice, Error};
 use crate::fault::{Effect, Fault, refused, unexpected};
-use crate::host::{Answer, Header, Host, HttpError, Level, Lost, Method, Request};
+use crate::host::{Answer, Header, Host, HttpError, Level, Lost, Method, QuotaError, Request};
 use crate::settings::Settings;
 use crate::version::{self, Versions};
 
@@ -168,6 +168,20 @@ impl<H: Host> Api<H> {
         } else {
             Err(Fault::read(answer.status, &answer.body).error(object, effect))
         }
+    }
+
+    /// Sets the calls of a large write aside, so that it does not stop half-way
+    /// for want of them.
+    pub(crate) async fn reserve(&self, n_calls: usize) -> Result<H::Reserved, Error> {
+        let calls = u32::try_from(n_calls).unwrap_or(u32::MAX);
+        self.host.reserve(calls).await.map_err(|error| match error {
+            QuotaError::Exhausted(ms) => Error::OverQuota(ms),
+            QuotaError::TooMany(most) => refused(
+                Advice::WaitForQuota,
+                "REQUEST_LIMIT_EXCEEDED",
+                &format!("{calls} calls are needed, and the budget never holds more than {most}"),
+            ),
+        })
     }
 
     fn request(&self, ask: &Ask, version: &str) -> Request {

@@ -22,7 +22,7 @@ const FAULT_PAUSE_MS: u64 = 2_000;
 
 /// Bounds of the contract, in bytes.
 const MAX_CODE_BYTES: usize = 128;
-const MAX_MESSAGE_BYTES: usize = 1024;
+pub(crate) const MAX_MESSAGE_BYTES: usize = 1024;
 const MAX_TEXT_BYTES: usize = 512;
 /// More fields than that help nobody.
 const MAX_FIELDS: usize = 64;
@@ -153,12 +153,15 @@ impl Fault {
     /// The problems, if they are those of the record or of the object, and not
     /// of the connection as a whole.
     pub(crate) fn problems(&self, object: Option<&str>) -> Option<Vec<Problem>> {
-        (self.verdict().scope == Scope::Record).then(|| {
-            self.entries
-                .iter()
-                .map(|entry| entry.problem(self.status, object))
-                .collect()
-        })
+        (self.verdict().scope == Scope::Record).then(|| self.all_problems(object))
+    }
+
+    /// The problems of a part of a request, whatever they concern.
+    pub(crate) fn all_problems(&self, object: Option<&str>) -> Vec<Problem> {
+        let entries = self.entries.iter();
+        entries
+            .map(|entry| entry.problem(self.status, object))
+            .collect()
     }
 
     /// The error of a call that came to nothing because of this.

@@ -1,5 +1,6 @@
-//! SOQL that the connector writes itself: literals are escaped by construction,
-//! since nothing but a `Literal` gets into a condition.
+//! SOQL and SOSL that the connector writes itself: literals are escaped by
+//! construction, since nothing but a `Literal` gets into a condition and nothing
+//! but `search_words` into a search.
 
 /// A value as SOQL writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,37 @@ impl std::fmt::Display for Literal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Words as SOSL searches for them, whatever signs they hold: all of them have
+/// to be found, as they are or (`prefix`) as the starts of words.
+pub(crate) fn search_words(text: &str, prefix: bool) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    for word in text.split_whitespace() {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        if ["AND", "OR", "NOT"]
+            .iter()
+            .any(|o| word.eq_ignore_ascii_case(o))
+        {
+            // In quotes an operator is a word.
+            out.push('"');
+            out.push_str(word);
+            out.push('"');
+            continue;
+        }
+        for c in word.chars() {
+            if "?&|!{}[]()^~*:\\\"'+-".contains(c) {
+                out.push('\\');
+            }
+            out.push(c);
+        }
+        if prefix {
+            out.push('*');
+        }
+    }
+    out
 }
 
 fn push_escaped(out: &mut String, c: char) {
@@ -111,6 +143,18 @@ mod tests {
             Literal::starting_with("50%_o'f").to_string(),
             r"'50\%\_o\'f%'"
         );
+    }
+
+    #[test]
+    fn words_of_a_search_are_words_whatever_signs_they_hold() {
+        assert_eq!(search_words("Acme & Sons", false), r"Acme \& Sons");
+        assert_eq!(
+            search_words("} RETURNING User(Id) {x", false),
+            r"\} RETURNING User\(Id\) \{x"
+        );
+        assert_eq!(search_words(" this  or\nthat ", true), "this* \"or\" that*");
+        assert_eq!(search_words("\"a*\" \\", false), r#"\"a\*\" \\"#);
+        assert_eq!(search_words("  ", true), "");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Each action, against real-shaped answers.
 
+use serde_json::json;
+
 use super::*;
 use crate::fake::{Fake, run};
 
@@ -13,7 +15,17 @@ fn every_action_is_listed_with_its_schemas() {
     let names: Vec<String> = list().into_iter().map(|action| action.name).collect();
     assert_eq!(
         names,
-        ["limits", "record-counts", "updated", "deleted", "find"]
+        [
+            "limits",
+            "record-counts",
+            "updated",
+            "deleted",
+            "find",
+            "search",
+            "parameterized-search",
+            "picklist-values",
+            "save-graph",
+        ]
     );
     for action in list() {
         let schema: Value = serde_json::from_str(&action.input_schema).unwrap();
@@ -126,5 +138,144 @@ fn what_is_looked_for_cannot_change_the_query() {
         r#"{"object":"Account a","fields":[],"field":"Name","equals":"x"}"#,
     ] {
         assert!(invoked(&Fake::new(), "find", bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_statement_goes_out_as_it_came_and_words_are_escaped() {
+    let answer = r#"{"searchRecords":[{"attributes":{"type":"Account"},"Id":"1"}]}"#;
+    let fake = Fake::new().answer(200, answer).answer(200, answer);
+    let sosl = "FIND {Acme} RETURNING Account(Id)";
+    let output = invoked(&fake, "search", &json!({ "sosl": sosl }).to_string()).unwrap();
+    assert_eq!(output["records"][0]["Id"], "1");
+    let input = json!({
+        "text": "O'Hara & {Sons} OR",
+        "in": "name",
+        "objects": [
+            { "object": "Account", "fields": ["Id", "Name"], "limit": 5,
+              "equals": { "Industry": "' OR Id != '", "NumberOfEmployees": 5, "Site": null } },
+            { "object": "Contact" },
+        ],
+    });
+    invoked(&fake, "parameterized-search", &input.to_string()).unwrap();
+    assert_eq!(
+        fake.lines(),
+        [
+            "GET /services/data/v62.0/search?q=FIND {Acme} RETURNING Account(Id)",
+            "POST /services/data/v62.0/parameterizedSearch",
+        ]
+    );
+    let body: Value = serde_json::from_str(&fake.body(1)).unwrap();
+    assert_eq!(
+        body,
+        json!({
+            "q": r#"O\'Hara \& \{Sons\} "OR""#,
+            "in": "NAME",
+            "overallLimit": 2000,
+            "sobjects": [
+                { "name": "Account", "fields": ["Id", "Name"], "limit": 5,
+                  "where": r"Industry = '\' OR Id != \'' AND NumberOfEmployees = 5 AND Site = null" },
+                { "name": "Contact" },
+            ],
+        })
+    );
+}
+
+#[test]
+fn a_search_that_cannot_be_is_refused_before_it_is_sent() {
+    let long = json!({ "sosl": "{".repeat(5_000) }).to_string();
+    let many: Vec<Value> = (0..21).map(|_| json!({ "object": "Account" })).collect();
+    let many = json!({ "text": "a", "objects": many }).to_string();
+    for (action, input) in [
+        ("search", long.as_str()),
+        ("parameterized-search", &many),
+        (
+            "parameterized-search",
+            r#"{"text":" ","objects":[{"object":"Account"}]}"#,
+        ),
+        ("parameterized-search", r#"{"text":"a","objects":[]}"#),
+        (
+            "parameterized-search",
+            r#"{"text":"a","objects":[{"object":"A b"}]}"#,
+        ),
+        (
+            "parameterized-search",
+            r#"{"text":"a","objects":[{"object":"A","fields":["Id FROM"]}]}"#,
+        ),
+        (
+            "parameterized-search",
+            r#"{"text":"a","objects":[{"object":"A","equals":{"x y":1}}]}"#,
+        ),
+        (
+            "parameterized-search",
+            r#"{"text":"a","objects":[{"object":"A","equals":{"x":[1]}}]}"#,
+        ),
+    ] {
+        let error = invoked(&Fake::new(), action, input).unwrap_err();
+        assert!(matches!(error, Error::Refused(_)), "{input}: {error:?}");
+    }
+}
+
+#[test]
+fn values_of_dependent_picklists_say_what_they_go_with() {
+    let state = r#"{"controllerValues":{"US":0,"AU":1},"defaultValue":null,"eTag":"x","url":"/y","values":[
+        {"attributes":null,"label":"Western Australia","validFor":[1],"value":"WA"},
+        {"attributes":null,"label":"Both","validFor":[0,1],"value":"B"}]}"#;
+    let all = r#"{"eTag":"1","picklistFieldValues":{"Rating":{"controllerValues":{},
+        "defaultValue":{"attributes":null,"label":"Hot!","validFor":[],"value":"Hot"},
+        "values":[{"attributes":null,"label":"Hot!","validFor":[],"value":"Hot"}]}}}"#;
+    let fake = Fake::new().answer(200, all).answer(200, state);
+    let output = invoked(&fake, "picklist-values", r#"{"object":"Account"}"#).unwrap();
+    assert_eq!(
+        output["fields"],
+        json!([{ "field": "Rating", "default": "Hot", "values": [{ "value": "Hot", "label": "Hot!" }] }])
+    );
+    let output = invoked(
+        &fake,
+        "picklist-values",
+        r#"{"object":"Account","record_type":"0125J000000TNtz","field":"BillingStateCode"}"#,
+    )
+    .unwrap();
+    assert_eq!(
+        output["fields"][0]["values"],
+        json!([
+            { "value": "WA", "label": "Western Australia", "valid_for": ["AU"] },
+            { "value": "B", "label": "Both", "valid_for": ["AU", "US"] },
+        ])
+    );
+    let lines = fake.lines();
+    assert_eq!(
+        lines[0],
+        "GET /services/data/v62.0/ui-api/object-info/Account/picklist-values/012000000000000AAA"
+    );
+    assert!(lines[1].ends_with("/BillingStateCode"), "{lines:?}");
+}
+
+#[test]
+fn a_record_type_that_is_not_there_is_told_as_a_matter_of_schema() {
+    let fake = Fake::new().answer(404, r#"[{"errorCode":"NOT_FOUND","message":"no"}]"#);
+    let error = invoked(&fake, "picklist-values", r#"{"object":"Account"}"#).unwrap_err();
+    let Error::Refused(problem) = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(problem.advice, Advice::FixSchema);
+    assert!(problem.message.contains("record type"), "{problem:?}");
+}
+
+#[test]
+fn a_window_that_is_refused_says_what_windows_can_be() {
+    let input =
+        r#"{"object":"Contact","start":"2026-05-01T07:25:37Z","end":"2026-05-01T07:25:38Z"}"#;
+    for (code, hint) in [
+        ("INVALID_REPLICATION_DATE", "30 days"),
+        ("EXCEEDED_ID_LIMIT", "shorter windows"),
+    ] {
+        let body = json!([{ "errorCode": code, "message": "no" }]).to_string();
+        let error = invoked(&Fake::new().answer(400, body), "updated", input).unwrap_err();
+        let Error::Refused(problem) = error else {
+            panic!("{error:?}")
+        };
+        assert!(problem.message.contains(hint), "{problem:?}");
+        assert_eq!(problem.advice, Advice::FixRecord);
     }
 }

@@ -8,12 +8,10 @@ use futures_util::stream::{self, StreamExt};
 use super::plan::{Job, chunks};
 use super::{Slots, failed, lost, route};
 use crate::api::Api;
-use crate::bindings::exports::lockgate::connector::records::{
-    Advice, Error, Outcome, RecordResult,
-};
+use crate::bindings::exports::lockgate::connector::records::{Error, Outcome, RecordResult};
 use crate::body::Row;
-use crate::fault::{as_problem, refused};
-use crate::host::{Host, Level, QuotaError};
+use crate::fault::as_problem;
+use crate::host::{Host, Level};
 
 /// Tries of rows that were locked, the first one included.
 const LOCK_TRIES: u32 = 4;
@@ -99,7 +97,7 @@ async fn send_once<H: Host>(
     }
     let chunks = chunks(pending);
     let _reserved = if chunks.len() > 1 {
-        Some(reserve(api, chunks.len()).await?)
+        Some(api.reserve(chunks.len()).await?)
     } else {
         None
     };
@@ -152,20 +150,6 @@ async fn send_once<H: Host>(
         }
     }
     Ok(results)
-}
-
-/// Sets the calls of a large write aside, so that it does not stop half-way for
-/// want of them.
-async fn reserve<H: Host>(api: &Api<H>, chunks: usize) -> Result<H::Reserved, Error> {
-    let calls = u32::try_from(chunks).unwrap_or(u32::MAX);
-    api.host.reserve(calls).await.map_err(|error| match error {
-        QuotaError::Exhausted(ms) => Error::OverQuota(ms),
-        QuotaError::TooMany(most) => refused(
-            Advice::WaitForQuota,
-            "REQUEST_LIMIT_EXCEEDED",
-            &format!("{calls} calls are needed, and the budget never holds more than {most}"),
-        ),
-    })
 }
 
 fn is_locked(result: &RecordResult) -> bool {

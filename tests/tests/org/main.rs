@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod actions;
 mod advice;
 mod batches;
 mod embed;

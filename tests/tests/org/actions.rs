@@ -1,0 +1,247 @@
+//! What can be done beyond records, and what each action costs of the budget.
+
+use dev_org::{FaultKind, FaultRule};
+use lockgate::{Advice, Connection, Error, WriteOptions};
+use lockgate_tests::org::{Site, create, demo_org, query};
+use serde_json::{Value as Json, json};
+
+const TYPES: &str = r#"
+[[record_type]]
+object = "Account"
+name = "Customer"
+picklists = { Type = ["Other"] }
+"#;
+
+async fn typed() -> Site {
+    let mut config = demo_org();
+    config.schema = config.schema.map(|schema| format!("{schema}\n{TYPES}"));
+    Site::with(config).await
+}
+
+/// Does an action, and gives what it cost as well.
+async fn counted(site: &Site, crm: &Connection, action: &str, input: &Json) -> (Json, u64) {
+    let before = site.control.quota().used;
+    let output = crm.invoke(action, input).await.unwrap();
+    (output, site.control.quota().used - before)
+}
+
+async fn refused(crm: &Connection, action: &str, input: &Json) -> Box<lockgate::Problem> {
+    match crm.invoke(action, input).await.unwrap_err() {
+        Error::Refused { problem, .. } => problem,
+        error => panic!("{error:?}"),
+    }
+}
+
+#[tokio::test]
+async fn records_are_found_by_their_words_whatever_signs_those_hold() {
+    let site = Site::start().await;
+    let crm = site.crm().await;
+    let name = "Acme & {Sons} \"OR\" (Söhne)";
+    create(&crm, "Account", json!({"Name":name,"Industry":"Energy"})).await;
+    create(&crm, "Account", json!({"Name":"Acme Sons OR Söhne"})).await;
+    create(&crm, "Contact", json!({"LastName":"Acme"})).await;
+
+    let sosl =
+        json!({"sosl":"FIND {Acme} IN NAME FIELDS RETURNING Account(Id, Name), Contact(Id)"});
+    let (found, calls) = counted(&site, &crm, "search", &sosl).await;
+    assert_eq!(found["records"].as_array().unwrap().len(), 3, "{found}");
+    assert_eq!(calls, 1);
+
+    let account = json!({"object":"Account","fields":["Name"],"equals":{"Industry":"Energy"}});
+    let input = json!({"text":name,"in":"name","objects":[account]});
+    let (found, calls) = counted(&site, &crm, "parameterized-search", &input).await;
+    assert_eq!(found["records"].as_array().unwrap().len(), 1, "{found}");
+    assert_eq!(found["records"][0]["Name"], json!(name));
+    assert_eq!(calls, 1);
+
+    let input = json!({"text":"acm söh","prefix":true,"objects":[{"object":"Account"}],"limit":1});
+    let (found, _) = counted(&site, &crm, "parameterized-search", &input).await;
+    assert_eq!(found["records"].as_array().unwrap().len(), 1, "{found}");
+
+    let problem = refused(&crm, "search", &json!({"sosl":"FIND Acme"})).await;
+    assert_eq!(
+        (problem.advice, problem.code.as_str()),
+        (Advice::FixRecord, "MALFORMED_SEARCH")
+    );
+}
+
+#[tokio::test]
+async fn a_record_type_tells_which_values_its_picklists_take() {
+    let site = typed().await;
+    let crm = site.crm().await;
+    let types = query(
+        &crm,
+        "SELECT Id FROM RecordType WHERE SobjectType = 'Account'",
+    )
+    .await;
+    let input = json!({"object":"Account","record_type":types[0]["Id"],"field":"Type"});
+    let (typed, calls) = counted(&site, &crm, "picklist-values", &input).await;
+    assert_eq!(
+        typed["fields"][0]["values"],
+        json!([{"value":"Other","label":"Other"}])
+    );
+    assert_eq!(calls, 1);
+
+    let (all, _) = counted(&site, &crm, "picklist-values", &json!({"object":"Account"})).await;
+    let fields = all["fields"].as_array().unwrap();
+    let of_type = fields.iter().find(|field| field["field"] == "Type");
+    let of_type = of_type.unwrap()["values"].as_array().unwrap();
+    assert!(fields.len() > 1 && of_type.len() > 1, "{all}");
+
+    let input = json!({"object":"Account","record_type":"012000000000001AAA"});
+    let problem = refused(&crm, "picklist-values", &input).await;
+    assert_eq!(problem.advice, Advice::FixSchema, "{problem:?}");
+}
+
+#[tokio::test]
+async fn windows_of_changes_give_ids_and_say_where_the_next_one_begins() {
+    let site = Site::start().await;
+    let crm = site.crm().await;
+    let id = create(&crm, "Account", json!({"Name":"A"})).await;
+    crm.delete(
+        "Account",
+        std::slice::from_ref(&id),
+        WriteOptions::default(),
+    )
+    .await
+    .unwrap();
+    let kept = create(&crm, "Account", json!({"Name":"B"})).await;
+    let stamp = query(&crm, "SELECT CreatedDate FROM Account").await;
+    let stamp = stamp[0]["CreatedDate"].as_str().unwrap();
+    // Ends far away, so that midnight makes no difference.
+    let day = &stamp[..10];
+    let input = json!({
+        "object": "Account",
+        "start": format!("{day}T00:00:00Z"),
+        "end": "2999-12-31T00:00:00Z",
+    });
+    let (changed, calls) = counted(&site, &crm, "updated", &input).await;
+    assert_eq!((&changed["ids"], calls), (&json!([kept]), 1));
+    assert!(changed["latest_covered"].is_string(), "{changed}");
+    let (gone, calls) = counted(&site, &crm, "deleted", &input).await;
+    assert_eq!((&gone["records"][0]["id"], calls), (&json!(id), 1));
+    assert!(gone["earliest_available"].is_string(), "{gone}");
+
+    let short = json!({"object":"Account","start":stamp,"end":stamp});
+    let problem = refused(&crm, "updated", &short).await;
+    assert!(problem.message.contains("30 days"), "{problem:?}");
+}
+
+/// A family of records that hang on one another; the opportunity's name is what
+/// is given.
+fn family(n: usize, deal: &str) -> Json {
+    json!({ "nodes": [
+        { "ref": "contact", "object": "Contact",
+          "fields": { "LastName": format!("C{n}"), "AccountId": { "ref": "account" } } },
+        { "ref": "account", "method": "upsert", "object": "Account", "key_field": "External_Id__c",
+          "key": format!("family/{n}"), "fields": { "Name": format!("A{n}") } },
+        { "ref": "deal", "object": "Opportunity",
+          "fields": { "Name": deal, "StageName": "Prospecting", "CloseDate": "2030-01-31",
+                      "AccountId": { "ref": "account" } } },
+        { "ref": "task", "object": "Task",
+          "fields": { "Subject": "Call", "WhoId": { "ref": "contact" }, "WhatId": { "ref": "deal" } } },
+    ] })
+}
+
+fn outcomes(graph: &Json) -> Vec<&str> {
+    let nodes = graph["nodes"].as_array().unwrap().iter();
+    nodes
+        .map(|node| node["outcome"].as_str().unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn dependent_records_are_saved_whole_or_not_at_all_in_one_call() {
+    let site = Site::start().await;
+    let crm = site.crm().await;
+    let too_long = "x".repeat(121);
+    let input =
+        json!({ "graphs": [family(0, "Deal"), family(1, &too_long), family(0, "Another")] });
+    let (output, calls) = counted(&site, &crm, "save-graph", &input).await;
+    assert_eq!((&output["saved"], calls), (&json!(2), 1), "{output}");
+    let graphs = output["graphs"].as_array().unwrap();
+    assert_eq!(outcomes(&graphs[0]), ["created"; 4]);
+    assert_eq!(
+        outcomes(&graphs[1]),
+        ["rolled-back", "rolled-back", "failed", "rolled-back"]
+    );
+    assert_eq!(
+        outcomes(&graphs[2]),
+        ["created", "updated", "created", "created"]
+    );
+    let problem = &graphs[1]["nodes"][2]["problems"][0];
+    assert_eq!(problem["code"], "STRING_TOO_LONG", "{problem}");
+    assert_eq!(problem["fields"], json!(["Name"]));
+
+    let contacts = query(
+        &crm,
+        "SELECT AccountId, (SELECT Id FROM Tasks) FROM Contact",
+    )
+    .await;
+    assert_eq!(contacts.len(), 2);
+    for contact in &contacts {
+        assert_eq!(contact["AccountId"], graphs[0]["nodes"][1]["id"]);
+        assert_eq!(contact["Tasks"]["totalSize"], 1);
+    }
+
+    // Changed and deleted in one, the deal by what was just written.
+    let deal = &graphs[0]["nodes"][2]["id"];
+    let task = &graphs[0]["nodes"][3]["id"];
+    let input = json!({ "graphs": [{ "nodes": [
+        { "ref": "new", "object": "Account", "fields": { "Name": "New" } },
+        { "ref": "deal", "method": "update", "object": "Opportunity", "id": deal,
+          "fields": { "AccountId": { "ref": "new" } } },
+        { "ref": "again", "object": "Task", "fields": { "WhatId": { "ref": "deal" } } },
+        { "ref": "task", "method": "delete", "object": "Task", "id": task },
+    ] }] });
+    let (output, _) = counted(&site, &crm, "save-graph", &input).await;
+    assert_eq!(
+        outcomes(&output["graphs"][0]),
+        ["created", "updated", "created", "deleted"],
+        "{output}"
+    );
+    let deals = query(
+        &crm,
+        "SELECT Account.Name FROM Opportunity WHERE Name = 'Deal'",
+    )
+    .await;
+    assert_eq!(deals[0]["Account"]["Name"], "New");
+}
+
+#[tokio::test]
+async fn many_graphs_fail_without_keeping_others_from_being_saved() {
+    let site = Site::start().await;
+    let crm = site.crm().await;
+    // More failures than Salesforce bears in one request, and more nodes.
+    let too_long = "x".repeat(121);
+    let graphs: Vec<Json> = (0..130)
+        .map(|n| family(n, if n < 40 { &too_long } else { "Deal" }))
+        .collect();
+    let (output, calls) = counted(&site, &crm, "save-graph", &json!({ "graphs": graphs })).await;
+    assert_eq!(output["saved"], 90);
+    let graphs = output["graphs"].as_array().unwrap();
+    for (n, graph) in graphs.iter().enumerate() {
+        let outcome = if n < 40 { "failed" } else { "saved" };
+        assert_eq!(graph["outcome"], outcome, "{n}: {graph}");
+    }
+    assert_eq!(calls, 4);
+    let accounts = query(&crm, "SELECT COUNT(Id) n FROM Account").await;
+    assert_eq!(accounts[0]["n"], 90);
+}
+
+#[tokio::test]
+async fn a_graph_whose_answer_was_lost_is_in_doubt_and_not_sent_twice() {
+    let site = Site::start().await;
+    let crm = site.crm().await;
+    query(&crm, "SELECT Id FROM Account").await;
+    let mut lost = FaultRule::next(1, "/composite/graph", FaultKind::Drop);
+    lost.after = true;
+    site.control.add_fault(lost);
+    let error = crm
+        .invoke("save-graph", &json!({ "graphs": [family(0, "Deal")] }))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::UnknownOutcome { .. }), "{error:?}");
+    assert_eq!(query(&crm, "SELECT Id FROM Contact").await.len(), 1);
+    assert_eq!(site.count("POST", "/composite/graph"), 1);
+}
