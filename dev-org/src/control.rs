@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::bulk_control::BulkControl;
 use crate::faults::{ActiveFault, FaultRule};
 use crate::oauth::App;
 use crate::org::Org;
@@ -27,6 +28,11 @@ pub struct Quota {
 impl Control {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
+    }
+
+    /// The switches of bulk jobs.
+    pub fn bulk(&self) -> BulkControl {
+        BulkControl::new(Arc::clone(&self.shared))
     }
 
     /// Sets what is added to every answer.

@@ -74,11 +74,7 @@ impl Fault {
     /// One entry of `errors` in a collection's answer, where the code is called
     /// `statusCode` and a missing record is a bad cross reference.
     pub fn to_collection_json(&self) -> Json {
-        let (code, message) = if self.code == "NOT_FOUND" && self.message == NOT_THERE {
-            ("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
-        } else {
-            (self.code, self.message.as_str())
-        };
+        let (code, message) = self.in_record();
         let mut body = Map::new();
         body.insert("statusCode".to_owned(), code.into());
         body.insert("message".to_owned(), message.into());
@@ -87,6 +83,22 @@ impl Fault {
             body.insert((*key).to_owned(), value.clone());
         }
         Json::Object(body)
+    }
+
+    /// `sf__Error` of a bulk job's failed row: `CODE:message:Field1,Field2 --`.
+    pub fn to_bulk_error(&self) -> String {
+        let (code, message) = self.in_record();
+        let space = if self.fields.is_empty() { "" } else { " " };
+        format!("{code}:{message}:{}{space}--", self.fields.join(","))
+    }
+
+    /// Code and message where the error is one record's among others.
+    fn in_record(&self) -> (&'static str, &str) {
+        if self.code == "NOT_FOUND" && self.message == NOT_THERE {
+            ("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
+        } else {
+            (self.code, &self.message)
+        }
     }
 
     /// Errors of the data layer carry `fields`, even empty; errors of the

@@ -17,6 +17,8 @@ pub mod table;
 pub mod user;
 pub mod value;
 
+mod bulk;
+mod bulk_control;
 mod clock;
 mod config;
 mod control;
@@ -25,11 +27,14 @@ mod http;
 mod oauth;
 mod random;
 mod request_log;
+mod rolling;
 mod server;
 mod state;
 mod tls;
 mod usage;
 
+pub use bulk::{BulkFailure, BulkHold, BulkJobState};
+pub use bulk_control::{BulkControl, BulkLimits, BulkUsage};
 pub use config::{Config, Edition, UnknownEdition};
 pub use control::{Control, Quota};
 pub use faults::{ActiveFault, FaultKind, FaultRule};

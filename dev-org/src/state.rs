@@ -5,6 +5,7 @@ use std::sync::{
     Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
 };
 
+use crate::bulk::Bulk;
 use crate::clock::Clock;
 use crate::config::{Config, Edition};
 use crate::faults::Faults;
@@ -25,6 +26,7 @@ pub(crate) struct Shared {
     pub(crate) base_url: String,
     pub(crate) clock: Clock,
     pub(crate) log: RequestLog,
+    pub(crate) bulk: Bulk,
     /// When the schema became what it is.
     pub(crate) started_ms: i64,
     organization_id: String,
@@ -82,6 +84,7 @@ impl Shared {
             locators: Mutex::default(),
             clock,
             log: RequestLog::new(config.log_capacity),
+            bulk: Bulk::default(),
             oauth: Mutex::new(store),
             faults: Mutex::new(Faults::new(config.latency_ms, config.seed)),
             usage: Mutex::new(Usage::new(&config)),

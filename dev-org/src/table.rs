@@ -25,6 +25,8 @@ pub struct Row {
     values: Box<[Value]>,
     /// When it was deleted, in milliseconds; it is then in the recycle bin.
     pub deleted: Option<i64>,
+    /// It was deleted past the recycle bin; only getDeleted still tells of it.
+    pub purged: bool,
 }
 
 impl Row {
@@ -45,6 +47,7 @@ impl Row {
             present,
             values: kept.into_boxed_slice(),
             deleted: None,
+            purged: false,
         }
     }
 

@@ -1,12 +1,10 @@
 //! What the org's API limits are counted with: requests of the last 24 hours
 //! and requests that are running now.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use crate::config::Config;
-
-const MINUTE_MS: i64 = 60_000;
-const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
+use crate::rolling::Rolling;
 
 /// A limit that has been reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,10 +31,7 @@ pub(crate) struct Usage {
     pub(crate) max: u64,
     pub(crate) max_long: usize,
     long_ms: i64,
-    /// Requests by minute of arrival, oldest first. Minutes are fine enough
-    /// for a day and keep the window at 1,440 entries.
-    minutes: VecDeque<(i64, u64)>,
-    used: u64,
+    requests: Rolling,
     /// Arrival of every running request by its ticket.
     running: BTreeMap<u64, i64>,
     last_ticket: u64,
@@ -48,8 +43,7 @@ impl Usage {
             max: config.edition.daily_requests(config.licences),
             max_long: config.edition.concurrent_long_requests(),
             long_ms: i64::try_from(config.long_request_ms).unwrap_or(i64::MAX),
-            minutes: VecDeque::new(),
-            used: 0,
+            requests: Rolling::default(),
             running: BTreeMap::new(),
             last_ticket: 0,
         }
@@ -79,45 +73,25 @@ impl Usage {
         if long >= self.max_long {
             return Err(Reached::Concurrent);
         }
-        self.add(now_ms, 1);
+        self.requests.add(now_ms, 1);
         Ok(())
     }
 
     /// Requests of the 24 hours before `now_ms`.
     pub(crate) fn used(&mut self, now_ms: i64) -> u64 {
-        while let Some((minute, count)) = self.minutes.front().copied() {
-            // A clock that was set back leaves minutes in the future; they
-            // would never age, so they go too.
-            let age = now_ms - minute;
-            if (0..DAY_MS).contains(&age) || (-MINUTE_MS..0).contains(&age) {
-                break;
-            }
-            self.used -= count;
-            self.minutes.pop_front();
-        }
-        self.used
+        self.requests.used(now_ms)
     }
 
     /// Pretends that exactly this many requests were made, all of them now.
     pub(crate) fn set_used(&mut self, now_ms: i64, used: u64) {
-        self.minutes.clear();
-        self.used = 0;
-        self.add(now_ms, used);
-    }
-
-    fn add(&mut self, now_ms: i64, count: u64) {
-        let minute = now_ms - now_ms.rem_euclid(MINUTE_MS);
-        self.used += count;
-        match self.minutes.back_mut() {
-            Some((last, total)) if *last == minute => *total += count,
-            _ => self.minutes.push_back((minute, count)),
-        }
+        self.requests.set_used(now_ms, used);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rolling::DAY_MS;
 
     #[test]
     fn the_daily_limit_frees_itself_after_24_hours() {

@@ -53,6 +53,8 @@ pub struct User {
     pub email: String,
     /// The profile's name, as `System Administrator`.
     pub profile: String,
+    /// The permission "Bulk API Hard Delete", which nobody has by default.
+    pub bulk_hard_delete: bool,
     /// Fields this user cannot see, as `Object.Field`.
     hidden_fields: HashSet<String>,
     /// Fields this user can see and not change, as `Object.Field`.
@@ -70,6 +72,7 @@ impl User {
             name: name.to_owned(),
             email: username.to_owned(),
             profile: profile.to_owned(),
+            bulk_hard_delete: false,
             hidden_fields: HashSet::new(),
             readonly_fields: HashSet::new(),
             objects: HashMap::new(),

@@ -102,6 +102,56 @@ impl Value {
     }
 }
 
+impl Value {
+    /// Writes the form of bulk results: everything in quotes, nothing for
+    /// null, instants with the letter of UTC, large and small numbers with an
+    /// exponent.
+    pub fn write_csv(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Null => out.extend_from_slice(b"\"\""),
+            Self::Text(text) => write_csv_text(text, out),
+            // Writing to a Vec cannot fail.
+            Self::Bool(flag) => drop(write!(out, "\"{flag}\"")),
+            Self::Int(number) => drop(write!(out, "\"{number}\"")),
+            Self::Double(number) => quoted(out, |out| write_double(*number, out)),
+            Self::Date(days) => quoted(out, |out| write_date(*days, out)),
+            Self::DateTime(ms) => quoted(out, |out| {
+                write_instant(*ms, out);
+                out.push(b'Z');
+            }),
+            Self::Time(ms) => quoted(out, |out| write_time(*ms, out)),
+        }
+    }
+}
+
+/// Writes text in quotes, which are doubled inside.
+pub(crate) fn write_csv_text(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    if text.contains('"') {
+        out.extend_from_slice(text.replace('"', "\"\"").as_bytes());
+    } else {
+        out.extend_from_slice(text.as_bytes());
+    }
+    out.push(b'"');
+}
+
+/// `300.0`, `1.39E8`: as Java writes numbers.
+fn write_double(number: f64, out: &mut Vec<u8>) {
+    let size = number.abs();
+    if number == 0.0 || (1e-3..1e7).contains(&size) {
+        // Writing to a Vec cannot fail.
+        drop(write!(out, "{number:?}"));
+        return;
+    }
+    let text = format!("{number:E}");
+    match text.split_once('E') {
+        Some((digits, power)) if !digits.contains('.') => {
+            drop(write!(out, "{digits}.0E{power}"));
+        }
+        _ => out.extend_from_slice(text.as_bytes()),
+    }
+}
+
 fn quoted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     out.push(b'"');
     write(out);
@@ -171,10 +221,15 @@ fn write_date(days: i32, out: &mut Vec<u8>) {
 }
 
 fn write_datetime(ms: i64, out: &mut Vec<u8>) {
+    write_instant(ms, out);
+    out.extend_from_slice(b"+0000");
+}
+
+/// `2026-05-01T07:25:37.000`
+fn write_instant(ms: i64, out: &mut Vec<u8>) {
     write_date(day_of_ms(ms), out);
     out.push(b'T');
     write_clock(u32::try_from(ms.rem_euclid(DAY_MS)).unwrap_or(0), out);
-    out.extend_from_slice(b"+0000");
 }
 
 fn write_time(ms: u32, out: &mut Vec<u8>) {
@@ -307,6 +362,27 @@ mod tests {
             "2026-05-01T03:25:37-0400",
         ] {
             assert_eq!(parse_datetime(spelling), Some(expected), "{spelling}");
+        }
+    }
+
+    #[test]
+    fn bulk_results_quote_everything_and_give_large_numbers_an_exponent() {
+        for (value, expected) in [
+            (Value::Null, "\"\""),
+            (Value::text("say \"hi\""), "\"say \"\"hi\"\"\""),
+            (Value::Double(300.0), "\"300.0\""),
+            (Value::Double(0.0), "\"0.0\""),
+            (Value::Double(139_000_000.0), "\"1.39E8\""),
+            (Value::Double(1e8), "\"1.0E8\""),
+            (
+                Value::DateTime(1_777_620_337_000),
+                "\"2026-05-01T07:25:37.000Z\"",
+            ),
+            (Value::Bool(true), "\"true\""),
+        ] {
+            let mut out = Vec::new();
+            value.write_csv(&mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
         }
     }
 

@@ -17,8 +17,8 @@ use hyper::header::{self, HeaderValue};
 
 use crate::faults::FaultKind;
 
-/// Largest request body taken, before and after gzip.
-const BODY_LIMIT: usize = 50 * 1024 * 1024;
+/// Largest request body taken in general, before and after gzip.
+pub(crate) const LIMIT: usize = 50 * 1024 * 1024;
 
 /// Below this the gzip header costs more than it saves.
 const GZIP_FROM: usize = 1024;
@@ -36,9 +36,13 @@ pub(crate) enum Unreadable {
     Broken,
 }
 
-/// The whole body, unpacked.
-pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Unreadable> {
-    let bytes = match Limited::new(body, BODY_LIMIT).collect().await {
+/// The whole body, unpacked, which may have up to `limit` bytes.
+pub(crate) async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+) -> Result<Bytes, Unreadable> {
+    let bytes = match Limited::new(body, limit).collect().await {
         Ok(collected) => collected.to_bytes(),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => {
             return Err(Unreadable::TooLarge);
@@ -53,12 +57,12 @@ pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Unrea
     }
     let mut plain = Vec::new();
     // One byte over the limit tells a full body from one that is too large.
-    let taken = BODY_LIMIT as u64 + 1;
+    let taken = limit as u64 + 1;
     GzDecoder::new(bytes.as_ref())
         .take(taken)
         .read_to_end(&mut plain)
         .map_err(|_| Unreadable::Broken)?;
-    if plain.len() > BODY_LIMIT {
+    if plain.len() > limit {
         return Err(Unreadable::TooLarge);
     }
     Ok(plain.into())

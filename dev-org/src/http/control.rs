@@ -37,6 +37,7 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/users/{username}", put(change_user))
         .route("/clock", get(clock).put(set_clock))
         .route("/log", get(log).delete(clear_log))
+        .nest("/bulk", super::bulk_control::routes())
         .fallback(answer::no_such_resource)
         .layer(from_fn(only_from_here));
     Router::new()
@@ -204,6 +205,7 @@ struct Permissions {
     hide: Vec<String>,
     lock: Vec<String>,
     free: Vec<String>,
+    bulk_hard_delete: Option<bool>,
 }
 
 fn split(names: &[String]) -> impl Iterator<Item = (&str, &str)> {
@@ -228,6 +230,9 @@ async fn change_user(
         }
         for (object, field) in split(&wanted.free) {
             user.free_field(object, field);
+        }
+        if let Some(allowed) = wanted.bulk_hard_delete {
+            user.bulk_hard_delete = allowed;
         }
     });
     done()

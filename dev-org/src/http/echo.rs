@@ -19,7 +19,7 @@ pub(crate) async fn echo(State(shared): State<Arc<Shared>>, request: Request) ->
         Ok(caller) => caller,
         Err(refused) => return *refused,
     };
-    let Ok(content) = body::read(&parts.headers, content).await else {
+    let Ok(content) = body::read(&parts.headers, content, body::LIMIT).await else {
         return answer::error(400, "JSON_PARSER_ERROR", "The request body cannot be read");
     };
     let mut headers = Map::new();

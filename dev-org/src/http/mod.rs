@@ -3,6 +3,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod body;
+mod bulk_control;
 mod control;
 pub(crate) mod data;
 mod echo;

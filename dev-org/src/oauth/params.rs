@@ -24,7 +24,7 @@ impl Params {
         params.extend(url::form_urlencoded::parse(query.as_bytes()).into_owned());
         // A body that cannot be read has no parameters, and what is missing
         // then is reported as missing.
-        if let Ok(form) = body::read(&parts.headers, content).await {
+        if let Ok(form) = body::read(&parts.headers, content, body::LIMIT).await {
             params.extend(url::form_urlencoded::parse(&form).into_owned());
         }
         if let Some((id, secret)) = basic(&parts.headers) {

@@ -57,16 +57,7 @@ impl Org {
         if refused.is_empty() {
             return Ok(set);
         }
-        let mut fault = Fault::bad_request(
-            "INVALID_FIELD_FOR_INSERT_UPDATE",
-            format!(
-                "Unable to create/update fields: {}. Please check the security settings of this \
-                 field and verify that it is read/write for your profile or permission set.",
-                refused.join(", ")
-            ),
-        );
-        fault.fields = refused;
-        Err(fault)
+        Err(not_writable(refused))
     }
 
     /// `"Account": {"External_Id__c": "x"}`: the parent's reference field and
@@ -143,13 +134,30 @@ impl Org {
         let shown = value
             .as_str()
             .map_or_else(|| value.to_string(), str::to_owned);
-        let table = self.table(target);
-        let mut found = table
-            .find(target_column, &wanted)
+        let parent = self.parent_with_key(target, target_column, &wanted, &shown)?;
+        Ok((column, parent))
+    }
+
+    /// The id of the one live record with a key, for a reference to it. `shown`
+    /// is the key as it was sent.
+    pub(super) fn parent_with_key(
+        &self,
+        target: &Object,
+        key: usize,
+        wanted: &Value,
+        shown: &str,
+    ) -> Result<Value, Fault> {
+        let name = target
+            .fields
+            .get(key)
+            .map_or("", |field| field.name.as_str());
+        let mut found = self
+            .table(target)
+            .find(key, wanted)
             .into_iter()
             .filter(|row| !row.is_deleted());
         match (found.next(), found.next()) {
-            (Some(row), None) => Ok((column, Value::Text(row.shared_id()))),
+            (Some(row), None) => Ok(Value::Text(row.shared_id())),
             (Some(_), Some(_)) => Err(Fault::bad_request(
                 "INVALID_FIELD",
                 format!(
@@ -160,9 +168,8 @@ impl Org {
             _ => Err(Fault::bad_request(
                 "INVALID_FIELD",
                 format!(
-                    "Foreign key external ID: {} not found for field {} in entity {}",
+                    "Foreign key external ID: {} not found for field {name} in entity {}",
                     shown.to_lowercase(),
-                    target_field.name,
                     target.name
                 ),
             )),
@@ -178,7 +185,21 @@ pub(super) fn no_such_column(key: &str, object: &Object) -> Fault {
     )
 }
 
-fn id_in_body(purpose: Purpose) -> Fault {
+/// The error for fields that the user sees and may not set.
+pub(super) fn not_writable(fields: Vec<String>) -> Fault {
+    let mut fault = Fault::bad_request(
+        "INVALID_FIELD_FOR_INSERT_UPDATE",
+        format!(
+            "Unable to create/update fields: {}. Please check the security settings of this \
+             field and verify that it is read/write for your profile or permission set.",
+            fields.join(", ")
+        ),
+    );
+    fault.fields = fields;
+    fault
+}
+
+pub(super) fn id_in_body(purpose: Purpose) -> Fault {
     match purpose {
         Purpose::Create => Fault::bad_request(
             "INVALID_FIELD_FOR_INSERT_UPDATE",
@@ -241,21 +262,25 @@ pub(super) fn value_from_json(
                 None => Err(parser_error(field, json, body)),
             };
         }
-        FieldKind::Picklist | FieldKind::Combobox => as_text(json, text).map(|text| {
-            // Records share the schema's own copy of a listed value.
-            let listed = field
-                .picklist
-                .iter()
-                .find(|choice| choice.value.eq_ignore_ascii_case(&text));
-            listed.map_or_else(
-                || Value::text(text),
-                |choice| Value::Text(Arc::clone(&choice.value)),
-            )
-        }),
+        FieldKind::Picklist | FieldKind::Combobox => {
+            as_text(json, text).map(|text| listed(field, &text))
+        }
         FieldKind::Address => None,
         _ => as_text(json, text).map(Value::text),
     };
     value.ok_or_else(|| parser_error(field, json, body))
+}
+
+/// A picklist's value. Records share the schema's own copy of a listed one.
+pub(super) fn listed(field: &Field, text: &str) -> Value {
+    let choice = field
+        .picklist
+        .iter()
+        .find(|choice| choice.value.eq_ignore_ascii_case(text));
+    choice.map_or_else(
+        || Value::text(text),
+        |choice| Value::Text(Arc::clone(&choice.value)),
+    )
 }
 
 /// The error for an id that is none.

@@ -19,12 +19,31 @@ struct Plan {
     known: HashSet<(usize, usize)>,
 }
 
+/// Whether a deleted record can still be seen by queryAll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bin {
+    Keeps,
+    Passed,
+}
+
 impl Org {
     /// Deletes a record with everything that goes along with it.
     ///
     /// # Errors
     /// When the record is not there, or another record needs it.
     pub fn delete(&mut self, who: &User, object: &str, id: &str) -> Result<(), Fault> {
+        self.delete_to(Bin::Keeps, who, object, id)
+    }
+
+    /// Deletes a record past the recycle bin: no query sees it again.
+    ///
+    /// # Errors
+    /// As for `delete`.
+    pub fn hard_delete(&mut self, who: &User, object: &str, id: &str) -> Result<(), Fault> {
+        self.delete_to(Bin::Passed, who, object, id)
+    }
+
+    fn delete_to(&mut self, bin: Bin, who: &User, object: &str, id: &str) -> Result<(), Fault> {
         let schema = Arc::clone(&self.schema);
         let object = self.visible_object(&schema, who, object)?;
         check_operation(object.deletable, object, "delete")?;
@@ -34,7 +53,7 @@ impl Org {
         self.check_plan(&schema, object, place, &plan)?;
         let released = self.released_references(&schema, &plan);
         for (table, place) in &plan.rows {
-            self.delete_row(who, &schema, *table, *place);
+            self.delete_row(bin, who, &schema, *table, *place);
         }
         for (table, place, column) in released {
             self.clear_reference(&schema, table, place, column);
@@ -204,7 +223,7 @@ impl Org {
         Some((object, self.table(object).row_at(place)?))
     }
 
-    fn delete_row(&mut self, who: &User, schema: &Schema, table: usize, place: usize) {
+    fn delete_row(&mut self, bin: Bin, who: &User, schema: &Schema, table: usize, place: usize) {
         let Some(object) = schema.objects().nth(table) else {
             return;
         };
@@ -226,6 +245,7 @@ impl Org {
             Value::DateTime(ms) => ms,
             _ => 0,
         });
+        row.purged = bin == Bin::Passed;
         self.replace_row(object, place, row);
         match object.name.as_str() {
             "OpportunityLineItem" | "OrderItem" | "Task" => self.after_write(who, &draft, &id),
@@ -241,10 +261,11 @@ impl Org {
             return;
         };
         let mut draft = Draft::of(object, row);
-        let deleted = row.deleted;
+        let (deleted, purged) = (row.deleted, row.purged);
         draft.put(column, Value::Null);
         let mut row = Row::new(draft.values);
         row.deleted = deleted;
+        row.purged = purged;
         self.replace_row(object, place, row);
     }
 }

@@ -84,7 +84,7 @@ impl Org {
         }
     }
 
-    fn live_ids(&self, object: &Object, column: usize, value: &Value) -> Vec<Id> {
+    pub(super) fn live_ids(&self, object: &Object, column: usize, value: &Value) -> Vec<Id> {
         self.table(object)
             .find(column, value)
             .into_iter()
@@ -95,7 +95,11 @@ impl Org {
 }
 
 /// The field that a URL names as a key.
-fn key_field<'a>(who: &User, object: &'a Object, name: &str) -> Result<(usize, &'a Field), Fault> {
+pub(super) fn key_field<'a>(
+    who: &User,
+    object: &'a Object,
+    name: &str,
+) -> Result<(usize, &'a Field), Fault> {
     object
         .field(name)
         .filter(|(_, field)| who.can_read(&object.name, &field.name))
@@ -114,7 +118,7 @@ fn key_value(field: &Field, text: &str) -> Result<Value, Fault> {
     value_from_json(field, &Json::from(text), &Map::new())
 }
 
-fn ambiguous(field: &Field, ids: &[Id]) -> Fault {
+pub(super) fn ambiguous(field: &Field, ids: &[Id]) -> Fault {
     let listed: Vec<&str> = ids.iter().map(|id| &**id).collect();
     Fault::new(
         300,

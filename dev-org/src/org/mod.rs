@@ -24,6 +24,7 @@ mod record_type;
 mod replication;
 mod seeded;
 mod setup;
+mod sheet;
 #[cfg(test)]
 mod tests;
 mod validation;
@@ -37,6 +38,7 @@ pub use describe::Urls;
 pub use read::{record_url, write_field};
 pub use replication::{DeletedRecord, DeletedRecords, UpdatedRecords};
 pub use setup::{ADMIN, LEAD_OWNER};
+pub(crate) use sheet::{Operation, Sheet};
 
 use crate::clock::Clock;
 use crate::fault::Fault;

@@ -85,6 +85,18 @@ impl Org {
         check_permission(who.object_permissions(&object.name).edit)?;
         let place = self.live_place(object, id)?;
         let given = self.read_body(who, object, body, Purpose::Update)?;
+        self.update_from(who, object, place, given, options)
+    }
+
+    /// Changes a record by values that were read from a body already.
+    pub(super) fn update_from(
+        &mut self,
+        who: &User,
+        object: &Object,
+        place: usize,
+        given: Vec<(usize, Value)>,
+        options: &WriteOptions,
+    ) -> Result<(), Fault> {
         let Some(row) = self.table(object).row_at(place) else {
             return Err(Fault::not_there());
         };

@@ -94,6 +94,7 @@ impl DevOrg {
     /// Stops accepting, lets running answers end, and gives the port back.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
+        self.shared.bulk.shut_down();
         // The task only ends early by a panic, which has been reported already.
         let _ = (&mut self.accepting).await;
     }
@@ -102,6 +103,7 @@ impl DevOrg {
 impl Drop for DevOrg {
     fn drop(&mut self) {
         self.stop.send_replace(true);
+        self.shared.bulk.shut_down();
     }
 }
 

@@ -9,6 +9,7 @@ mod answer;
 mod ast;
 mod bind;
 mod check;
+mod csv;
 mod date_function;
 mod date_literal;
 mod error;
@@ -24,6 +25,7 @@ mod tests;
 mod view;
 
 pub use answer::{Answer, Page};
+pub(crate) use csv::{CsvAnswer, CsvOptions, csv_answer};
 
 use crate::fault::Fault;
 use crate::org::Org;

@@ -68,6 +68,12 @@ pub(crate) struct Output {
     pub(crate) content: Content,
 }
 
+/// The name in a key with its quotes.
+pub(crate) fn plain_key(key: &[u8]) -> String {
+    let text = String::from_utf8_lossy(key);
+    text.trim_matches([',', '"', ':']).to_owned()
+}
+
 /// How a value is written.
 #[derive(Clone, Debug)]
 pub(crate) enum Content {

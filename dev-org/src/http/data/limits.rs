@@ -9,15 +9,13 @@ use crate::state::Shared;
 
 /// Limits that nothing in this org uses up, with the numbers of a Developer
 /// Edition.
-const UNTOUCHED: [(&str, u64); 22] = [
+const UNTOUCHED: [(&str, u64); 20] = [
     ("AnalyticsExternalDataSizeMB", 40_960),
     ("ConcurrentAsyncGetReportInstances", 200),
     ("ConcurrentSyncReportRuns", 20),
     ("DailyAnalyticsDataflowJobExecutions", 60),
     ("DailyAsyncApexExecutions", 250_000),
-    ("DailyBulkApiBatches", 15_000),
     ("DailyBulkV2QueryFileStorageMB", 976_562),
-    ("DailyBulkV2QueryJobs", 10_000),
     ("DailyDurableGenericStreamingApiEvents", 10_000),
     ("DailyDurableStreamingApiEvents", 10_000),
     ("DailyGenericStreamingApiEvents", 10_000),
@@ -49,6 +47,21 @@ pub(crate) fn limits(shared: &Shared) -> Response {
         "DailyApiRequests".to_owned(),
         json!({ "Max": max, "Remaining": max.saturating_sub(used) }),
     );
+    {
+        let mut jobs = shared.bulk.jobs();
+        let quota = &mut jobs.quota;
+        for (name, limit) in [
+            ("DailyBulkApiBatches", &mut quota.batches),
+            ("DailyBulkV2QueryJobs", &mut quota.query_jobs),
+        ] {
+            let shown = limit.show(now_ms);
+            let left = shown.max.saturating_sub(shown.used);
+            limits.insert(
+                name.to_owned(),
+                json!({ "Max": shown.max, "Remaining": left }),
+            );
+        }
+    }
     limits.insert(
         "DataStorageMB".to_owned(),
         json!({ "Max": 5, "Remaining": 5 }),

@@ -7,6 +7,7 @@ mod collections;
 mod composite;
 mod conditional;
 mod describe;
+mod jobs;
 mod limits;
 pub(crate) mod locators;
 mod multipart;
@@ -18,7 +19,7 @@ mod resource;
 mod rows;
 mod search;
 mod transaction;
-mod version;
+pub(crate) mod version;
 
 use std::sync::Arc;
 
@@ -53,7 +54,11 @@ pub(crate) async fn serve(State(shared): State<Arc<Shared>>, request: Request) -
         Err(refused) => return *refused,
     };
     let resource = Resource::parse(&segments.collect::<Vec<_>>());
-    let body = match body::read(&head.headers, body).await {
+    let limit = match &resource {
+        Some(Resource::Jobs(path)) => path.body_limit(),
+        _ => body::LIMIT,
+    };
+    let body = match body::read(&head.headers, body, limit).await {
         Ok(body) => body,
         Err(unreadable) => return caller.sign(&shared, refuse_body(unreadable)),
     };
@@ -69,6 +74,7 @@ pub(crate) async fn serve(State(shared): State<Arc<Shared>>, request: Request) -
         // This org writes JSON only; the edge answers such wishes with an
         // empty body.
         (_, true) => answer::empty(406),
+        (Some(Resource::Jobs(path)), false) => jobs::serve(&call, &path),
         (Some(resource), false) => {
             work(&call, &resource).unwrap_or_else(|fault| call::refuse(&fault))
         }
@@ -162,12 +168,12 @@ fn work(call: &Call, resource: &Resource) -> Answer {
         ("GET", R::Query) => query::first(call, false),
         ("GET", R::QueryAll) => query::first(call, true),
         ("GET", R::QueryMore(locator)) => query::more(call, locator),
-        _ => Ok(not_allowed(call, resource)),
+        _ => Ok(not_allowed(call, resource.methods())),
     }
 }
 
-fn not_allowed(call: &Call, resource: &Resource) -> Response {
-    let methods = resource.methods().join(",");
+fn not_allowed(call: &Call, methods: &[&str]) -> Response {
+    let methods = methods.join(",");
     let message = format!(
         "HTTP Method '{}' not allowed. Allowed are {methods}",
         call.method
@@ -198,6 +204,7 @@ fn wants_only_xml(call: &Call) -> bool {
 fn resources(call: &Call) -> Value {
     let entries = [
         "composite",
+        "jobs",
         "limits",
         "parameterizedSearch",
         "query",

@@ -10,9 +10,7 @@ use crate::fault::Fault;
 /// The record of a `multipart/form-data` body: its part of JSON, with every
 /// part that has a file name put into the field that the part is named after.
 pub(super) fn record(content_type: &str, body: &[u8]) -> Result<Map<String, Value>, Fault> {
-    let boundary = parameter(content_type, "boundary")
-        .filter(|boundary| !boundary.is_empty())
-        .ok_or_else(|| broken("The Content-Type names no boundary"))?;
+    let boundary = boundary(content_type)?;
     let mut record = None;
     let mut files = Vec::new();
     for part in parts(boundary, body)? {
@@ -38,6 +36,27 @@ pub(super) fn record(content_type: &str, body: &[u8]) -> Result<Map<String, Valu
         record.insert(name, Value::String(file));
     }
     Ok(record)
+}
+
+/// All parts with their names.
+pub(super) fn named<'a>(
+    content_type: &str,
+    body: &'a [u8],
+) -> Result<Vec<(&'a str, &'a [u8])>, Fault> {
+    let boundary = boundary(content_type)?;
+    let mut named = Vec::new();
+    for part in parts(boundary, body)? {
+        let disposition = header(part.head, "content-disposition").unwrap_or_default();
+        let name = parameter(disposition, "name").ok_or_else(|| broken("A part has no name"))?;
+        named.push((name, part.body));
+    }
+    Ok(named)
+}
+
+fn boundary(content_type: &str) -> Result<&str, Fault> {
+    parameter(content_type, "boundary")
+        .filter(|boundary| !boundary.is_empty())
+        .ok_or_else(|| broken("The Content-Type names no boundary"))
 }
 
 struct Part<'a> {

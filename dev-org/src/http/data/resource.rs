@@ -1,6 +1,7 @@
 //! From a path to what it names. Separate from the work, so that an address
 //! that exists can refuse a method it does not have.
 
+use super::jobs;
 use crate::id;
 
 /// What a path below `/services/data/vXX.X` names. Names and values are as in
@@ -55,6 +56,7 @@ pub(super) enum Resource {
     Search,
     ParameterizedSearch,
     PlaceOrder,
+    Jobs(jobs::Path),
 }
 
 impl Resource {
@@ -121,6 +123,7 @@ impl Resource {
             ["query"] => Self::Query,
             ["queryAll"] => Self::QueryAll,
             ["query" | "queryAll", locator] => Self::QueryMore(owned(locator)),
+            ["jobs", path @ ..] => Self::Jobs(jobs::Path::parse(path)?),
             _ => return None,
         })
     }
@@ -136,6 +139,7 @@ impl Resource {
             Self::Batch | Self::Graph | Self::Tree(_) | Self::PlaceOrder => &["POST"],
             Self::CollectionsOf(_) | Self::ParameterizedSearch => &["GET", "POST"],
             Self::CollectionsUpsert { .. } => &["PATCH"],
+            Self::Jobs(path) => path.methods(),
             _ => &["HEAD", "GET"],
         }
     }
@@ -178,6 +182,6 @@ mod tests {
     #[test]
     fn what_is_not_built_is_not_there() {
         assert_eq!(parse("composite/forest"), None);
-        assert_eq!(parse("jobs/ingest"), None);
+        assert_eq!(parse("jobs/classic"), None);
     }
 }

@@ -43,6 +43,11 @@ impl Version {
         self.0 >= number
     }
 
+    /// 60.0, as jobs show it.
+    pub(crate) fn number(self) -> f64 {
+        f64::from(self.0)
+    }
+
     /// `/services/data/v60.0`.
     pub(crate) fn path(self) -> String {
         format!("/services/data/v{}.0", self.0)

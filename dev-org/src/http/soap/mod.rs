@@ -27,7 +27,7 @@ pub(super) async fn serve(State(shared): State<Arc<Shared>>, request: Request) -
     if head.method != hyper::Method::POST {
         return answer::empty(405);
     }
-    let Ok(bytes) = body::read(&head.headers, stream).await else {
+    let Ok(bytes) = body::read(&head.headers, stream, body::LIMIT).await else {
         return fault("soapenv:Client", "The request body cannot be read", None);
     };
     let text = String::from_utf8_lossy(&bytes);

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::ast::{Expr, Query, SelectItem};
 use super::error::{At, QueryError};
 use super::operand::Operand;
-use super::plan::{Aggregate, OrderBy, Plan, Selection};
+use super::plan::{Aggregate, OrderBy, Plan, Record, Selection};
 use super::temporal::DAY_MS;
 use super::view::View;
 use crate::user::User;
@@ -67,6 +67,31 @@ impl<'a> Binder<'a> {
         let record = self.record(&scope, query)?;
         let selection = self.selection(&scope, query)?;
         Ok(Plan::Records(selection, Arc::new(record)))
+    }
+
+    /// The rows of a statement, and its entries one by one in the order of the
+    /// SELECT list, where a record has all fields of a parent in one place.
+    /// `None` for a statement that answers groups.
+    pub(crate) fn columns(
+        &self,
+        query: &Query,
+    ) -> Result<Option<(Selection, Vec<Record>)>, QueryError> {
+        if is_grouped(query) {
+            return Ok(None);
+        }
+        let Plan::Records(selection, _) = self.plan(query)? else {
+            return Ok(None);
+        };
+        let scope = Scope::new(self.names.object(&query.from)?, query);
+        let mut records = Vec::with_capacity(query.select.len());
+        for item in &query.select {
+            let alone = Query {
+                select: vec![item.clone()],
+                ..query.clone()
+            };
+            records.push(self.record(&scope, &alone)?);
+        }
+        Ok(Some((selection, records)))
     }
 
     /// Which rows, in what order, of a SELECT that does not group.

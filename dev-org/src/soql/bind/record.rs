@@ -12,7 +12,7 @@ use crate::soql::ast::{
 use crate::soql::check::fold;
 use crate::soql::error::{At, INVALID_FIELD, MALFORMED_QUERY, QueryError};
 use crate::soql::operand::{Leaf, Step};
-use crate::soql::plan::{Children, Content, NamedParent, Output, Record, Shown};
+use crate::soql::plan::{Children, Content, NamedParent, Output, Record, Shown, plain_key};
 use crate::value::Value;
 
 /// How many parent-to-child subqueries a SELECT may hold.
@@ -341,11 +341,6 @@ fn output(key: &str, content: Content) -> Output {
         key: json_key(key),
         content,
     }
-}
-
-fn plain_key(key: &[u8]) -> String {
-    let text = String::from_utf8_lossy(key);
-    text.trim_matches([',', '"', ':']).to_owned()
 }
 
 /// `,"Name":`; names hold nothing that JSON would escape.

@@ -25,17 +25,19 @@ pub(crate) fn rows<'a>(view: &View<'a>, selection: &Selection) -> Vec<&'a Row> {
 /// The places of a selection's rows in their table, in their order. A table
 /// counts its rows in 32 bits, and a million places are better in 4 MB than 8.
 pub(crate) fn places(view: &View<'_>, selection: &Selection) -> Vec<u32> {
-    let Some(table) = view.table(selection.object) else {
-        return Vec::new();
-    };
-    match selection
-        .filter
-        .as_ref()
-        .and_then(|filter| pinned(table, filter))
-    {
-        Some(places) => among(view, table, selection, places.into_iter()),
-        None => among(view, table, selection, 0..table.len()),
+    match candidates(view, selection) {
+        Some(places) => among(view, selection, places.into_iter()),
+        None => {
+            let rows = view.table(selection.object).map_or(0, Table::len);
+            among(view, selection, 0..rows)
+        }
     }
+}
+
+/// The places that can be a selection's rows, if an index knows them.
+pub(crate) fn candidates(view: &View<'_>, selection: &Selection) -> Option<Vec<usize>> {
+    let table = view.table(selection.object)?;
+    pinned(table, selection.filter.as_ref()?)
 }
 
 /// The places of a selection's rows that have a value in an indexed column: the
@@ -50,35 +52,52 @@ pub(crate) fn places_with(
         return Vec::new();
     };
     let candidates = table.find_places(column, value);
-    among(view, table, selection, candidates.into_iter())
+    among(view, selection, candidates.into_iter())
 }
 
 fn among(
     view: &View<'_>,
-    table: &Table,
     selection: &Selection,
     candidates: impl Iterator<Item = usize>,
 ) -> Vec<u32> {
-    let holds = |place: &usize| {
-        let Some(row) = table.row_at(*place) else {
-            return false;
-        };
-        if row.is_deleted() && !selection.deleted {
-            return false;
-        }
-        match &selection.filter {
-            Some(filter) => filter.holds(&|operand: &Operand| operand.value(view, row)),
-            None => true,
-        }
-    };
-    let matching = candidates
-        .filter(holds)
-        .filter_map(|place| u32::try_from(place).ok());
-    let limit = selection.limit.unwrap_or(usize::MAX);
+    let matching = matching(view, selection, candidates);
     if selection.order.is_empty() {
+        let limit = selection.limit.unwrap_or(usize::MAX);
         return matching.skip(selection.offset).take(limit).collect();
     }
-    let mut places: Vec<u32> = matching.collect();
+    let places = matching.collect();
+    arranged(view, selection, places)
+}
+
+/// Those of some places whose rows match a selection's condition.
+pub(crate) fn matching<'v>(
+    view: &'v View<'v>,
+    selection: &'v Selection,
+    candidates: impl Iterator<Item = usize> + 'v,
+) -> impl Iterator<Item = u32> + 'v {
+    let table = view.table(selection.object);
+    candidates
+        .filter(move |place| {
+            let Some(row) = table.and_then(|table| table.row_at(*place)) else {
+                return false;
+            };
+            if row.is_deleted() && (row.purged || !selection.deleted) {
+                return false;
+            }
+            match &selection.filter {
+                Some(filter) => filter.holds(&|operand: &Operand| operand.value(view, row)),
+                None => true,
+            }
+        })
+        .filter_map(|place| u32::try_from(place).ok())
+}
+
+/// Matching places in a selection's order, between its offset and limit.
+pub(crate) fn arranged(view: &View<'_>, selection: &Selection, mut places: Vec<u32>) -> Vec<u32> {
+    let Some(table) = view.table(selection.object) else {
+        return Vec::new();
+    };
+    let limit = selection.limit.unwrap_or(usize::MAX);
     let wanted = selection.offset.saturating_add(limit);
     let key = |place: u32, at: usize| {
         let row = table.row_at(place as usize)?;
@@ -86,6 +105,7 @@ fn among(
         Some(sort::Key::of(&operand.value(view, row), operand))
     };
     match selection.order.as_slice() {
+        [] => {}
         // Places are in the order of ids already.
         [only] if only.operand.own_column() == Some(ID_COLUMN) => {
             if only.descending {

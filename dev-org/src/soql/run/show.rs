@@ -8,7 +8,7 @@ use crate::value::Value;
 
 impl Shown {
     /// The value as text; nothing stays nothing.
-    pub(super) fn of(&self, value: &Value) -> Value {
+    pub(crate) fn of(&self, value: &Value) -> Value {
         match (self, value) {
             (_, Value::Null) => Value::Null,
             (Self::Label(labels), Value::Text(text)) => {
