@@ -6,7 +6,10 @@
 mod changes;
 mod find;
 mod graph;
+mod lead;
+mod order;
 mod picklist;
+mod price;
 mod search;
 mod told;
 mod usage;
@@ -62,6 +65,9 @@ pub(crate) async fn invoke<H: Host>(
         "find" => find::find(api, read(input)?).await,
         "search" => search::statement(api, read(input)?).await,
         "parameterized-search" => search::words(api, read(input)?).await,
+        "activate-order" => order::activate(api, read(input)?).await,
+        "set-price" => price::set(api, read(input)?).await,
+        "convert-leads" => lead::convert(api, read(input)?).await,
         "save-graph" => graph::save(api, read(input)?).await,
         "picklist-values" => picklist::values(api, read(input)?).await,
         _ => Err(refused(

@@ -35,6 +35,9 @@ pub(crate) struct Settings {
     pub(crate) query_batch_size: Option<u32>,
     /// Batches written at the same time, at least 1.
     pub(crate) write_overlap: usize,
+    /// What follows `/services/apexrest/` in the path of the class that converts
+    /// leads.
+    pub(crate) lead_conversion: Option<String>,
 }
 
 impl Default for Settings {
@@ -47,6 +50,7 @@ impl Default for Settings {
             mru: None,
             query_batch_size: None,
             write_overlap: DEFAULT_OVERLAP,
+            lead_conversion: None,
         }
     }
 }
@@ -112,6 +116,7 @@ impl Reader {
                         .and_then(|overlap| usize::try_from(overlap).ok())
                         .unwrap_or(DEFAULT_OVERLAP);
                 }
+                "lead_conversion" => settings.lead_conversion = self.apex_path(value),
                 _ => self.unknown("", key),
             }
         }
@@ -134,6 +139,24 @@ impl Reader {
             self.problem("/api_version", "a version is a text such as \"62.0\"");
         }
         version.map(str::to_owned)
+    }
+
+    /// A namespace and the path of a class, or the latter alone.
+    fn apex_path(&mut self, value: &Value) -> Option<String> {
+        let is_name = |part: &str| {
+            !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        };
+        let path = value
+            .as_str()
+            .filter(|path| path.len() <= 255 && path.split('/').all(is_name));
+        if path.is_none() {
+            self.problem(
+                "/lead_conversion",
+                "what follows /services/apexrest/ in the path of an Apex class: letters, digits, \
+                 _ and / such as LeadConversion",
+            );
+        }
+        path.map(str::to_owned)
     }
 
     fn auto_assign(&mut self, value: &Value) -> Option<String> {
@@ -245,7 +268,8 @@ mod tests {
             r#"{"api_version":"62.0","auto_assign":false,
                 "duplicate_rule":{"allow_save":true,"run_as_current_user":false},
                 "call_options":{"client":"lockgate/acme","default_namespace":"ns"},
-                "update_mru":true,"query_batch_size":500,"write_overlap":4}"#,
+                "update_mru":true,"query_batch_size":500,"write_overlap":4,
+                "lead_conversion":"acme/LeadConversion"}"#,
         )
         .unwrap();
         assert_eq!(settings.api_version.as_deref(), Some("62.0"));
@@ -261,6 +285,10 @@ mod tests {
         assert_eq!(settings.mru.as_deref(), Some("updateMru=true"));
         assert_eq!(settings.query_batch_size, Some(500));
         assert_eq!(settings.write_overlap, 4);
+        assert_eq!(
+            settings.lead_conversion.as_deref(),
+            Some("acme/LeadConversion")
+        );
         assert_eq!(Settings::read("{}"), Ok(Settings::default()));
     }
 
@@ -269,7 +297,8 @@ mod tests {
         let problems = Settings::read(
             r#"{"api_version":62,"auto_assign":"001dM00003kRs59QAC","api/version":"62.0",
                 "duplicate_rule":{"allow_save":"yes","alow":true},
-                "call_options":{"client":"a, b"},"query_batch_size":100,"write_overlap":0}"#,
+                "call_options":{"client":"a, b"},"query_batch_size":100,"write_overlap":0,
+                "lead_conversion":"../data"}"#,
         )
         .unwrap_err();
         let mut pointers: Vec<&str> = problems.iter().map(|p| p.pointer.as_str()).collect();
@@ -283,6 +312,7 @@ mod tests {
                 "/call_options/client",
                 "/duplicate_rule/allow_save",
                 "/duplicate_rule/alow",
+                "/lead_conversion",
                 "/query_batch_size",
                 "/write_overlap",
             ]

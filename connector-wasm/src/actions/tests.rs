@@ -25,6 +25,9 @@ fn every_action_is_listed_with_its_schemas() {
             "parameterized-search",
             "picklist-values",
             "save-graph",
+            "activate-order",
+            "set-price",
+            "convert-leads",
         ]
     );
     for action in list() {
@@ -277,5 +280,168 @@ fn a_window_that_is_refused_says_what_windows_can_be() {
         };
         assert!(problem.message.contains(hint), "{problem:?}");
         assert_eq!(problem.advice, Advice::FixRecord);
+    }
+}
+
+#[test]
+fn an_order_is_activated_by_its_status_alone() {
+    let input = r#"{"order":"801dM00003kRs59"}"#;
+    let fake = Fake::new().answer(204, "");
+    let output = invoked(&fake, "activate-order", input).unwrap();
+    assert_eq!(output["status"], "Activated");
+    let line = format!(
+        "PATCH /services/data/v62.0/sobjects/Order/{}",
+        output["order"].as_str().unwrap()
+    );
+    assert_eq!(fake.lines(), [line]);
+    assert_eq!(fake.body(0), r#"{"Status":"Activated"}"#);
+
+    let body = r#"[{"errorCode":"FAILED_ACTIVATION","message":"no products"}]"#;
+    let error = invoked(&Fake::new().answer(400, body), "activate-order", input).unwrap_err();
+    assert!(
+        matches!(&error, Error::Refused(problem) if problem.advice == Advice::FixRecord),
+        "{error:?}"
+    );
+    let fake = Fake::new().lose(crate::fake::broken(true));
+    assert_eq!(
+        invoked(&fake, "activate-order", input),
+        Err(Error::UnknownOutcome)
+    );
+}
+
+const STANDARD: &str = "01sdM00003kRs59QAC";
+const CUSTOM: &str = "01sdM00001wBXYDQA4";
+
+fn price(price_book: &str) -> String {
+    json!({ "product": "01tdM00003kRs59", "price_book": price_book, "unit_price": 12.50, "currency": "EUR" }).to_string()
+}
+
+fn with_books(entries: &Value) -> Fake {
+    let books = json!({ "totalSize": 1, "done": true, "records": [{ "Id": STANDARD }] });
+    let entries = json!({ "totalSize": 1, "done": true, "records": entries });
+    Fake::new()
+        .answer(200, books.to_string())
+        .answer(200, entries.to_string())
+}
+
+#[test]
+fn a_standard_price_comes_before_another_one() {
+    let made = r#"{"id":"01udM00003kRs59QAC","success":true,"errors":[]}"#;
+    let fake = with_books(&json!([])).answer(201, made).answer(201, made);
+    let output = invoked(&fake, "set-price", &price(CUSTOM)).unwrap();
+    assert_eq!(output["price"]["outcome"], "created");
+    assert_eq!(output["standard"]["outcome"], "created");
+    let lines = fake.lines();
+    assert!(
+        lines[1].ends_with("WHERE Product2Id = '01tdM00003kRs59QAC' AND CurrencyIsoCode = 'EUR'"),
+        "{lines:?}"
+    );
+    assert!(fake.body(2).contains(STANDARD), "{}", fake.body(2));
+    assert!(fake.body(3).contains(CUSTOM), "{}", fake.body(3));
+    assert!(fake.body(3).contains(r#""CurrencyIsoCode":"EUR""#));
+}
+
+#[test]
+fn a_price_that_is_there_is_changed_or_left() {
+    let entry = |amount: f64, is_active: bool| json!([{ "Id": "01udM00003kRs59QAC", "Pricebook2Id": STANDARD, "UnitPrice": amount, "IsActive": is_active }]);
+    let fake = with_books(&entry(12.5, true));
+    let output = invoked(&fake, "set-price", &price(STANDARD)).unwrap();
+    assert_eq!(output["price"]["outcome"], "unchanged");
+    assert_eq!(output["price"], output["standard"]);
+    for known in [entry(11.0, true), entry(12.5, false)] {
+        let fake = with_books(&known).answer(204, "");
+        let output = invoked(&fake, "set-price", &price(STANDARD)).unwrap();
+        assert_eq!(output["price"]["outcome"], "updated");
+        assert!(
+            fake.body(2).contains(r#""UnitPrice":12.5"#),
+            "{}",
+            fake.body(2)
+        );
+    }
+    for (member, bad) in [
+        ("unit_price", json!("5")),
+        ("unit_price", json!(-1)),
+        ("standard_price", json!([1])),
+        ("currency", json!("eu' OR")),
+        ("product", json!("x")),
+    ] {
+        let mut input: Value = serde_json::from_str(&price(STANDARD)).unwrap();
+        input[member] = bad;
+        let result = invoked(&Fake::new(), "set-price", &input.to_string());
+        assert!(
+            matches!(result, Err(Error::Refused(_))),
+            "{input}: {result:?}"
+        );
+    }
+}
+
+#[test]
+fn leads_are_converted_by_the_class_that_the_settings_name() {
+    let input = json!({ "leads": [
+        { "lead": "00QdM00003kRs59", "status": "Closed - Converted", "no_opportunity": true },
+        { "lead": "00QdM00001wBXYD", "status": "\"Open\"", "account": "001dM00003kRs59" },
+    ] })
+    .to_string();
+    let error = invoked(&Fake::new(), "convert-leads", &input).unwrap_err();
+    assert!(
+        matches!(&error, Error::Refused(problem) if problem.message.contains("lead_conversion")),
+        "{error:?}"
+    );
+
+    let invoked = |fake: &Fake, input: &str| {
+        let api = fake.api_with(r#"{"lead_conversion":"acme/LeadConversion"}"#);
+        run(invoke(&api, "convert-leads", input.as_bytes()))
+            .map(|output| serde_json::from_slice::<Value>(&output).unwrap())
+    };
+    let fake = Fake::new().answer(
+        200,
+        json!([
+            { "leadId": "00QdM00001wBXYDUA4", "success": false,
+              "errors": [{ "statusCode": "CANNOT_UPDATE_CONVERTED_LEAD", "message": "no", "fields": [] }] },
+            { "leadId": "00QdM00003kRs59", "success": true, "accountId": "001dM00003kRs59QAC",
+              "contactId": "003dM00001wBXYDQA4", "opportunityId": null, "errors": null },
+        ])
+        .to_string(),
+    );
+    let output = invoked(&fake, &input).unwrap();
+    assert_eq!(output["converted"], 1);
+    assert_eq!(output["leads"][0]["contact"], "003dM00001wBXYDQA4");
+    assert_eq!(
+        output["leads"][1]["problems"][0]["code"],
+        "CANNOT_UPDATE_CONVERTED_LEAD"
+    );
+    assert_eq!(
+        fake.lines(),
+        ["POST /services/apexrest/acme/LeadConversion"]
+    );
+    let body: Value = serde_json::from_str(&fake.body(0)).unwrap();
+    assert_eq!(body["leadConverts"][0]["doNotCreateOpportunity"], true);
+    assert_eq!(body["leadConverts"][1]["accountId"], "001dM00003kRs59QAC");
+    assert_eq!(body["leadConverts"][1]["convertedStatus"], "\"Open\"");
+
+    // What cannot be read may have happened.
+    for lost in ["[]", "{}", "null"] {
+        let fake = Fake::new().answer(200, lost);
+        assert_eq!(invoked(&fake, &input), Err(Error::UnknownOutcome), "{lost}");
+    }
+    for (status, code, advice) in [
+        (404, "NOT_FOUND", Advice::FixSchema),
+        (500, "APEX_ERROR", Advice::FixRecord),
+    ] {
+        let body = json!([{ "errorCode": code, "message": "no" }]).to_string();
+        let error = invoked(&Fake::new().answer(status, body), &input).unwrap_err();
+        assert!(
+            matches!(&error, Error::Refused(problem) if problem.advice == advice),
+            "{error:?}"
+        );
+    }
+    for bad in [
+        r#"{"leads":[{"lead":"x","status":"s"}]}"#,
+        r#"{"leads":[{"lead":"00QdM00003kRs59","status":"s"},{"lead":"00QdM00003kRs59UAC","status":"s"}]}"#,
+    ] {
+        assert!(
+            matches!(invoked(&Fake::new(), bad), Err(Error::Refused(_))),
+            "{bad}"
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use dev_org::{FaultKind, FaultRule};
 use lockgate::{Advice, Connection, Error, WriteOptions};
-use lockgate_tests::org::{Site, create, demo_org, query};
+use lockgate_tests::org::{NAME, Site, TENANT, create, demo_org, query};
 use serde_json::{Value as Json, json};
 
 const TYPES: &str = r#"
@@ -244,4 +244,95 @@ async fn a_graph_whose_answer_was_lost_is_in_doubt_and_not_sent_twice() {
     assert!(matches!(error, Error::UnknownOutcome { .. }), "{error:?}");
     assert_eq!(query(&crm, "SELECT Id FROM Contact").await.len(), 1);
     assert_eq!(site.count("POST", "/composite/graph"), 1);
+}
+
+#[tokio::test]
+async fn a_price_is_set_after_its_standard_price_and_an_order_activated_once_it_has_products() {
+    let site = Site::start().await;
+    let crm = site.crm().await;
+    let product = create(&crm, "Product2", json!({"Name":"Bolt","IsActive":true})).await;
+    let book = create(&crm, "Pricebook2", json!({"Name":"Retail","IsActive":true})).await;
+    let mut input =
+        json!({"product":product,"price_book":book,"unit_price":9.5,"standard_price":10});
+    let (set, calls) = counted(&site, &crm, "set-price", &input).await;
+    assert_eq!(set["price"]["outcome"], "created");
+    assert_eq!(set["standard"]["outcome"], "created");
+    assert_eq!(calls, 4);
+    let (again, calls) = counted(&site, &crm, "set-price", &input).await;
+    assert_eq!(again["price"]["outcome"], "unchanged");
+    assert_eq!(again["price"]["entry"], set["price"]["entry"]);
+    assert_eq!(calls, 2);
+    input["unit_price"] = json!(9);
+    let (changed, calls) = counted(&site, &crm, "set-price", &input).await;
+    assert_eq!(changed["price"]["outcome"], "updated");
+    assert_eq!(calls, 3);
+    let prices = query(
+        &crm,
+        "SELECT UnitPrice FROM PricebookEntry ORDER BY UnitPrice",
+    )
+    .await;
+    assert_eq!(
+        (prices[0]["UnitPrice"].as_f64(), prices.len()),
+        (Some(9.0), 2)
+    );
+    assert_eq!(prices[1]["UnitPrice"].as_f64(), Some(10.0));
+
+    let account = create(&crm, "Account", json!({"Name":"A"})).await;
+    let order = json!({"AccountId":account,"EffectiveDate":"2030-01-01","Status":"Draft","Pricebook2Id":book});
+    let order = create(&crm, "Order", order).await;
+    let input = json!({ "order": order });
+    let problem = refused(&crm, "activate-order", &input).await;
+    assert_eq!(
+        (problem.advice, problem.code.as_str()),
+        (Advice::FixRecord, "FAILED_ACTIVATION")
+    );
+    let item = json!({"OrderId":order,"PricebookEntryId":set["price"]["entry"],"Quantity":2,"UnitPrice":9});
+    create(&crm, "OrderItem", item).await;
+    let (activated, calls) = counted(&site, &crm, "activate-order", &input).await;
+    assert_eq!((&activated["status"], calls), (&json!("Activated"), 1));
+    let orders = query(&crm, "SELECT StatusCode FROM Order").await;
+    assert_eq!(orders[0]["StatusCode"], "Activated");
+}
+
+#[tokio::test]
+async fn leads_are_converted_by_a_class_of_the_org_and_only_where_settings_name_one() {
+    let site = Site::start().await;
+    let crm = site.crm().await;
+    let lead = create(&crm, "Lead", json!({"LastName":"Roe","Company":"Initech"})).await;
+    let input = json!({"leads":[{"lead":lead,"status":"Closed - Converted"}]});
+    let problem = refused(&crm, "convert-leads", &input).await;
+    assert_eq!(problem.code, "FUNCTIONALITY_NOT_ENABLED");
+    assert!(problem.message.contains("lead_conversion"), "{problem:?}");
+
+    let settings = |class: &str| json!({ "lead_conversion": class });
+    site.host
+        .change_connection(TENANT, NAME, Some(settings("NoSuchClass")), None)
+        .await
+        .unwrap();
+    let crm = site.crm().await;
+    let problem = refused(&crm, "convert-leads", &input).await;
+    assert_eq!(problem.advice, Advice::FixSchema, "{problem:?}");
+
+    site.host
+        .change_connection(TENANT, NAME, Some(settings("echo")), None)
+        .await
+        .unwrap();
+    let crm = site.crm().await;
+    // Whatever answers there and is not what the class says may have converted.
+    let error = crm.invoke("convert-leads", &input).await.unwrap_err();
+    assert!(matches!(error, Error::UnknownOutcome { .. }), "{error:?}");
+    // The org has no Apex: this is what the class would answer.
+    let answer = json!([{ "leadId": lead, "success": true, "accountId": "001dM00003kRs59QAC" }]);
+    let answer = FaultKind::Error {
+        status: 200,
+        code: None,
+        message: None,
+        body: Some(answer.to_string()),
+    };
+    site.control
+        .add_fault(FaultRule::next(1, "/services/apexrest/echo", answer));
+    let output = crm.invoke("convert-leads", &input).await.unwrap();
+    assert_eq!(output["converted"], 1);
+    assert_eq!(output["leads"][0]["account"], "001dM00003kRs59QAC");
+    assert_eq!(site.count("POST", "/services/apexrest/echo"), 2);
 }

@@ -89,27 +89,36 @@ fn fate(plan: &Plan<'_>, answer: &GraphAnswer<'_>) -> Option<Fate> {
         .iter()
         .map(|node| Some((node, *answers.get(node.name.as_str())?)));
     let nodes: Vec<(&NodeInput<'_>, &NodeAnswer<'_>)> = nodes.collect::<Option<_>>()?;
+    let is_done = |answer: &NodeAnswer<'_>| (200..=299).contains(&answer.http_status_code);
+    if nodes
+        .iter()
+        .any(|(_, node)| is_done(node) != answer.is_successful)
+    {
+        // Whole or not at all: this is neither.
+        return None;
+    }
     let told: Vec<Value> = if answer.is_successful {
-        nodes
-            .iter()
-            .map(|(node, answer)| done(node, answer))
-            .collect()
+        let done = nodes.iter().map(|(node, answer)| done(node, answer));
+        done.collect()
     } else {
-        let failures: Vec<Option<Vec<Problem>>> = nodes
+        let refusals: Vec<Vec<Problem>> = nodes
             .iter()
-            .map(|(node, answer)| failure(node, answer))
+            .map(|(node, answer)| refusals(node, answer))
             .collect();
-        if failures.iter().all(Option::is_none) {
+        if was_not_tried(&refusals) {
             return Some(Fate::NotTried);
         }
-        let told = nodes.iter().zip(failures);
-        told.map(|((node, _), failure)| match failure {
-            Some(problems) => json!({
-                "ref": node.name, "outcome": "failed", "problems": told::problems(&problems),
-            }),
-            None => json!({ "ref": node.name, "outcome": "rolled-back" }),
-        })
-        .collect()
+        let told = nodes.iter().zip(&refusals);
+        let told = told.map(|((node, _), problems)| {
+            if problems.iter().all(is_blameless) {
+                json!({ "ref": node.name, "outcome": "rolled-back" })
+            } else {
+                json!({
+                    "ref": node.name, "outcome": "failed", "problems": told::problems(problems),
+                })
+            }
+        });
+        told.collect()
     };
     let outcome = if answer.is_successful {
         "saved"
@@ -136,30 +145,35 @@ fn done(node: &NodeInput<'_>, answer: &NodeAnswer<'_>) -> Value {
     json!({ "ref": node.name, "outcome": outcome, "id": id })
 }
 
-/// Why a node failed; nothing for one that was only undone.
-fn failure(node: &NodeInput<'_>, answer: &NodeAnswer<'_>) -> Option<Vec<Problem>> {
+fn is_blameless(problem: &Problem) -> bool {
+    problem.code == HALTED && problem.message.starts_with(BLAMELESS)
+}
+
+/// Without a culprit among them, all nodes are halted with the same words.
+fn was_not_tried(refusals: &[Vec<Problem>]) -> bool {
+    let mut all = refusals.iter().flatten();
+    let first = all.next();
+    first.is_some_and(|first| {
+        first.code == HALTED
+            && all.all(|other| other.code == HALTED && other.message == first.message)
+    })
+}
+
+/// What Salesforce says against a node.
+fn refusals(node: &NodeInput<'_>, answer: &NodeAnswer<'_>) -> Vec<Problem> {
     let status = answer.http_status_code;
-    match status {
-        300 => {
-            let mut several = problem(
-                Advice::ResolveDuplicate,
-                "DUPLICATE_EXTERNAL_ID",
-                "several records hold this key",
-            );
-            several.object = Some(node.object.clone());
-            return Some(vec![several]);
-        }
-        200..=299 => return None,
-        _ => {}
+    if status == 300 {
+        let mut several = problem(
+            Advice::ResolveDuplicate,
+            "DUPLICATE_EXTERNAL_ID",
+            "several records hold this key",
+        );
+        several.object = Some(node.object.clone());
+        return vec![several];
     }
     let fault = Fault::read(status, answer.body());
     let mut problems = fault.all_problems(Some(&node.object));
-    let blameless =
-        |problem: &Problem| problem.code == HALTED && problem.message.starts_with(BLAMELESS);
-    if problems.iter().all(blameless) {
-        return None;
-    }
-    for problem in &mut problems {
+    for problem in problems.iter_mut().filter(|problem| !is_blameless(problem)) {
         // A halted node with words of its own refers to what is not there; and
         // what a create or an upsert does not find is no record.
         let not_found = problem.code == "NOT_FOUND";
@@ -169,5 +183,5 @@ fn failure(node: &NodeInput<'_>, answer: &NodeAnswer<'_>) -> Option<Vec<Problem>
             problem.advice = Advice::FixSchema;
         }
     }
-    Some(problems)
+    problems
 }

@@ -236,9 +236,11 @@ fn a_halted_node_with_words_of_its_own_is_a_culprit_and_so_is_a_key_of_several()
     ] {
         let fake = Fake::new().answer(
             200,
-            answer(&[graph("g0", false, &[part("a", status, &body)])]),
+            answer(&[graph("g0", false, &[part("a", status, &body), halted("b")])]),
         );
-        let output = saved(&fake, &accounts(1)).unwrap();
+        let input =
+            one(&json!([{ "ref": "a", "object": "Account" }, { "ref": "b", "object": "Account" }]));
+        let output = saved(&fake, &input).unwrap();
         let problem = &output["graphs"][0]["nodes"][0]["problems"][0];
         assert_eq!(problem["code"], code, "{output}");
         assert_ne!(problem["advice"], "rolled-back", "{output}");
@@ -297,6 +299,16 @@ fn a_lost_answer_is_told_and_what_came_before_it_is_kept() {
     assert_eq!(output["graphs"][150]["outcome"], "not-sent");
     assert_eq!(output["graphs"][150]["problems"][0]["advice"], "retry");
     assert!(fake.is_done());
+}
+
+#[test]
+fn a_graph_that_is_neither_whole_nor_undone_is_in_doubt_and_not_sent_again() {
+    let done = json!({ "id": "001dM00003kRs59QAC", "success": true, "errors": [] });
+    for (good, part) in [(false, part("a", 201, &done)), (true, halted("a"))] {
+        let fake = Fake::new().answer(200, answer(&[graph("g0", good, &[part])]));
+        let output = saved(&fake, &accounts(1)).unwrap();
+        assert_eq!(output["graphs"][0]["outcome"], "unknown", "{output}");
+    }
 }
 
 #[test]
