@@ -11,8 +11,9 @@ mod query;
 mod quota;
 pub(crate) mod results;
 mod switches;
+mod target;
 
-pub(crate) use ingest::check_target;
 pub(crate) use jobs::{Bulk, state_in_words, wrong_state};
 pub(crate) use query::check_query;
 pub use switches::{BulkFailure, BulkHold, BulkJobState};
+pub(crate) use target::check_target;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::ingest::check_supported;
 use super::job::Work;
 use super::switches::BulkJobState as State;
+use super::target::check_supported;
 use crate::fault::Fault;
 use crate::http::data::version::Version;
 use crate::org::Org;
