@@ -20,6 +20,7 @@ const EXAMPLES: &str = "\
 Examples:
   lockgate query crm \"SELECT Id, Name, Owner.Name FROM Account ORDER BY Name\"
   lockgate query crm \"SELECT Id, Email FROM Contact\" --output csv > contacts.csv
+  lockgate query crm \"SELECT Id, Email FROM Contact\" --way bulk --output csv > all.csv
   lockgate query crm \"SELECT Id, Name, Phone FROM Contact\" --plugin contact-normalizer \\
       --plugin-settings settings.json --output json
   lockgate query crm - < report.soql";
@@ -44,6 +45,10 @@ pub(crate) struct Args {
     /// Include deleted and archived records
     #[arg(long)]
     all: bool,
+    /// How to ask for them, by the connector's name of it: `rest` or `bulk` for
+    /// Salesforce; by default the connector chooses what costs fewer calls
+    #[arg(long, value_name = "NAME")]
+    way: Option<String>,
     /// Wished records a page
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     page_size: u32,
@@ -88,16 +93,27 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
     let options = QueryOptions {
         include_deleted: args.all,
         page_size: args.page_size,
+        way: args.way.clone(),
     };
     let progress = Progress::spinner("querying");
     let pages = connection.query(&query, options).await?;
+    drop(progress);
+    if output::is_terminal() {
+        let way = pages.way();
+        output::tell(&format!(
+            "by {}: {}",
+            text::clean(&way.name),
+            text::clean(&way.reason)
+        ));
+    }
+    let progress = Progress::spinner("querying");
     let mut pages = through_plugins(&host, pages, &args, &query).await?;
 
     let mut sink = Sink::new(args.output);
     let mut counts = Counts::default();
     let mut progress = Some(progress);
     while let Some(page) = pages.next_page().await? {
-        if output::is_terminal() {
+        if output::is_terminal() && !page.records.is_empty() {
             // The rows themselves show that it goes on.
             progress = None;
         }

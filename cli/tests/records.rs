@@ -348,3 +348,31 @@ async fn actions_of_the_connector_are_listed_and_done() {
     let run = bench.lockgate(&["action", "crm", "record-counts", "{}"]);
     assert!(run.ended(1).err.contains("schema"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_goes_the_way_that_is_asked_for_and_the_rows_stay_the_same() {
+    let bench = Bench::connected().await;
+    let soql = "SELECT Id, Name, Account.Name, CreatedDate FROM Contact ORDER BY Id";
+    let by = |way: &str, output: &str| {
+        bench.lockgate(&["query", "crm", soql, "--way", way, "--output", output])
+    };
+    for output in ["json", "csv", "table"] {
+        bench.control.clear_requests();
+        let rest = by("rest", output).ended(0);
+        let has_job = || {
+            let requests = bench.control.requests();
+            requests
+                .iter()
+                .any(|request| request.path.contains("/jobs/query"))
+        };
+        assert!(!has_job());
+        let bulk = by("bulk", output).ended(0);
+        assert!(has_job());
+        assert_eq!(rest.out, bulk.out);
+        assert!(bulk.err.is_empty(), "quiet in a pipe: {bulk:#?}");
+    }
+    assert!(by("bulk", "json").json().as_array().unwrap().len() > 10);
+    let unknown = by("soap", "json").ended(1);
+    assert!(unknown.err.contains("rest, bulk"), "{unknown:#?}");
+    assert!(unknown.out.is_empty(), "{unknown:#?}");
+}

@@ -21,14 +21,18 @@ const WRITE_TIMEOUT_MS: u32 = 300_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Read,
-    Query { page_size: Option<u32> },
+    Query {
+        page_size: Option<u32>,
+    },
+    /// Rows of a bulk job, as CSV.
+    Rows,
     Write,
 }
 
 impl Kind {
     const fn effect(self) -> Effect {
         match self {
-            Self::Read | Self::Query { .. } => Effect::Read,
+            Self::Read | Self::Query { .. } | Self::Rows => Effect::Read,
             Self::Write => Effect::Write,
         }
     }
@@ -135,9 +139,8 @@ impl<H: Host> Api<H> {
     /// once: 410 says that nothing was done.
     pub(crate) async fn send(&self, ask: Ask) -> Result<Answer, Error> {
         let version = self.version().await?;
-        let answer = self
-            .transfer(self.request(&ask, &version), ask.kind.effect())
-            .await?;
+        let request = self.request(&ask, &version);
+        let answer = self.transfer(request, ask.kind.effect()).await?;
         if answer.status != 410 {
             return Ok(answer);
         }
@@ -157,6 +160,19 @@ impl<H: Host> Api<H> {
         );
         self.transfer(self.request(&ask, &newer), ask.kind.effect())
             .await
+    }
+
+    /// Sends a read that can be asked for in smaller parts: `None` if the
+    /// answer is too large.
+    pub(crate) async fn send_if_fits(&self, ask: Ask) -> Result<Option<Answer>, Error> {
+        let request = self.request(&ask, &self.version().await?);
+        match self.host.send(request).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(Lost::Head(HttpError::TooLarge(_)) | Lost::Body(HttpError::TooLarge(_))) => {
+                Ok(None)
+            }
+            Err(lost) => Err(without_answer(&lost, ask.kind.effect())),
+        }
     }
 
     /// Sends a request and takes the body of an answer 200.
@@ -185,7 +201,11 @@ impl<H: Host> Api<H> {
     }
 
     fn request(&self, ask: &Ask, version: &str) -> Request {
-        let mut headers = vec![header("Accept", "application/json")];
+        let accept = match ask.kind {
+            Kind::Rows => "text/csv",
+            _ => "application/json",
+        };
+        let mut headers = vec![header("Accept", accept)];
         if ask.body.is_some() {
             headers.push(header("Content-Type", "application/json"));
         }
@@ -209,6 +229,7 @@ impl<H: Host> Api<H> {
                 );
                 QUERY_TIMEOUT_MS
             }
+            Kind::Rows => QUERY_TIMEOUT_MS,
             Kind::Write => {
                 add("Sforce-Auto-Assign", &settings.auto_assign);
                 add("Sforce-Duplicate-Rule-Header", &settings.duplicate_rule);

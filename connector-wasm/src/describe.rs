@@ -169,29 +169,32 @@ pub(crate) async fn global<H: Host>(api: &Api<H>) -> Result<Vec<ObjectSummary>, 
         .collect())
 }
 
-/// An object's description and the first three characters of its ids, if it has
-/// its own.
-pub(crate) async fn described<H: Host>(
-    api: &Api<H>,
-    object: &str,
-) -> Result<(ObjectDescription, Option<String>), Error> {
+/// An object's description as Salesforce words it.
+pub(crate) async fn describe_body<H: Host>(api: &Api<H>, object: &str) -> Result<Vec<u8>, Error> {
     names::object(object)?;
     let ask = Ask::new(
         Method::Get,
         format!("/sobjects/{object}/describe"),
         Kind::Read,
     );
-    let body = api
-        .fetch(ask, Some(object))
-        .await
-        .map_err(|error| match error {
-            // The route of an object that is not there is not there either.
-            Error::Refused(mut problem) if problem.code == "NOT_FOUND" => {
-                problem.advice = Advice::FixSchema;
-                Error::Refused(problem)
-            }
-            error => error,
-        })?;
+    let answer = api.fetch(ask, Some(object)).await;
+    answer.map_err(|error| match error {
+        // The route of an object that is not there is not there either.
+        Error::Refused(mut problem) if problem.code == "NOT_FOUND" => {
+            problem.advice = Advice::FixSchema;
+            Error::Refused(problem)
+        }
+        error => error,
+    })
+}
+
+/// An object's description and the first three characters of its ids, if it has
+/// its own.
+pub(crate) async fn described<H: Host>(
+    api: &Api<H>,
+    object: &str,
+) -> Result<(ObjectDescription, Option<String>), Error> {
+    let body = describe_body(api, object).await?;
     let wire: ObjectWire =
         wire::read(&body).ok_or_else(|| unexpected("a description of an sobject"))?;
     let children = wire.child_relationships.into_iter().map(|child| Child {

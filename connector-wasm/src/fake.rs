@@ -16,6 +16,8 @@ use crate::settings::Settings;
 #[derive(Debug)]
 pub(crate) enum Reply {
     Answer(u16, String),
+    /// Rows of a job's results, and its `Sforce-Locator`.
+    Rows(String, String),
     Lost(Lost),
 }
 
@@ -59,6 +61,12 @@ impl Fake {
             .replies
             .borrow_mut()
             .push_back(Reply::Answer(status, body.into()));
+        self
+    }
+
+    pub(crate) fn rows(self, csv: impl Into<String>, locator: &str) -> Self {
+        let rows = Reply::Rows(csv.into(), locator.to_owned());
+        self.0.replies.borrow_mut().push_back(rows);
         self
     }
 
@@ -143,6 +151,12 @@ impl Host for Fake {
         match reply.expect("a request that the script does not know") {
             Reply::Answer(status, body) => Ok(Answer {
                 status,
+                locator: None,
+                body: body.into_bytes(),
+            }),
+            Reply::Rows(body, locator) => Ok(Answer {
+                status: 200,
+                locator: Some(locator),
                 body: body.into_bytes(),
             }),
             Reply::Lost(lost) => Err(lost),

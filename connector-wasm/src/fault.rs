@@ -277,6 +277,22 @@ pub(crate) fn problem(advice: Advice, code: &str, message: &str) -> Problem {
     }
 }
 
+/// What a job says of its failure: `CODE: message`, or only a message.
+pub(crate) fn problem_of_job(text: &str) -> Problem {
+    let is_code =
+        |code: &str| !code.is_empty() && code.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
+    let (code, message) = match text.split_once(':') {
+        Some((code, message)) if is_code(code.trim()) => (code.trim(), message.trim()),
+        _ => ("JOB_FAILED", text.trim()),
+    };
+    let entry = Entry {
+        code: Some(code.to_owned()),
+        message: Some(message.to_owned()),
+        ..Entry::default()
+    };
+    entry.problem(400, None)
+}
+
 /// A refusal of the whole call, worded by us.
 pub(crate) fn refused(advice: Advice, code: &str, message: &str) -> Error {
     Error::Refused(problem(advice, code, message))

@@ -14,10 +14,15 @@ pub(crate) use quota::Error as QuotaError;
 /// default. Pages of queries and lists of objects stay far below it.
 const MAX_BODY_BYTES: u64 = 32 * 1024 * 1024;
 
+/// The one header of answers that is looked at here; the budget's is the host's.
+const LOCATOR: &str = "Sforce-Locator";
+
 /// An answer with its whole body.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    /// What `Sforce-Locator` says: where the results of a job go on.
+    pub(crate) locator: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -65,10 +70,15 @@ impl Host for Imports {
     async fn send(&self, request: Request) -> Result<Answer, Lost> {
         let response = http::send(request).await.map_err(Lost::Head)?;
         let status = response.status();
+        let locator = response.header(LOCATOR);
         let body = http::Response::take_body(response, MAX_BODY_BYTES)
             .await
             .map_err(Lost::Body)?;
-        Ok(Answer { status, body })
+        Ok(Answer {
+            status,
+            locator,
+            body,
+        })
     }
 
     async fn reserve(&self, calls: u32) -> Result<Self::Reserved, QuotaError> {

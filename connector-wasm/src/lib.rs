@@ -28,7 +28,7 @@ use std::rc::Rc;
 use api::Api;
 use bindings::exports::lockgate::connector::records::{
     Cursor, Description, Error, Guest, GuestCursor, ObjectDescription, ObjectSummary, Page,
-    QueryOptions, RecordResult, SettingProblem, WriteOptions,
+    QueryOptions, RecordResult, SettingProblem, Way, WriteOptions,
 };
 use host::Imports;
 use settings::Settings;
@@ -146,6 +146,10 @@ impl Guest for Connector {
 }
 
 impl GuestCursor for query::Pages<Imports> {
+    fn way(&self) -> Way {
+        Self::way(self)
+    }
+
     async fn next(&self) -> Result<Option<Page>, Error> {
         Self::next(self).await
     }

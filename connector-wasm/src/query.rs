@@ -1,45 +1,55 @@
-//! Queries, page by page.
+//! Queries: which way one goes, and its pages.
 //!
-//! The end is where Salesforce says `done`, and nowhere else: pages may be
-//! smaller than asked for, and empty. A page's records are handed on as the
-//! bytes that came.
+//! There are two ways: `rest` asks page by page and costs a call for each;
+//! `bulk` lets the org make the whole answer ready and costs some twenty calls,
+//! however long it is. Both give the same records. Unless the caller says which,
+//! it is REST, except where its first page shows that the rest of them costs
+//! many calls more than a job.
 
-mod children;
+mod bulk;
+mod csv;
+mod rest;
+mod select;
+mod shape;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use crate::api::{Api, Kind};
+use crate::bindings::exports::lockgate::connector::records::{
+    Advice, Error, Page, QueryOptions, Way,
+};
+use crate::fault::refused;
+use crate::host::{Host, Level};
+use bulk::Run;
+use rest::First;
+use select::Select;
+use shape::{Obstacle, Shape};
 
-use crate::api::{Api, Ask, Kind, Path};
-use crate::bindings::exports::lockgate::connector::records::{Error, Page, QueryOptions};
-use crate::body::encode;
-use crate::describe::explain_unseen;
-use crate::fault::{Effect, Fault, unexpected};
-use crate::host::{Host, Method};
-use crate::settings::{MAX_PAGE, MIN_PAGE};
-use crate::wire::{self, QueryPage, push_text};
+/// The names of the ways.
+const REST: &str = "rest";
+const BULK: &str = "bulk";
 
-/// The longest query that goes into the address, in bytes once encoded.
-/// Salesforce takes 16,384 for the address and all headers, of which the token
-/// and the host's headers need some.
-const MAX_QUERY_BYTES: usize = 12_000;
+/// How many calls a job has to save to be chosen: below that, its minutes cost
+/// more than its calls.
+const WORTHWHILE: u64 = 50;
 
 /// An answer under way.
 #[derive(Debug)]
 pub(crate) struct Pages<H> {
     api: Rc<Api<H>>,
-    kind: Kind,
+    way: Way,
     state: RefCell<State>,
 }
 
 #[derive(Debug)]
 enum State {
     /// The first page came with the query itself.
-    Held(Page, Option<String>),
+    Held(First),
     /// The next page is here.
-    Next(String),
+    Next(Kind, String),
+    /// A job makes the answer ready, or has.
+    Job(Box<Run>),
     End,
 }
 
@@ -49,209 +59,160 @@ pub(crate) async fn open<H: Host>(
     text: &str,
     options: QueryOptions,
 ) -> Result<Pages<H>, Error> {
-    let page_size = (options.page_size > 0).then(|| options.page_size.clamp(MIN_PAGE, MAX_PAGE));
-    let kind = Kind::Query { page_size };
-    let resource = if options.include_deleted {
-        "queryAll"
-    } else {
-        "query"
+    let (state, name, reason) = match options.way.as_deref() {
+        None => chosen(&api, text, &options).await?,
+        Some(REST) => {
+            let first = rest::open(&api, text, &options).await?;
+            (State::Held(first), REST, "asked for".to_owned())
+        }
+        Some(BULK) => {
+            let run = forced(&api, text, &options).await?;
+            (State::Job(Box::new(run)), BULK, "asked for".to_owned())
+        }
+        Some(_) => {
+            return Err(refused(
+                Advice::FixRecord,
+                "UNKNOWN_WAY",
+                "there is no such way to answer a query; the ways are: rest, bulk",
+            ));
+        }
     };
-    let body = first(&api, kind, resource, text).await.map_err(explained)?;
-    let (page, next) = read_page(&api, kind, body).await?;
+    let way = Way {
+        name: name.to_owned(),
+        reason,
+    };
     Ok(Pages {
         api,
-        kind,
-        state: RefCell::new(State::Held(page, next)),
+        way,
+        state: RefCell::new(state),
     })
 }
 
+/// A job because the caller wants one.
+async fn forced<H: Host>(api: &Api<H>, text: &str, options: &QueryOptions) -> Result<Run, Error> {
+    let shape = match shaped(api, text).await {
+        Ok(shape) => shape,
+        Err(Obstacle::Error(error)) => return Err(rest::explained(error)),
+        Err(Obstacle::Impossible(what)) => {
+            return Err(refused(
+                Advice::FixRecord,
+                "WAY_NOT_POSSIBLE",
+                &format!("Bulk cannot answer this query: {what}; say rest, or leave the way open"),
+            ));
+        }
+    };
+    let rows = shape.rows_of_a_fetch();
+    Run::start(api, shape, options, rows)
+        .await
+        .map_err(rest::explained)
+}
+
+/// How the answers of a job look, if a job can answer this.
+async fn shaped<H: Host>(api: &Api<H>, text: &str) -> Result<Shape, Obstacle> {
+    let select = Select::read(text).map_err(Obstacle::impossible)?;
+    Shape::of(api, &select).await
+}
+
+/// REST, unless its first page shows that a job costs much less.
+async fn chosen<H: Host>(
+    api: &Api<H>,
+    text: &str,
+    options: &QueryOptions,
+) -> Result<(State, &'static str, String), Error> {
+    let first = rest::open(api, text, options).await?;
+    let Some(left) = Left::behind(&first) else {
+        let reason = "the first page holds all".to_owned();
+        return Ok((State::Held(first), REST, reason));
+    };
+    let by_rest = |first, reason| Ok((State::Held(first), REST, reason));
+    if left.calls < WORTHWHILE {
+        return by_rest(first, format!("{} more calls are few", left.calls));
+    }
+    let select = match Select::read(text) {
+        Ok(select) => select,
+        Err(what) => return by_rest(first, format!("Bulk cannot answer it: {what}")),
+    };
+    let by_job = bulk::calls(left.total, left.rows_of_a_fetch) + select.objects_at_most();
+    if left.calls < by_job + WORTHWHILE {
+        let reason = format!("{} more calls, and by Bulk about {by_job}", left.calls);
+        return by_rest(first, reason);
+    }
+    let run = match Shape::of(api, &select).await {
+        Ok(shape) => Run::start(api, shape, options, left.rows_of_a_fetch)
+            .await
+            .map_err(Obstacle::Error),
+        Err(obstacle) => Err(obstacle),
+    };
+    match run {
+        Ok(run) => {
+            let reason = format!("about {by_job} calls, and by REST {} more", left.calls);
+            Ok((State::Job(Box::new(run)), BULK, reason))
+        }
+        Err(Obstacle::Impossible(what)) => by_rest(first, format!("Bulk cannot answer it: {what}")),
+        // The page is here, and the next one meets the same fault if it lasts.
+        Err(Obstacle::Error(error)) => {
+            let code = crate::fault::as_problem(&error).code;
+            api.host.log(
+                Level::Warn,
+                "no bulk job for a long query; went on by REST",
+                &[("code", code.clone())],
+            );
+            by_rest(first, format!("Bulk refused it: {code}"))
+        }
+    }
+}
+
+/// What is still to come behind a first page.
+struct Left {
+    total: u64,
+    /// Pages of the size of the first.
+    calls: u64,
+    rows_of_a_fetch: u32,
+}
+
+impl Left {
+    /// `None` if nothing is to come, or nobody knows how much.
+    fn behind(first: &First) -> Option<Self> {
+        first.next.as_ref()?;
+        let (total, count) = (first.page.total?, u64::from(first.page.count));
+        let bytes = (first.page.records.len() as u64).checked_div(count)?;
+        Some(Self {
+            total,
+            calls: total.saturating_sub(count).div_ceil(count),
+            rows_of_a_fetch: bulk::rows_of(bytes),
+        })
+    }
+}
+
 impl<H: Host> Pages<H> {
+    /// Which way was chosen, and why.
+    pub(crate) fn way(&self) -> Way {
+        self.way.clone()
+    }
+
     /// The next page; `None` after the last, and after an error.
     pub(crate) async fn next(&self) -> Result<Option<Page>, Error> {
         let state = self.state.replace(State::End);
         let (page, next) = match state {
-            State::Held(page, next) => (page, next),
-            State::Next(url) => {
-                let ask = follow(&url, self.kind)?;
-                let body = self.api.fetch(ask, None).await?;
-                read_page(&self.api, self.kind, body).await?
+            State::Held(First { kind, page, next }) => (page, next.map(|url| (kind, url))),
+            State::Next(kind, url) => {
+                let (page, next) = rest::page_at(&self.api, kind, &url).await?;
+                (page, next.map(|url| (kind, url)))
+            }
+            State::Job(mut run) => {
+                let page = run.next(&self.api).await?;
+                if page.is_some() {
+                    self.state.replace(State::Job(run));
+                }
+                return Ok(page);
             }
             State::End => return Ok(None),
         };
-        if let Some(url) = next {
-            self.state.replace(State::Next(url));
+        if let Some((kind, url)) = next {
+            self.state.replace(State::Next(kind, url));
         }
         Ok(Some(page))
     }
-}
-
-fn explained(error: Error) -> Error {
-    match error {
-        Error::Refused(problem) => Error::Refused(explain_unseen(problem)),
-        error => error,
-    }
-}
-
-/// The body of a query's first page.
-async fn first<H: Host>(
-    api: &Api<H>,
-    kind: Kind,
-    resource: &str,
-    text: &str,
-) -> Result<Vec<u8>, Error> {
-    let encoded = encode(text, |b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b));
-    if encoded.len() <= MAX_QUERY_BYTES {
-        let ask = Ask::new(Method::Get, format!("/{resource}"), kind).pair("q", text);
-        return api.fetch(ask, None).await;
-    }
-    // Too long for an address: as the one part of a batch it stands in a body.
-    let version = api.version().await?;
-    let mut body = b"{\"batchRequests\":[{\"method\":\"GET\",\"url\":".to_vec();
-    push_text(&mut body, &format!("v{version}/{resource}?q={encoded}"));
-    body.extend_from_slice(b"}]}");
-    let ask = Ask::new(Method::Post, "/composite/batch", kind).body(body);
-    let body = api.fetch(ask, None).await?;
-    let batch: Batch<'_> = wire::read(&body).ok_or_else(|| unexpected("the results of a batch"))?;
-    let [part] = batch.results.as_slice() else {
-        return Err(unexpected("one result of a batch of one"));
-    };
-    let result = part.result.get().as_bytes();
-    if part.status_code == 200 {
-        Ok(result.to_vec())
-    } else {
-        Err(Fault::read(part.status_code, result).error(None, Effect::Read))
-    }
-}
-
-#[derive(Deserialize)]
-struct Batch<'a> {
-    #[serde(borrow)]
-    results: Vec<BatchPart<'a>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct BatchPart<'a> {
-    status_code: u16,
-    #[serde(borrow)]
-    result: &'a RawValue,
-}
-
-/// The request for a page at the address that Salesforce gave.
-fn follow(url: &str, kind: Kind) -> Result<Ask, Error> {
-    let (path, query) = url.split_once('?').unwrap_or((url, ""));
-    if !path.starts_with("/services/") {
-        return Err(unexpected("nextRecordsUrl to be a path below /services"));
-    }
-    let query = query
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decode(name), decode(value))
-        })
-        .collect();
-    Ok(Ask {
-        method: Method::Get,
-        path: Path::Given(path.to_owned()),
-        query,
-        body: None,
-        kind,
-    })
-}
-
-/// Undoes percent-encoding; the host does it again.
-fn decode(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        let pair = match after {
-            [high, low, ..] if *first == b'%' => std::str::from_utf8(&[*high, *low])
-                .ok()
-                .and_then(|hex| u8::from_str_radix(hex, 16).ok()),
-            _ => None,
-        };
-        out.push(pair.unwrap_or(*first));
-        rest = after
-            .get(if pair.is_some() { 2 } else { 0 }..)
-            .unwrap_or_default();
-    }
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-/// Reads a page; gives its records and where the next one is.
-async fn read_page<H: Host>(
-    api: &Api<H>,
-    kind: Kind,
-    mut body: Vec<u8>,
-) -> Result<(Page, Option<String>), Error> {
-    let page = parse(&body)?;
-    let next = next_of(&page)?;
-    let count = u32::try_from(page.records.len()).unwrap_or(u32::MAX);
-    let total = page.total_size;
-    let records = if page.has_paged_children {
-        children::complete_all(api, kind, &page.records).await?
-    } else {
-        let place = place_in(&body, &page.records);
-        keep_only(&mut body, place);
-        body
-    };
-    Ok((
-        Page {
-            records,
-            count,
-            total,
-        },
-        next,
-    ))
-}
-
-/// A page, or the error that came in its place: some faults are answered 200.
-fn parse(body: &[u8]) -> Result<QueryPage<'_>, Error> {
-    let page = str::from_utf8(body).ok().and_then(QueryPage::read);
-    page.ok_or_else(|| {
-        let fault = Fault::read(200, body);
-        if fault.is_from_api() {
-            explained(fault.error(None, Effect::Read))
-        } else {
-            unexpected("a page of a query")
-        }
-    })
-}
-
-/// Where the next page is; `None` only if Salesforce says that there is none.
-fn next_of(page: &QueryPage<'_>) -> Result<Option<String>, Error> {
-    match (page.done, &page.next_records_url) {
-        (true, _) => Ok(None),
-        (false, Some(url)) => Ok(Some(url.clone())),
-        (false, None) => Err(unexpected("nextRecordsUrl in a page that is not the last")),
-    }
-}
-
-/// Where the records stand in the body that they were read from.
-fn place_in(body: &[u8], records: &[&str]) -> Option<(usize, usize)> {
-    let base = body.as_ptr().addr();
-    let (first, last) = (records.first()?, records.last()?);
-    let start = first.as_ptr().addr().checked_sub(base)?;
-    let end = last.as_ptr().addr().checked_sub(base)? + last.len();
-    Some((start, end))
-}
-
-/// Cuts a page's body down to the array of its records, without a second copy:
-/// a page can be many megabytes.
-fn keep_only(body: &mut Vec<u8>, place: Option<(usize, usize)>) {
-    let Some((start, end)) = place else {
-        body.clear();
-        body.extend_from_slice(b"[]");
-        return;
-    };
-    body.truncate(end);
-    // The byte before the first record is the array's bracket or white space.
-    body.drain(..start.saturating_sub(1));
-    if let Some(first) = body.first_mut() {
-        *first = b'[';
-    }
-    body.push(b']');
 }
 
 #[cfg(test)]

@@ -227,13 +227,15 @@ impl Connection {
         let options = wit::QueryOptions {
             include_deleted: options.include_deleted,
             page_size: options.page_size,
+            way: options.way,
         };
         let cursor = instance
             .call("query", async |records, accessor| {
                 records.call_query(accessor, text, options).await
             })
             .await?;
-        Ok(Pages::new(instance, cursor))
+        let way = instance.way(cursor).await?;
+        Ok(Pages::new(instance, cursor, way))
     }
 
     /// Does one of the connector's actions; input and output are JSON as its

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Value as Json;
-use wasmtime::component::{Accessor, ResourceTable};
+use wasmtime::component::{Accessor, ResourceAny, ResourceTable};
 
 use crate::bindings::connector::exports::lockgate::connector::records as wit;
 use crate::bindings::connector::{Connector, ConnectorPre};
@@ -19,7 +19,7 @@ use crate::limits::Limits;
 use crate::manifest::{AuthManifest, VendorManifest};
 use crate::meter::Meter;
 use crate::package::Package;
-use crate::records::{ConnectorDescription, Problem, bounded, setting_problems};
+use crate::records::{ConnectorDescription, Problem, Way, bounded, setting_problems};
 use crate::state::ConnectorState;
 use crate::store::{ConnectionRecord, ConnectionState, Scope};
 
@@ -180,6 +180,19 @@ impl Instance {
             })
             .await?;
         Ok(description.into())
+    }
+
+    /// Which way a query goes.
+    pub(crate) async fn way(&mut self, cursor: ResourceAny) -> Result<Way, Error> {
+        let exports = &self.exports;
+        let way = self
+            .guest
+            .run(&self.speaker, "way of a query", async |store| {
+                let records = exports.lockgate_connector_records();
+                records.cursor().call_way(store, cursor).await
+            })
+            .await?;
+        Ok(way.into())
     }
 
     /// Calls one export and takes its answer apart.

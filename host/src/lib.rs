@@ -68,7 +68,7 @@ pub use package::{
 pub use pages::Pages;
 pub use records::{
     Action, Advice, Child, ConnectorDescription, Event, Field, ObjectDescription, ObjectSummary,
-    Outcome, Page, Problem, QueryOptions, RecordResult, Records, Rejected, SettingProblem,
+    Outcome, Page, Problem, QueryOptions, RecordResult, Records, Rejected, SettingProblem, Way,
     WriteOptions,
 };
 pub use seal::MasterKey;

@@ -9,27 +9,40 @@ use wasmtime::component::ResourceAny;
 
 use crate::connector::Instance;
 use crate::error::Error;
-use crate::records::{Page, Records};
+use crate::records::{Page, Records, Way};
 use crate::transform::Transform;
 
 /// The pages of one answer. Dropping it ends the call.
 ///
 /// After an error there are no more pages.
-pub struct Pages(BoxStream<'static, Result<Page, Error>>);
+pub struct Pages {
+    stream: BoxStream<'static, Result<Page, Error>>,
+    way: Way,
+}
 
 impl std::fmt::Debug for Pages {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pages").finish_non_exhaustive()
+        let mut shown = f.debug_struct("Pages");
+        shown.field("way", &self.way).finish_non_exhaustive()
     }
 }
 
 impl Pages {
-    pub(crate) fn new(instance: Instance, cursor: ResourceAny) -> Self {
+    pub(crate) fn new(instance: Instance, cursor: ResourceAny, way: Way) -> Self {
         let pages = stream::try_unfold(instance, move |mut instance| async move {
             let page = next(&mut instance, cursor).await?;
             Ok(page.map(|page| (page, instance)))
         });
-        Self(pages.boxed())
+        Self {
+            stream: pages.boxed(),
+            way,
+        }
+    }
+
+    /// Which of the connector's ways the answer comes, and why.
+    #[must_use]
+    pub const fn way(&self) -> &Way {
+        &self.way
     }
 
     /// Sends each page through a transform, in an instance of its own.
@@ -38,7 +51,7 @@ impl Pages {
     #[must_use]
     pub fn through(self, transform: &Transform, object: &str) -> Self {
         let (transform, object) = (transform.clone(), object.to_owned());
-        let pages = self.0.then(move |page| {
+        let pages = self.stream.then(move |page| {
             let (transform, object) = (transform.clone(), object.clone());
             async move {
                 let mut page = page?;
@@ -55,7 +68,10 @@ impl Pages {
             let over = std::mem::replace(failed, page.is_err());
             std::future::ready((!over).then_some(page))
         });
-        Self(pages.boxed())
+        Self {
+            stream: pages.boxed(),
+            way: self.way,
+        }
     }
 
     /// The next page; `None` after the last.
@@ -63,7 +79,7 @@ impl Pages {
     /// # Errors
     /// Any of [`Error`]'s call errors.
     pub async fn next_page(&mut self) -> Result<Option<Page>, Error> {
-        self.0.next().await.transpose()
+        self.stream.next().await.transpose()
     }
 
     /// All records at once, for answers that are known to be small.
@@ -102,7 +118,7 @@ impl Stream for Pages {
     type Item = Result<Page, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_next_unpin(context)
+        self.stream.poll_next_unpin(context)
     }
 }
 

@@ -282,12 +282,25 @@ pub struct WriteOptions {
 }
 
 /// How to query.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueryOptions {
     /// Include deleted and archived records.
     pub include_deleted: bool,
     /// Wished records a page; 0 leaves it to the connector.
     pub page_size: u32,
+    /// The connector's name of the way to answer it, for instance `rest` or
+    /// `bulk`; `None` leaves the choice to the connector. A name that it does not
+    /// know is refused with the list of those that it knows.
+    pub way: Option<String>,
+}
+
+/// How a query is answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Way {
+    /// The connector's name of it.
+    pub name: String,
+    /// Why it was chosen, one sentence without its full stop.
+    pub reason: String,
 }
 
 /// One object of an org, briefly.

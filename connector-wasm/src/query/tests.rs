@@ -1,16 +1,45 @@
-//! Pages: their end, their bytes, their children.
+//! The choice of a way, and a job from its start to its end.
 
 use super::*;
-use crate::bindings::exports::lockgate::connector::records::Advice;
-use crate::fake::{Fake, run};
+use crate::fake::{Fake, broken, run};
+use crate::host::{HttpError, Lost};
 
-const PLAIN: QueryOptions = QueryOptions {
-    include_deleted: false,
-    page_size: 0,
-};
+const CONTACT: &str = r#"{"name":"Contact","fields":[
+    {"name":"Id","type":"id"},{"name":"Name","type":"string","length":121},
+    {"name":"Score__c","type":"double"},{"name":"Active__c","type":"boolean"},
+    {"name":"CreatedDate","type":"datetime"},{"name":"Birthdate","type":"date"},
+    {"name":"MailingAddress","type":"address"},
+    {"name":"AccountId","type":"reference","relationshipName":"Account","referenceTo":["Account"]},
+    {"name":"OwnerId","type":"reference","relationshipName":"Owner","referenceTo":["Group","User"]}]}"#;
+const ACCOUNT: &str = r#"{"name":"Account","fields":[
+    {"name":"Id","type":"id"},{"name":"Name","type":"string"},{"name":"Phone","type":"phone"}]}"#;
 
-fn opened(fake: &Fake, text: &str) -> Result<Pages<Fake>, Error> {
-    run(open(Rc::new(fake.api()), text, PLAIN))
+const STARTED: &str = r#"{"id":"750dM00000aYaE3QAK","state":"UploadComplete"}"#;
+const WORKING: &str = r#"{"id":"750dM00000aYaE3QAK","state":"InProgress"}"#;
+const DONE: &str =
+    r#"{"id":"750dM00000aYaE3QAK","state":"JobComplete","numberRecordsProcessed":3}"#;
+
+const JOB: &str = "/services/data/v62.0/jobs/query/750dM00000aYaE3QAK";
+
+fn asked(way: Option<&str>, page_size: u32) -> QueryOptions {
+    QueryOptions {
+        include_deleted: false,
+        page_size,
+        way: way.map(str::to_owned),
+    }
+}
+
+fn opened(fake: &Fake, text: &str, options: QueryOptions) -> Result<Pages<Fake>, Error> {
+    run(open(Rc::new(fake.api()), text, options))
+}
+
+/// A job for `SELECT Id, Name FROM Contact` that has been started.
+fn started(script: impl FnOnce(Fake) -> Fake, page_size: u32) -> (Fake, Pages<Fake>) {
+    let fake = Fake::new().answer(200, CONTACT).answer(200, STARTED);
+    let fake = script(fake);
+    let options = asked(Some("bulk"), page_size);
+    let pages = opened(&fake, "SELECT Id, Name FROM Contact", options).unwrap();
+    (fake, pages)
 }
 
 fn next(pages: &Pages<Fake>) -> Result<Option<String>, Error> {
@@ -18,183 +47,355 @@ fn next(pages: &Pages<Fake>) -> Result<Option<String>, Error> {
     Ok(page.map(|page| String::from_utf8(page.records).unwrap()))
 }
 
+fn rows(names: &[&str]) -> String {
+    let rows = names
+        .iter()
+        .map(|name| format!("\"00{name}\",\"{name}\"\n"));
+    format!("\"Id\",\"Name\"\n{}", rows.collect::<String>())
+}
+
+fn names(records: &str) -> Vec<String> {
+    let records: Vec<serde_json::Value> = serde_json::from_str(records).unwrap();
+    let name = |record: &serde_json::Value| record["Name"].as_str().unwrap().to_owned();
+    records.iter().map(name).collect()
+}
+
+fn refusal<T: std::fmt::Debug>(
+    answer: Result<T, Error>,
+) -> crate::bindings::exports::lockgate::connector::records::Problem {
+    match answer {
+        Err(Error::Refused(problem)) => problem,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
 #[test]
-fn pages_are_followed_where_salesforce_says_until_it_says_done() {
+fn the_rows_of_a_job_become_the_records_that_rest_gives() {
+    let csv = "\"Name\",\"ACCOUNT.Phone\",\"Score__c\",\"Active__c\",\"CreatedDate\",\"Birthdate\",\"Account.Name\",\"Id\",\"Account.Id\"\n\
+        \"O'Hara, \"\"Söhne\"\"\n\\\t\",\"\",\"1.39E8\",\"true\",\"2026-05-01T07:25:37.000Z\",\"2026-05-01\",\"Acme\",\"0031\",\"0011\"\n\
+        \"N/A\",\"\",\"\",\"false\",\"\",\"\",\"\",\"0032\",\"\"\n";
     let fake = Fake::new()
-        .answer(
-            200,
-            "{ \"totalSize\" : 3, \"done\" : false,\n \"nextRecordsUrl\" : \"/services/data/v62.0/query/0r8xx5R2yF-2000?page=a%2Bb\",\n \"records\" : [ \n {\"Id\":\"1\", \"N\":1.10} , {\"Id\":\"2\"}\n ] }",
-        )
-        .answer(200, r#"{"totalSize":3,"done":false,"nextRecordsUrl":"/services/data/v62.0/query/0r8-3","records":[]}"#)
-        .answer(200, r#"{"totalSize":3,"done":true,"records":[{"Id":"3"}]}"#);
-    let pages = opened(&fake, "SELECT Id FROM Lead WHERE Name = 'a+b'").unwrap();
+        .answer(200, CONTACT)
+        .answer(200, ACCOUNT)
+        .answer(200, STARTED)
+        .answer(200, DONE)
+        .rows(csv, "null")
+        .answer(204, "");
+    let text = "SELECT name, Account.Phone, Score__c, Active__c, CreatedDate, Birthdate, account.Name FROM contact LIMIT 3";
+    let pages = opened(&fake, text, asked(Some("bulk"), 0)).unwrap();
     assert_eq!(
-        next(&pages).unwrap().as_deref(),
-        Some("[{\"Id\":\"1\", \"N\":1.10} , {\"Id\":\"2\"}]")
+        (pages.way().name.as_str(), pages.way().reason.as_str()),
+        ("bulk", "asked for")
     );
-    assert_eq!(
-        next(&pages).unwrap().as_deref(),
-        Some("[]"),
-        "an empty page is not the last"
+    let page = run(pages.next()).unwrap().unwrap();
+    assert_eq!((page.count, page.total), (2, Some(3)));
+    let expected = concat!(
+        r#"[{"attributes":{"type":"Contact","url":"/services/data/v62.0/sobjects/Contact/0031"},"#,
+        r#""Name":"O'Hara, \"Söhne\"\n\\\t","Account":{"attributes":{"type":"Account","url":"/services/data/v62.0/sobjects/Account/0011"},"#,
+        r#""Phone":null,"Name":"Acme"},"Score__c":1.39E8,"Active__c":true,"CreatedDate":"2026-05-01T07:25:37.000+0000","Birthdate":"2026-05-01"},"#,
+        r#"{"attributes":{"type":"Contact","url":"/services/data/v62.0/sobjects/Contact/0032"},"#,
+        r#""Name":"N/A","Account":null,"Score__c":null,"Active__c":false,"CreatedDate":null,"Birthdate":null}]"#
     );
-    assert_eq!(next(&pages).unwrap().as_deref(), Some(r#"[{"Id":"3"}]"#));
-    assert_eq!(next(&pages).unwrap(), None);
+    assert_eq!(String::from_utf8(page.records).unwrap(), expected);
     assert_eq!(next(&pages).unwrap(), None);
     assert_eq!(
-        fake.lines(),
+        fake.body(2),
+        r#"{"operation":"query","query":"SELECT name, Account.Phone, Score__c, Active__c, CreatedDate, Birthdate, account.Name, Id, Account.Id FROM contact LIMIT 3"}"#
+    );
+    assert_eq!(fake.header(4, "Accept").as_deref(), Some("text/csv"));
+    assert_eq!(fake.lines()[5], format!("DELETE {JOB}"));
+    assert!(fake.is_done());
+}
+
+#[test]
+fn a_job_is_looked_at_less_and_less_often_and_a_page_does_not_wait_for_ever() {
+    let (fake, pages) = started(
+        |mut fake| {
+            for _ in 0..9 {
+                fake = fake.answer(200, WORKING);
+            }
+            fake.answer(200, DONE)
+                .rows(rows(&["1"]), "null")
+                .answer(204, "")
+        },
+        0,
+    );
+    assert_eq!(next(&pages).unwrap().as_deref(), Some("[]"));
+    let waits = fake.0.waits.borrow().clone();
+    assert_eq!(
+        waits,
         [
-            "GET /services/data/v62.0/query?q=SELECT Id FROM Lead WHERE Name = 'a+b'",
-            "GET /services/data/v62.0/query/0r8xx5R2yF-2000?page=a+b",
-            "GET /services/data/v62.0/query/0r8-3",
+            250, 500, 1_000, 2_000, 4_000, 5_000, 5_000, 5_000, 5_000, 5_000
+        ][..waits.len()]
+    );
+    assert!(waits.iter().sum::<u32>() >= 30_000);
+    assert_eq!(names(&next(&pages).unwrap().unwrap()), ["1"]);
+    assert_eq!(next(&pages).unwrap(), None);
+}
+
+#[test]
+fn a_large_answer_is_handed_on_in_pages_as_they_were_wished() {
+    let (fake, pages) = started(
+        |fake| {
+            fake.answer(200, DONE)
+                .rows(rows(&["1", "2", "3"]), "MTAwMDA")
+                .rows(rows(&["4"]), "null")
+                .answer(204, "")
+        },
+        2,
+    );
+    for expected in [&["1", "2"][..], &["3"], &["4"]] {
+        assert_eq!(names(&next(&pages).unwrap().unwrap()), expected);
+    }
+    assert_eq!(next(&pages).unwrap(), None);
+    let fetches: Vec<String> = fake
+        .lines()
+        .into_iter()
+        .filter(|l| l.contains("/results"))
+        .collect();
+    assert_eq!(
+        fetches,
+        [
+            format!("GET {JOB}/results?maxRecords=50000"),
+            format!("GET {JOB}/results?maxRecords=50000&locator=MTAwMDA"),
         ]
     );
 }
 
 #[test]
-fn a_count_has_no_records_and_its_number_in_the_total() {
-    let fake = Fake::new().answer(200, r#"{"totalSize":17,"done":true,"records":[]}"#);
-    let pages = opened(&fake, "SELECT count() FROM Lead").unwrap();
-    let page = run(pages.next()).unwrap().unwrap();
-    assert_eq!(
-        (page.total, page.count, page.records.as_slice()),
-        (Some(17), 0, &b"[]"[..])
+fn an_answer_without_rows_is_one_empty_page() {
+    let (fake, pages) = started(
+        |fake| {
+            fake.answer(200, DONE)
+                .rows(rows(&[]), "null")
+                .answer(204, "")
+        },
+        0,
     );
+    assert_eq!(next(&pages).unwrap().as_deref(), Some("[]"));
+    assert_eq!(next(&pages).unwrap(), None);
+    assert!(fake.is_done());
 }
 
 #[test]
-fn a_page_that_is_not_the_last_and_leads_nowhere_is_an_error_and_not_the_end() {
-    let fake = Fake::new().answer(
-        200,
-        r#"{"totalSize":3,"done":false,"records":[{"Id":"1"}]}"#,
+fn what_was_lost_on_the_way_is_asked_for_again_and_too_much_is_asked_for_in_parts() {
+    let (fake, pages) = started(
+        |fake| {
+            fake.lose(broken(true))
+                .answer(200, WORKING)
+                .answer(503, "")
+                .answer(200, DONE)
+                .lose(Lost::Body(HttpError::TooLarge(9)))
+                .lose(broken(true))
+                .rows(rows(&["1"]), "null")
+                .answer(500, "")
+        },
+        0,
     );
-    assert!(matches!(
-        opened(&fake, "SELECT Id FROM Lead"),
-        Err(Error::Unexpected(_))
-    ));
-    let elsewhere = r#"{"done":false,"nextRecordsUrl":"https://evil.example/","records":[]}"#;
-    let pages = opened(&Fake::new().answer(200, elsewhere), "SELECT Id FROM Lead").unwrap();
-    next(&pages).unwrap();
-    assert!(matches!(next(&pages), Err(Error::Unexpected(_))));
+    assert_eq!(names(&next(&pages).unwrap().unwrap()), ["1"]);
+    assert_eq!(next(&pages).unwrap(), None, "a job that stays is no error");
+    assert!(
+        fake.lines()
+            .contains(&format!("GET {JOB}/results?maxRecords=12500"))
+    );
+    let (_, pages) = started(
+        |fake| {
+            let lost = |fake: Fake| fake.lose(broken(false));
+            lost(lost(lost(lost(fake))))
+        },
+        0,
+    );
+    assert_eq!(next(&pages), Err(Error::Unavailable(700)));
     assert_eq!(
-        next(&pages).unwrap(),
-        None,
+        next(&pages),
+        Ok(None),
         "after an error there is nothing more"
     );
 }
 
 #[test]
-fn a_cursor_that_salesforce_dropped_asks_to_read_again() {
-    let fake = Fake::new()
-        .answer(
-            200,
-            r#"{"done":false,"nextRecordsUrl":"/services/data/v62.0/query/x-1","records":[]}"#,
-        )
-        .answer(
-            400,
-            r#"[{"errorCode":"INVALID_QUERY_LOCATOR","message":"invalid query locator"}]"#,
-        );
-    let pages = opened(&fake, "SELECT Id FROM Lead").unwrap();
-    next(&pages).unwrap();
-    assert!(matches!(
-        next(&pages),
-        Err(Error::Refused(problem)) if problem.advice == Advice::Refetch
-    ));
-}
-
-#[test]
-fn options_become_the_resource_and_the_page_size_within_salesforces_bounds() {
-    let answer = r#"{"done":true,"records":[]}"#;
-    for (asked, sent) in [
-        (0, None),
-        (1, Some("200")),
-        (500, Some("500")),
-        (9_999, Some("2000")),
-    ] {
-        let fake = Fake::new().answer(200, answer);
-        let options = QueryOptions {
-            include_deleted: true,
-            page_size: asked,
-        };
-        run(open(Rc::new(fake.api()), "SELECT Id FROM Lead", options)).unwrap();
-        assert!(fake.lines()[0].starts_with("GET /services/data/v62.0/queryAll?q="));
-        let expected = sent.map(|size| format!("batchSize={size}"));
-        assert_eq!(fake.header(0, "Sforce-Query-Options"), expected);
-    }
-}
-
-#[test]
-fn children_that_are_paged_themselves_are_completed_in_place() {
-    let fake = Fake::new()
-        .answer(
-            200,
-            r#"{"totalSize":2,"done":true,"records":[{"Id":"1","Contacts":{"totalSize":3,"done":false,"nextRecordsUrl":"/services/data/v62.0/query/c-1","records":[{"Id":"c1"}]},"Z":1.0},{"Id":"2","Note":"\"nextRecordsUrl\"","Contacts":null}]}"#,
-        )
-        .answer(200, r#"{"totalSize":3,"done":false,"nextRecordsUrl":"/services/data/v62.0/query/c-2","records":[{"Id":"c2","Tasks":{"totalSize":2,"done":false,"nextRecordsUrl":"/services/data/v62.0/query/t-1","records":[]}}]}"#)
-        .answer(200, r#"{"totalSize":2,"done":true,"records":[{"Id":"t1"},{"Id":"t2"}]}"#)
-        .answer(200, r#"{"totalSize":3,"done":true,"records":[{"Id":"c3"}]}"#);
-    let pages = opened(&fake, "SELECT Id, (SELECT Id FROM Contacts) FROM Account").unwrap();
-    assert_eq!(
-        next(&pages).unwrap().as_deref(),
-        Some(
-            r#"[{"Id":"1","Contacts":{"totalSize":3,"done":true,"records":[{"Id":"c1"},{"Id":"c2","Tasks":{"totalSize":2,"done":true,"records":[{"Id":"t1"},{"Id":"t2"}]}},{"Id":"c3"}]},"Z":1.0},{"Id":"2","Note":"\"nextRecordsUrl\"","Contacts":null}]"#
-        )
+fn a_place_that_has_expired_is_found_again_and_no_row_comes_twice() {
+    let expired = r#"[{"errorCode":"INVALID_QUERY_LOCATOR","message":"invalid query locator"}]"#;
+    let (fake, pages) = started(
+        |fake| {
+            fake.answer(200, DONE)
+                .rows(rows(&["1", "2"]), "Mg")
+                .answer(400, expired)
+                .rows(rows(&["1"]), "MQ")
+                .rows(rows(&["2", "3"]), "null")
+                .answer(204, "")
+        },
+        0,
     );
+    let mut all = Vec::new();
+    while let Some(page) = next(&pages).unwrap() {
+        all.extend(names(&page));
+    }
+    assert_eq!(all, ["1", "2", "3"]);
     assert!(fake.is_done());
+    let (_, pages) = started(
+        |fake| {
+            fake.answer(200, DONE)
+                .rows(rows(&["1"]), "MQ")
+                .answer(400, expired)
+                .rows(rows(&[]), "MA")
+                .answer(400, expired)
+        },
+        0,
+    );
+    next(&pages).unwrap();
+    next(&pages).unwrap();
+    assert_eq!(refusal(next(&pages)).code, "INVALID_QUERY_LOCATOR");
 }
 
 #[test]
-fn a_query_too_long_for_an_address_stands_in_a_body() {
-    let fake = Fake::new().answer(
-        200,
-        r#"{"hasErrors":false,"results":[{"statusCode":200,"result":{"totalSize":1,"done":true,"records":[{"Id":"1"}]}}]}"#,
+fn a_job_that_fails_or_is_aborted_tells_why() {
+    let failed = r#"{"id":"750dM00000aYaE3QAK","state":"Failed","errorMessage":"QUERY_TIMEOUT: Your query request was running for too long."}"#;
+    let (_, pages) = started(|fake| fake.answer(200, failed), 0);
+    let problem = refusal(next(&pages));
+    assert_eq!(
+        (problem.advice, problem.code.as_str()),
+        (Advice::Retry, "QUERY_TIMEOUT")
     );
-    let text = format!("SELECT Id FROM Lead WHERE Name = '{}'", "ü".repeat(2_500));
-    let pages = opened(&fake, &text).unwrap();
-    assert_eq!(next(&pages).unwrap().as_deref(), Some(r#"[{"Id":"1"}]"#));
-    assert_eq!(fake.lines(), ["POST /services/data/v62.0/composite/batch"]);
-    assert!(fake.body(0).starts_with(
-        r#"{"batchRequests":[{"method":"GET","url":"v62.0/query?q=SELECT%20Id%20FROM%20Lead%20WHERE%20Name%20%3D%20%27%C3%BC"#
-    ));
-    let fake = Fake::new().answer(
-        200,
-        r#"{"hasErrors":true,"results":[{"statusCode":400,"result":[{"errorCode":"MALFORMED_QUERY","message":"unexpected token"}]}]}"#,
+    assert_eq!(
+        problem.message,
+        "Your query request was running for too long."
     );
-    let Err(Error::Refused(problem)) = opened(&fake, &text) else {
-        panic!("not refused")
-    };
-    assert_eq!(problem.code, "MALFORMED_QUERY");
+    let failed = r#"{"id":"750dM00000aYaE3QAK","state":"Failed","errorMessage":"something: odd"}"#;
+    let (_, pages) = started(|fake| fake.answer(200, failed), 0);
+    let problem = refusal(next(&pages));
+    assert_eq!(
+        (problem.code.as_str(), problem.message.as_str()),
+        ("JOB_FAILED", "something: odd")
+    );
+    let aborted = r#"{"id":"750dM00000aYaE3QAK","state":"Aborted"}"#;
+    let (_, pages) = started(|fake| fake.answer(200, aborted), 0);
+    assert_eq!(refusal(next(&pages)).code, "JOB_ABORTED");
+    assert_eq!(next(&pages), Ok(None));
 }
 
 #[test]
-fn a_timeout_is_told_even_if_it_is_answered_as_a_success() {
-    let timeout = r#"[{"errorCode":"QUERY_TIMEOUT","message":"Your query request was running for too long."}]"#;
-    for status in [200, 400] {
-        let fake = Fake::new().answer(status, timeout);
-        let Err(Error::Refused(problem)) = opened(&fake, "SELECT Id FROM Lead") else {
-            panic!("not refused");
-        };
-        assert_eq!(
-            (problem.advice, problem.code.as_str()),
-            (Advice::Retry, "QUERY_TIMEOUT")
-        );
+fn a_value_that_does_not_fit_its_type_is_an_error_and_never_passed_on() {
+    for (column, value) in [
+        ("Score__c", "1,5"),
+        ("Score__c", "NaN"),
+        ("Active__c", "yes"),
+    ] {
+        let fake = Fake::new()
+            .answer(200, CONTACT)
+            .answer(200, STARTED)
+            .answer(200, DONE)
+            .rows(format!("Id,{column}\n1,\"{value}\"\n"), "null")
+            .answer(204, "");
+        let text = format!("SELECT Id, {column} FROM Contact");
+        let pages = opened(&fake, &text, asked(Some("bulk"), 0)).unwrap();
+        assert!(matches!(next(&pages), Err(Error::Unexpected(_))), "{value}");
     }
-    let fake = Fake::new().answer(200, "<html>");
-    assert!(matches!(
-        opened(&fake, "SELECT Id FROM Lead"),
-        Err(Error::Unexpected(_))
-    ));
 }
 
 #[test]
-fn a_field_that_cannot_be_seen_is_named_with_the_likely_cause() {
-    let fake = Fake::new().answer(
-        400,
-        r#"[{"message":"\nSELECT Id,Secret__c FROM Lead\n          ^\nERROR at Row:1:Column:11\nNo such column 'Secret__c' on entity 'Lead'.","errorCode":"INVALID_FIELD"}]"#,
+fn a_way_that_is_not_known_or_not_possible_is_refused_and_nothing_else_asked() {
+    let fake = Fake::new();
+    let problem = refusal(opened(
+        &fake,
+        "SELECT Id FROM Contact",
+        asked(Some("soap"), 0),
+    ));
+    assert_eq!(
+        (problem.advice, problem.code.as_str()),
+        (Advice::FixRecord, "UNKNOWN_WAY")
     );
-    let Err(Error::Refused(problem)) = opened(&fake, "SELECT Id,Secret__c FROM Lead") else {
-        panic!("not refused");
-    };
-    assert_eq!(problem.fields, ["Secret__c"]);
-    assert_eq!(problem.object.as_deref(), Some("Lead"));
+    assert!(problem.message.contains("rest, bulk"));
+    assert!(fake.lines().is_empty());
+    for (field, named) in [
+        ("Owner.Name", "several objects"),
+        ("MailingAddress", "type address"),
+        ("Nothing.Name", "no relationship"),
+        ("COUNT(Id)", "function"),
+    ] {
+        let fake = Fake::new().answer(200, CONTACT);
+        let text = format!("SELECT {field} FROM Contact");
+        let problem = refusal(opened(&fake, &text, asked(Some("bulk"), 0)));
+        assert_eq!(problem.code, "WAY_NOT_POSSIBLE");
+        assert!(problem.message.contains(named), "{problem:?}");
+    }
+    let fake = Fake::new().answer(200, CONTACT);
+    let problem = refusal(opened(
+        &fake,
+        "SELECT Secret__c FROM Contact",
+        asked(Some("bulk"), 0),
+    ));
+    assert_eq!(
+        (problem.code.as_str(), problem.fields.as_slice()),
+        ("INVALID_FIELD", &["Secret__c".to_owned()][..])
+    );
     assert!(problem.message.contains("field-level security"));
+}
+
+fn first_page(total: u32, is_done: bool) -> String {
+    let more = if is_done {
+        ""
+    } else {
+        r#""nextRecordsUrl":"/services/data/v62.0/query/0r8-2","#
+    };
+    let rows = vec![r#"{"Id":"1","Name":"a"}"#; 200].join(",");
+    format!(r#"{{"totalSize":{total},"done":{is_done},{more}"records":[{rows}]}}"#)
+}
+
+#[test]
+fn a_job_is_chosen_only_if_it_is_possible_and_saves_many_calls() {
+    for (text, total, is_done, named) in [
+        ("SELECT Id FROM Contact", 200, true, "holds all"),
+        (
+            "SELECT Id FROM Contact",
+            6_000,
+            false,
+            "29 more calls are few",
+        ),
+        (
+            "SELECT Id FROM Contact",
+            14_000,
+            false,
+            "69 more calls, and by Bulk about 22",
+        ),
+        ("SELECT Id FROM Contact c", 1_000_000, false, "alias"),
+    ] {
+        let fake = Fake::new().answer(200, first_page(total, is_done));
+        let pages = opened(&fake, text, asked(None, 200)).unwrap();
+        let way = pages.way();
+        assert_eq!(way.name, "rest");
+        assert!(way.reason.contains(named), "{}", way.reason);
+        assert_eq!(fake.lines().len(), 1);
+        assert_eq!(run(pages.next()).unwrap().unwrap().count, 200);
+    }
+    let fake = Fake::new()
+        .answer(200, first_page(20_000, false))
+        .answer(200, CONTACT)
+        .answer(200, STARTED)
+        .answer(200, DONE)
+        .rows(rows(&["1"]), "null")
+        .answer(204, "");
+    let pages = opened(&fake, "SELECT Id, Name FROM Contact", asked(None, 200)).unwrap();
+    assert_eq!(pages.way().name, "bulk");
+    assert_eq!(pages.way().reason, "about 22 calls, and by REST 99 more");
+    assert_eq!(
+        names(&next(&pages).unwrap().unwrap()),
+        ["1"],
+        "not the page of REST as well"
+    );
+}
+
+#[test]
+fn a_job_that_the_org_refuses_leaves_it_to_rest_with_the_page_that_is_here() {
+    let fake = Fake::new()
+        .answer(200, first_page(20_000, false))
+        .answer(200, CONTACT)
+        .answer(400, r#"[{"errorCode":"INVALIDENTITY","message":"Entity 'Contact' is not supported by the Bulk API."}]"#)
+        .answer(200, r#"{"totalSize":201,"done":true,"records":[{"Id":"2"}]}"#);
+    let pages = opened(&fake, "SELECT Id, Name FROM Contact", asked(None, 200)).unwrap();
+    assert_eq!(pages.way().name, "rest");
+    assert!(pages.way().reason.contains("INVALIDENTITY"));
+    assert_eq!(run(pages.next()).unwrap().unwrap().count, 200);
+    assert_eq!(next(&pages).unwrap().as_deref(), Some(r#"[{"Id":"2"}]"#));
+    assert_eq!(next(&pages).unwrap(), None);
 }

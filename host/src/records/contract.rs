@@ -2,7 +2,7 @@
 
 use super::{
     Action, Advice, Child, ConnectorDescription, Event, Field, ObjectDescription, ObjectSummary,
-    Outcome, Problem, RecordResult, SettingProblem,
+    Outcome, Problem, RecordResult, SettingProblem, Way,
 };
 use crate::bindings::connector::exports::lockgate::connector::records as wit;
 use crate::plain::is_forging;
@@ -108,6 +108,15 @@ impl From<wit::RecordResult> for RecordResult {
                         .collect(),
                 },
             },
+        }
+    }
+}
+
+impl From<wit::Way> for Way {
+    fn from(way: wit::Way) -> Self {
+        Self {
+            name: bounded(&way.name),
+            reason: bounded(&way.reason),
         }
     }
 }

@@ -11,6 +11,7 @@
 mod actions;
 mod advice;
 mod batches;
+mod bulk_queries;
 mod embed;
 mod faults;
 mod fields;

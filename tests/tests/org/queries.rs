@@ -19,6 +19,7 @@ const fn paged(page_size: u32) -> QueryOptions {
     QueryOptions {
         include_deleted: false,
         page_size,
+        way: None,
     }
 }
 
@@ -115,7 +116,7 @@ async fn deleted_records_come_only_when_they_are_asked_for() {
     assert_eq!(query(&crm, soql).await.len(), 1);
     let all = QueryOptions {
         include_deleted: true,
-        page_size: 0,
+        ..QueryOptions::default()
     };
     let rows: Vec<Json> = crm
         .query(soql, all)

@@ -21,7 +21,7 @@ use std::cell::{Cell, RefCell};
 
 use bindings::exports::lockgate::connector::records::{
     Cursor, Description, Error, Guest, GuestCursor, ObjectDescription, ObjectSummary, Page,
-    QueryOptions, RecordResult, SettingProblem, WriteOptions,
+    QueryOptions, RecordResult, SettingProblem, Way, WriteOptions,
 };
 
 use crate::attack::{self, Answer};
@@ -35,6 +35,13 @@ pub(crate) struct Attack {
 }
 
 impl GuestCursor for Attack {
+    fn way(&self) -> Way {
+        Way {
+            name: "attack".to_owned(),
+            reason: "\u{1b}[31mit is the only one".to_owned(),
+        }
+    }
+
     async fn next(&self) -> Result<Option<Page>, Error> {
         if self.is_done.get() {
             return Ok(None);

@@ -1,0 +1,233 @@
+//! The way `rest`: a query, page by page.
+//!
+//! The end is where Salesforce says `done`, and nowhere else: pages may be
+//! smaller than asked for, and empty. A page's records are handed on as the
+//! bytes that came.
+
+mod children;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::api::{Api, Ask, Kind, Path};
+use crate::bindings::exports::lockgate::connector::records::{Error, Page, QueryOptions};
+use crate::body::encode;
+use crate::describe::explain_unseen;
+use crate::fault::{Effect, Fault, unexpected};
+use crate::host::{Host, Method};
+use crate::settings::{MAX_PAGE, MIN_PAGE};
+use crate::wire::{self, QueryPage, push_text};
+
+/// The longest query that goes into the address, in bytes once encoded.
+/// Salesforce takes 16,384 for the address and all headers, of which the token
+/// and the host's headers need some.
+const MAX_QUERY_BYTES: usize = 12_000;
+
+/// What a page is asked for with, and where the one behind it is.
+#[derive(Debug)]
+pub(super) struct First {
+    pub(super) kind: Kind,
+    pub(super) page: Page,
+    /// The next page, if there is one.
+    pub(super) next: Option<String>,
+}
+
+/// Sends a query. What is wrong with it shows here, not at the first page.
+pub(super) async fn open<H: Host>(
+    api: &Api<H>,
+    text: &str,
+    options: &QueryOptions,
+) -> Result<First, Error> {
+    let page_size = (options.page_size > 0).then(|| options.page_size.clamp(MIN_PAGE, MAX_PAGE));
+    let kind = Kind::Query { page_size };
+    let resource = if options.include_deleted {
+        "queryAll"
+    } else {
+        "query"
+    };
+    let body = first(api, kind, resource, text).await.map_err(explained)?;
+    let (page, next) = read_page(api, kind, body).await?;
+    Ok(First { kind, page, next })
+}
+
+/// The page at an address that Salesforce gave, and where the next one is.
+pub(super) async fn page_at<H: Host>(
+    api: &Api<H>,
+    kind: Kind,
+    url: &str,
+) -> Result<(Page, Option<String>), Error> {
+    let body = api.fetch(follow(url, kind)?, None).await?;
+    read_page(api, kind, body).await
+}
+
+pub(super) fn explained(error: Error) -> Error {
+    match error {
+        Error::Refused(problem) => Error::Refused(explain_unseen(problem)),
+        error => error,
+    }
+}
+
+/// The body of a query's first page.
+async fn first<H: Host>(
+    api: &Api<H>,
+    kind: Kind,
+    resource: &str,
+    text: &str,
+) -> Result<Vec<u8>, Error> {
+    let encoded = encode(text, |b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b));
+    if encoded.len() <= MAX_QUERY_BYTES {
+        let ask = Ask::new(Method::Get, format!("/{resource}"), kind).pair("q", text);
+        return api.fetch(ask, None).await;
+    }
+    // Too long for an address: as the one part of a batch it stands in a body.
+    let version = api.version().await?;
+    let mut body = b"{\"batchRequests\":[{\"method\":\"GET\",\"url\":".to_vec();
+    push_text(&mut body, &format!("v{version}/{resource}?q={encoded}"));
+    body.extend_from_slice(b"}]}");
+    let ask = Ask::new(Method::Post, "/composite/batch", kind).body(body);
+    let body = api.fetch(ask, None).await?;
+    let batch: Batch<'_> = wire::read(&body).ok_or_else(|| unexpected("the results of a batch"))?;
+    let [part] = batch.results.as_slice() else {
+        return Err(unexpected("one result of a batch of one"));
+    };
+    let result = part.result.get().as_bytes();
+    if part.status_code == 200 {
+        Ok(result.to_vec())
+    } else {
+        Err(Fault::read(part.status_code, result).error(None, Effect::Read))
+    }
+}
+
+#[derive(Deserialize)]
+struct Batch<'a> {
+    #[serde(borrow)]
+    results: Vec<BatchPart<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BatchPart<'a> {
+    status_code: u16,
+    #[serde(borrow)]
+    result: &'a RawValue,
+}
+
+/// The request for a page at the address that Salesforce gave.
+fn follow(url: &str, kind: Kind) -> Result<Ask, Error> {
+    let (path, query) = url.split_once('?').unwrap_or((url, ""));
+    if !path.starts_with("/services/") {
+        return Err(unexpected("nextRecordsUrl to be a path below /services"));
+    }
+    let query = query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(name), decode(value))
+        })
+        .collect();
+    Ok(Ask {
+        method: Method::Get,
+        path: Path::Given(path.to_owned()),
+        query,
+        body: None,
+        kind,
+    })
+}
+
+/// Undoes percent-encoding; the host does it again.
+fn decode(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let pair = match after {
+            [high, low, ..] if *first == b'%' => std::str::from_utf8(&[*high, *low])
+                .ok()
+                .and_then(|hex| u8::from_str_radix(hex, 16).ok()),
+            _ => None,
+        };
+        out.push(pair.unwrap_or(*first));
+        rest = after
+            .get(if pair.is_some() { 2 } else { 0 }..)
+            .unwrap_or_default();
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Reads a page; gives its records and where the next one is.
+async fn read_page<H: Host>(
+    api: &Api<H>,
+    kind: Kind,
+    mut body: Vec<u8>,
+) -> Result<(Page, Option<String>), Error> {
+    let page = parse(&body)?;
+    let next = next_of(&page)?;
+    let count = u32::try_from(page.records.len()).unwrap_or(u32::MAX);
+    let total = page.total_size;
+    let records = if page.has_paged_children {
+        children::complete_all(api, kind, &page.records).await?
+    } else {
+        let place = place_in(&body, &page.records);
+        keep_only(&mut body, place);
+        body
+    };
+    Ok((
+        Page {
+            records,
+            count,
+            total,
+        },
+        next,
+    ))
+}
+
+/// A page, or the error that came in its place: some faults are answered 200.
+fn parse(body: &[u8]) -> Result<QueryPage<'_>, Error> {
+    let page = str::from_utf8(body).ok().and_then(QueryPage::read);
+    page.ok_or_else(|| {
+        let fault = Fault::read(200, body);
+        if fault.is_from_api() {
+            explained(fault.error(None, Effect::Read))
+        } else {
+            unexpected("a page of a query")
+        }
+    })
+}
+
+/// Where the next page is; `None` only if Salesforce says that there is none.
+fn next_of(page: &QueryPage<'_>) -> Result<Option<String>, Error> {
+    match (page.done, &page.next_records_url) {
+        (true, _) => Ok(None),
+        (false, Some(url)) => Ok(Some(url.clone())),
+        (false, None) => Err(unexpected("nextRecordsUrl in a page that is not the last")),
+    }
+}
+
+/// Where the records stand in the body that they were read from.
+fn place_in(body: &[u8], records: &[&str]) -> Option<(usize, usize)> {
+    let base = body.as_ptr().addr();
+    let (first, last) = (records.first()?, records.last()?);
+    let start = first.as_ptr().addr().checked_sub(base)?;
+    let end = last.as_ptr().addr().checked_sub(base)? + last.len();
+    Some((start, end))
+}
+
+/// Cuts a page's body down to the array of its records, without a second copy:
+/// a page can be many megabytes.
+fn keep_only(body: &mut Vec<u8>, place: Option<(usize, usize)>) {
+    let Some((start, end)) = place else {
+        body.clear();
+        body.extend_from_slice(b"[]");
+        return;
+    };
+    body.truncate(end);
+    // The byte before the first record is the array's bracket or white space.
+    body.drain(..start.saturating_sub(1));
+    if let Some(first) = body.first_mut() {
+        *first = b'[';
+    }
+    body.push(b']');
+}
+
+#[cfg(test)]
+mod tests;

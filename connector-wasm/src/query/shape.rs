@@ -1,0 +1,412 @@
+//! How the rows of a job become the records that REST would give: which column
+//! is which field, of which type, and which parents they are nested in.
+//!
+//! REST tells a parent that is not there from one whose fields are empty, and
+//! names each record's address. A job's rows do neither, so it is also asked for
+//! the ids on the way.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::csv::Rows;
+use super::select::Select;
+use crate::api::Api;
+use crate::bindings::exports::lockgate::connector::records::{Advice, Error};
+use crate::describe::describe_body;
+use crate::fault::{problem, unexpected};
+use crate::host::Host;
+use crate::wire::{self, push_text};
+
+/// The oldest version with query jobs.
+const JOBS_SINCE: u16 = 47;
+
+/// Bytes that a value of a few words takes, and one of a long text: only to ask
+/// for the first rows of a job, later ones are measured.
+const SHORT_BYTES: u64 = 24;
+const LONG_BYTES: u64 = 1_000;
+/// A field that may hold more characters than this is a long text.
+const LONG_FROM: u32 = 255;
+
+/// Why there is no job for a query.
+#[derive(Debug)]
+pub(super) enum Obstacle {
+    /// The org was asked and refused.
+    Error(Error),
+    /// A job cannot answer it, for this reason.
+    Impossible(String),
+}
+
+impl Obstacle {
+    pub(super) fn impossible(what: impl Into<String>) -> Self {
+        Self::Impossible(what.into())
+    }
+}
+
+impl From<Error> for Obstacle {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+#[derive(Deserialize)]
+struct Described {
+    name: String,
+    fields: Vec<Field>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Field {
+    name: String,
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    length: u32,
+    #[serde(default)]
+    relationship_name: Option<String>,
+    #[serde(default)]
+    reference_to: Vec<String>,
+}
+
+/// How a value is written in JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Type {
+    Text,
+    /// A date with a time: jobs write `Z` where REST writes `+0000`.
+    Moment,
+    Number,
+    Flag,
+}
+
+impl Type {
+    /// `None` for types that jobs do not give, or not as REST does.
+    fn of(kind: &str) -> Option<Self> {
+        Some(match kind {
+            "id"
+            | "string"
+            | "reference"
+            | "picklist"
+            | "multipicklist"
+            | "combobox"
+            | "textarea"
+            | "phone"
+            | "url"
+            | "email"
+            | "encryptedstring"
+            | "date"
+            | "time"
+            | "DataCategoryGroupReference" => Self::Text,
+            "datetime" => Self::Moment,
+            "int" | "long" | "double" | "currency" | "percent" => Self::Number,
+            "boolean" => Self::Flag,
+            _ => return None,
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Node {
+    /// Where this record's id stands.
+    id: usize,
+    /// What is in front of the id: `{"attributes":{…"url":"…/`.
+    head: Vec<u8>,
+    /// In the order of the query.
+    members: Vec<Member>,
+}
+
+#[derive(Debug)]
+struct Member {
+    /// `,"Name":`
+    key: Vec<u8>,
+    value: Value,
+}
+
+#[derive(Debug)]
+enum Value {
+    Column(usize, Type),
+    Parent(usize),
+}
+
+/// How rows become records.
+#[derive(Debug)]
+pub(super) struct Shape {
+    /// The query that a job is asked.
+    pub(super) query: String,
+    /// Its columns by name, those of the caller's query first.
+    pub(super) columns: Vec<String>,
+    /// The record itself, and its parents behind it.
+    nodes: Vec<Node>,
+    row_bytes: u64,
+}
+
+impl Shape {
+    /// Looks up what the query asks for.
+    pub(super) async fn of<H: Host>(api: &Api<H>, select: &Select<'_>) -> Result<Self, Obstacle> {
+        let version = api.version().await?;
+        let major = version.split('.').next().and_then(|n| n.parse().ok());
+        if major.is_none_or(|major: u16| major < JOBS_SINCE) {
+            let what = format!("version {version} of the API has no query jobs");
+            return Err(Obstacle::Impossible(what));
+        }
+        let mut builder = Builder {
+            api,
+            version,
+            described: BTreeMap::new(),
+            columns: select.fields.iter().map(|&f| f.to_owned()).collect(),
+            nodes: Vec::new(),
+            paths: Vec::new(),
+            row_bytes: 0,
+        };
+        builder.node(select.object, "").await?;
+        for (at, field) in select.fields.iter().enumerate() {
+            builder.field(at, field).await?;
+        }
+        let more = builder
+            .columns
+            .get(select.fields.len()..)
+            .unwrap_or_default();
+        Ok(Self {
+            query: select.with(more),
+            columns: builder.columns,
+            nodes: builder.nodes,
+            row_bytes: builder.row_bytes,
+        })
+    }
+
+    /// How many rows to ask for at first.
+    pub(super) fn rows_of_a_fetch(&self) -> u32 {
+        super::bulk::rows_of(self.row_bytes)
+    }
+
+    /// Writes a row as the record that REST would give.
+    pub(super) fn write(&self, rows: &Rows, out: &mut Vec<u8>) -> Result<(), Error> {
+        match self.nodes.first() {
+            Some(root) if !rows.cell(root.id).is_empty() => self.write_node(root, rows, out),
+            _ => Err(unexpected("an id in each row of a job")),
+        }
+    }
+
+    fn write_node(&self, node: &Node, rows: &Rows, out: &mut Vec<u8>) -> Result<(), Error> {
+        let id = rows.cell(node.id);
+        if id.is_empty() {
+            out.extend_from_slice(b"null");
+            return Ok(());
+        }
+        out.extend_from_slice(&node.head);
+        push_escaped(out, id);
+        out.extend_from_slice(b"\"}");
+        for member in &node.members {
+            out.extend_from_slice(&member.key);
+            match member.value {
+                Value::Column(column, kind) => push_value(out, rows.cell(column), kind)?,
+                Value::Parent(parent) => match self.nodes.get(parent) {
+                    Some(parent) => self.write_node(parent, rows, out)?,
+                    None => out.extend_from_slice(b"null"),
+                },
+            }
+        }
+        out.push(b'}');
+        Ok(())
+    }
+}
+
+struct Builder<'a, H> {
+    api: &'a Api<H>,
+    version: String,
+    described: BTreeMap<String, Described>,
+    columns: Vec<String>,
+    nodes: Vec<Node>,
+    /// The way to each node in lower case, `account.owner.`, and its object.
+    paths: Vec<(String, String)>,
+    row_bytes: u64,
+}
+
+impl<H: Host> Builder<'_, H> {
+    /// Adds a record on the way; `path` is what stands in front of its fields.
+    async fn node(&mut self, object: &str, path: &str) -> Result<usize, Obstacle> {
+        let key = object.to_ascii_lowercase();
+        if !self.described.contains_key(&key) {
+            let body = describe_body(self.api, object).await?;
+            let described: Described =
+                wire::read(&body).ok_or_else(|| unexpected("a description of an sobject"))?;
+            self.described.insert(key.clone(), described);
+        }
+        let name = self.described.get(&key).map_or(object, |d| d.name.as_str());
+        let mut head = b"{\"attributes\":{\"type\":".to_vec();
+        push_text(&mut head, name);
+        let url = format!("/services/data/v{}/sobjects/{name}/", self.version);
+        head.extend_from_slice(b",\"url\":");
+        push_text(&mut head, &url);
+        // The id goes on where the address ends.
+        head.pop();
+        self.row_bytes += SHORT_BYTES;
+        let id = self.column(&format!("{path}Id"));
+        self.nodes.push(Node {
+            id,
+            head,
+            members: Vec::new(),
+        });
+        self.paths.push((path.to_ascii_lowercase(), key));
+        Ok(self.nodes.len() - 1)
+    }
+
+    /// The place of a column, which is asked for if it is not yet.
+    fn column(&mut self, name: &str) -> usize {
+        let known = self
+            .columns
+            .iter()
+            .position(|column| column.eq_ignore_ascii_case(name));
+        known.unwrap_or_else(|| {
+            self.columns.push(name.to_owned());
+            self.columns.len() - 1
+        })
+    }
+
+    /// Finds the field at the end of a path such as `Account.Owner.Name`.
+    async fn field(&mut self, column: usize, path: &str) -> Result<(), Obstacle> {
+        let mut at = 0;
+        let mut start = 0;
+        while let Some(length) = path.get(start..).and_then(|rest| rest.find('.')) {
+            let step = path.get(start..start + length).unwrap_or_default();
+            start += length + 1;
+            at = self
+                .parent(at, step, path.get(..start).unwrap_or_default())
+                .await?;
+        }
+        let name = path.get(start..).unwrap_or_default();
+        let field = self
+            .object_of(at)
+            .and_then(|object| find(&object.fields, |field| &field.name, name))
+            .ok_or_else(|| self.unseen(at, path))?;
+        let kind = Type::of(&field.kind)
+            .ok_or_else(|| Obstacle::Impossible(format!("{path} is of type {}", field.kind)))?;
+        let is_long = field.length > LONG_FROM;
+        let key = key(&field.name);
+        self.row_bytes += if is_long { LONG_BYTES } else { SHORT_BYTES };
+        if let Some(node) = self.nodes.get_mut(at) {
+            let value = Value::Column(column, kind);
+            node.members.push(Member { key, value });
+        }
+        Ok(())
+    }
+
+    /// The parent that a relationship leads to.
+    async fn parent(&mut self, child: usize, step: &str, path: &str) -> Result<usize, Obstacle> {
+        let lower = path.to_ascii_lowercase();
+        if let Some(known) = self.paths.iter().position(|(path, _)| *path == lower) {
+            return Ok(known);
+        }
+        let relationship = |field: &Field| field.relationship_name.clone().unwrap_or_default();
+        let field = self.object_of(child).and_then(|object| {
+            let mut fields = object.fields.iter();
+            fields.find(|field| relationship(field).eq_ignore_ascii_case(step))
+        });
+        let Some(field) = field else {
+            let what = format!("{step} is no relationship that the connected user can see");
+            return Err(Obstacle::Impossible(what));
+        };
+        let [object] = field.reference_to.as_slice() else {
+            let what = format!("{step} may be a record of several objects");
+            return Err(Obstacle::Impossible(what));
+        };
+        let (object, key) = (object.clone(), key(&relationship(field)));
+        let parent = self.node(&object, path).await?;
+        if let Some(node) = self.nodes.get_mut(child) {
+            let value = Value::Parent(parent);
+            node.members.push(Member { key, value });
+        }
+        Ok(parent)
+    }
+
+    fn object_of(&self, node: usize) -> Option<&Described> {
+        let (_, object) = self.paths.get(node)?;
+        self.described.get(object)
+    }
+
+    fn unseen(&self, node: usize, path: &str) -> Obstacle {
+        let message = format!("No such column '{path}' in the object's description");
+        let mut problem = problem(Advice::FixSchema, "INVALID_FIELD", &message);
+        problem.object = self.object_of(node).map(|object| object.name.clone());
+        problem.fields = vec![path.to_owned()];
+        Obstacle::Error(Error::Refused(problem))
+    }
+}
+
+fn find<'f>(
+    fields: &'f [Field],
+    name_of: impl Fn(&Field) -> &String,
+    name: &str,
+) -> Option<&'f Field> {
+    fields
+        .iter()
+        .find(|field| name_of(field).eq_ignore_ascii_case(name))
+}
+
+fn key(name: &str) -> Vec<u8> {
+    let mut key = vec![b','];
+    push_text(&mut key, name);
+    key.push(b':');
+    key
+}
+
+fn push_value(out: &mut Vec<u8>, cell: &[u8], kind: Type) -> Result<(), Error> {
+    if cell.is_empty() {
+        out.extend_from_slice(b"null");
+        return Ok(());
+    }
+    match kind {
+        Type::Number if !is_number(cell) => return Err(unexpected("a number in a job's results")),
+        Type::Flag if cell != b"true" && cell != b"false" => {
+            return Err(unexpected("true or false in a job's results"));
+        }
+        Type::Number | Type::Flag => out.extend_from_slice(cell),
+        Type::Text => push_quoted(out, cell),
+        Type::Moment => match cell.strip_suffix(b"Z") {
+            Some(moment) => {
+                out.push(b'"');
+                push_escaped(out, moment);
+                out.extend_from_slice(b"+0000\"");
+            }
+            None => push_quoted(out, cell),
+        },
+    }
+    Ok(())
+}
+
+/// Whether this is a number as JSON writes it, so that its digits can stay.
+fn is_number(cell: &[u8]) -> bool {
+    let text = std::str::from_utf8(cell).unwrap_or_default();
+    text.bytes()
+        .all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b))
+        && serde_json::from_str::<serde_json::Number>(text).is_ok()
+}
+
+fn push_quoted(out: &mut Vec<u8>, text: &[u8]) {
+    out.push(b'"');
+    push_escaped(out, text);
+    out.push(b'"');
+}
+
+/// Writes what stands between the quotes of a JSON text. The bytes were checked
+/// to be UTF-8 as a whole, and what is cut out at commas stays so.
+fn push_escaped(out: &mut Vec<u8>, text: &[u8]) {
+    let mut rest = text;
+    let needs_escape = |b: &u8| *b < 0x20 || *b == b'"' || *b == b'\\';
+    while let Some(at) = rest.iter().position(needs_escape) {
+        let (plain, behind) = rest.split_at(at);
+        out.extend_from_slice(plain);
+        let Some((byte, behind)) = behind.split_first() else {
+            return;
+        };
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            other => out.extend_from_slice(format!("\\u{other:04x}").as_bytes()),
+        }
+        rest = behind;
+    }
+    out.extend_from_slice(rest);
+}
