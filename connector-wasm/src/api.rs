@@ -26,20 +26,23 @@ pub(crate) enum Kind {
     },
     /// Rows of a bulk job, as CSV.
     Rows,
+    /// Rows for a bulk job, as CSV. A job does nothing with them until it is
+    /// closed, so a lost answer loses nothing.
+    Upload,
     Write,
 }
 
 impl Kind {
     const fn effect(self) -> Effect {
         match self {
-            Self::Read | Self::Query { .. } | Self::Rows => Effect::Read,
+            Self::Read | Self::Query { .. } | Self::Rows | Self::Upload => Effect::Read,
             Self::Write => Effect::Write,
         }
     }
 }
 
 /// A request, still without origin, version and headers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ask {
     pub(crate) method: Method,
     /// What follows `/services/data/v62.0`, or a whole path of the org's own.
@@ -207,7 +210,11 @@ impl<H: Host> Api<H> {
         };
         let mut headers = vec![header("Accept", accept)];
         if ask.body.is_some() {
-            headers.push(header("Content-Type", "application/json"));
+            let content = match ask.kind {
+                Kind::Upload => "text/csv; charset=UTF-8",
+                _ => "application/json",
+            };
+            headers.push(header("Content-Type", content));
         }
         let settings = &*self.settings;
         let mut add = |name: &str, value: &Option<String>| {
@@ -230,6 +237,7 @@ impl<H: Host> Api<H> {
                 QUERY_TIMEOUT_MS
             }
             Kind::Rows => QUERY_TIMEOUT_MS,
+            Kind::Upload => WRITE_TIMEOUT_MS,
             Kind::Write => {
                 add("Sforce-Auto-Assign", &settings.auto_assign);
                 add("Sforce-Duplicate-Rule-Header", &settings.duplicate_rule);

@@ -41,6 +41,8 @@ pub(crate) enum Key<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum KeyedBy<'k> {
     Nothing,
+    /// It is nothing but an id.
+    Itself,
     Id,
     Field(&'k str),
 }
@@ -59,6 +61,12 @@ pub(crate) fn split(records: &[u8]) -> Result<Vec<&RawValue>, Error> {
 impl<'a> Row<'a> {
     /// Reads a record and takes its key out.
     pub(crate) fn read(raw: &'a RawValue, keyed_by: KeyedBy<'_>) -> Result<Self, Problem> {
+        if let KeyedBy::Itself = keyed_by {
+            return Ok(Self {
+                members: Vec::new(),
+                key: Self::id(Some(raw))?,
+            });
+        }
         let Some(Members(mut members)) = Members::of(raw) else {
             return Err(problem(
                 Advice::FixRecord,
@@ -68,7 +76,7 @@ impl<'a> Row<'a> {
         };
         members.retain(|(name, _)| name != "attributes");
         let key = match keyed_by {
-            KeyedBy::Nothing => Key::None,
+            KeyedBy::Nothing | KeyedBy::Itself => Key::None,
             KeyedBy::Id => Self::id(take(&mut members, "Id"))?,
             KeyedBy::Field(field) if field.eq_ignore_ascii_case("Id") => {
                 match take(&mut members, "Id") {
@@ -79,14 +87,6 @@ impl<'a> Row<'a> {
             KeyedBy::Field(field) => Self::external(field, take(&mut members, field))?,
         };
         Ok(Self { members, key })
-    }
-
-    /// A record that is only named, to be deleted.
-    pub(crate) const fn of_id(id: String) -> Self {
-        Self {
-            members: Vec::new(),
-            key: Key::Id(id),
-        }
     }
 
     fn id(raw: Option<&RawValue>) -> Result<Key<'a>, Problem> {
@@ -133,6 +133,11 @@ impl<'a> Row<'a> {
     /// The names of the fields that the record sets.
     pub(crate) fn fields(&self) -> impl Iterator<Item = &str> {
         self.members.iter().map(|(name, _)| &**name)
+    }
+
+    /// The fields that the record sets, and their values.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+        self.members.iter().map(|(name, value)| (&**name, *value))
     }
 
     /// About how long the record is, in bytes.

@@ -189,6 +189,23 @@ impl Fault {
 }
 
 impl Entry {
+    /// Reads what a bulk job says of a row: `CODE:message:Field1 Field2 --`.
+    pub(crate) fn of_bulk(text: &str) -> Self {
+        let (code, rest) = text.split_once(':').unwrap_or(("UNKNOWN_EXCEPTION", text));
+        let rest = rest.trim_end().trim_end_matches("--").trim_end();
+        let (message, fields) = rest.rsplit_once(':').unwrap_or((rest, ""));
+        let fields = fields
+            .split([' ', ','])
+            .filter(|field| !field.is_empty())
+            .map(str::to_owned);
+        Self {
+            code: Some(code.to_owned()),
+            message: Some(message.to_owned()),
+            fields: Some(fields.collect()),
+            duplicates: None,
+        }
+    }
+
     fn verdict(&self, status: u16) -> Verdict {
         verdict(
             self.code.as_deref().unwrap_or_default(),

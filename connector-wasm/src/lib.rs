@@ -27,8 +27,8 @@ use std::rc::Rc;
 
 use api::Api;
 use bindings::exports::lockgate::connector::records::{
-    Cursor, Description, Error, Guest, GuestCursor, ObjectDescription, ObjectSummary, Page,
-    QueryOptions, RecordResult, SettingProblem, Way, WriteOptions,
+    Cursor, Description, Error, Guest, GuestCursor, GuestWriter, ObjectDescription, ObjectSummary,
+    Operation, Page, QueryOptions, RowResult, SettingProblem, Way, WriteOptions, Writer,
 };
 use host::Imports;
 use settings::Settings;
@@ -69,6 +69,7 @@ impl Connector {
 
 impl Guest for Connector {
     type Cursor = query::Pages<Imports>;
+    type Writer = write::Writer<Imports>;
 
     fn describe() -> Description {
         Description {
@@ -98,41 +99,17 @@ impl Guest for Connector {
         Ok(description)
     }
 
-    async fn create(
+    async fn write(
         object: String,
-        records: Vec<u8>,
+        operation: Operation,
         options: WriteOptions,
-    ) -> Result<Vec<RecordResult>, Error> {
-        write::create(&Self::api(), &object, &records, options).await
+    ) -> Result<Writer, Error> {
+        let writer = write::open(Rc::new(Self::api()), &object, operation, options)?;
+        Ok(Writer::new(writer))
     }
 
     async fn get(object: String, ids: Vec<String>, fields: Vec<String>) -> Result<Vec<u8>, Error> {
         read::get(&Self::api(), &object, &ids, &fields).await
-    }
-
-    async fn update(
-        object: String,
-        records: Vec<u8>,
-        options: WriteOptions,
-    ) -> Result<Vec<RecordResult>, Error> {
-        write::update(&Self::api(), &object, &records, options).await
-    }
-
-    async fn upsert(
-        object: String,
-        key_field: String,
-        records: Vec<u8>,
-        options: WriteOptions,
-    ) -> Result<Vec<RecordResult>, Error> {
-        write::upsert(&Self::api(), &object, &key_field, &records, options).await
-    }
-
-    async fn delete(
-        object: String,
-        ids: Vec<String>,
-        options: WriteOptions,
-    ) -> Result<Vec<RecordResult>, Error> {
-        write::delete(&Self::api(), &object, &ids, options).await
     }
 
     async fn query(text: String, options: QueryOptions) -> Result<Cursor, Error> {
@@ -152,5 +129,19 @@ impl GuestCursor for query::Pages<Imports> {
 
     async fn next(&self) -> Result<Option<Page>, Error> {
         Self::next(self).await
+    }
+}
+
+impl GuestWriter for write::Writer<Imports> {
+    fn way(&self) -> Option<Way> {
+        Self::way(self)
+    }
+
+    async fn push(&self, records: Vec<u8>) -> Result<Vec<RowResult>, Error> {
+        Self::push(self, &records).await
+    }
+
+    async fn finish(&self) -> Result<Option<Vec<RowResult>>, Error> {
+        Self::finish(self).await
     }
 }

@@ -29,6 +29,21 @@ pub(crate) fn object(name: &str) -> Result<(), Error> {
     ))
 }
 
+/// Whether bulk jobs can write the object: not if its records carry files, which
+/// have no place in CSV.
+pub(crate) fn is_bulk_object(name: &str) -> bool {
+    const WITH_FILES: [&str; 5] = [
+        "Attachment",
+        "ContentNote",
+        "ContentVersion",
+        "Document",
+        "StaticResource",
+    ];
+    !WITH_FILES
+        .iter()
+        .any(|with| with.eq_ignore_ascii_case(name))
+}
+
 /// Checks the name of a field, or of a field reached through relationships
 /// (`Account.Owner.Name`).
 pub(crate) fn field(name: &str) -> Result<(), Error> {

@@ -56,6 +56,24 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The assignment rule that was chosen by its id.
+    pub(crate) fn assignment_rule_id(&self) -> Option<&str> {
+        self.auto_assign
+            .as_deref()
+            .filter(|rule| !matches!(*rule, "TRUE" | "FALSE"))
+    }
+
+    /// A setting that goes out as a header of each write, and that bulk jobs have
+    /// nothing for.
+    pub(crate) fn header_of_single_requests(&self) -> Option<&'static str> {
+        if self.duplicate_rule.is_some() {
+            return Some("duplicate_rule");
+        }
+        // A job runs no rule unless it is named, and cannot be told to run the
+        // active one.
+        (self.auto_assign.as_deref() == Some("TRUE")).then_some("auto_assign")
+    }
+
     /// Reads settings, or says all that is wrong with them.
     pub(crate) fn read(text: &str) -> Result<Self, Vec<SettingProblem>> {
         let mut reader = Reader::default();

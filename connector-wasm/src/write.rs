@@ -1,208 +1,415 @@
-//! Creating, changing and deleting records, with one result for each in their
-//! order.
+//! Writing records: one `Writer` for creating, changing and deleting, with one
+//! result for each record.
 //!
-//! One record goes by its own route, which tells exactly what happened; more go
-//! as collections of up to 200, some at a time. A write whose answer was lost is
-//! never sent again: only rows that Salesforce says it did not write, because
-//! another writer held a lock, are.
+//! There are two ways. *Collections* go out as the records come, and tell at once
+//! what happened. A *bulk* job costs a handful of calls for many thousand
+//! records, and tells later. Records are held until it is clear which is better,
+//! unless the caller has said so.
 
+mod bulk;
+mod collections;
+mod held;
 mod plan;
 mod route;
 mod send;
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
 use crate::api::Api;
 use crate::bindings::exports::lockgate::connector::records::{
-    Advice, Error, Outcome, Problem, RecordResult, WriteOptions,
+    Advice, Error, Operation, Outcome, Problem, RecordResult, RowResult, Way, WriteOptions,
 };
-use crate::body::{KeyedBy, Row, split};
-use crate::describe::{Access, described, explain, is_about_fields};
+use crate::body::{Row, split};
 use crate::fault::{as_problem, problem, refused};
 use crate::host::Host;
 use crate::names;
-use plan::{Job, MAX_ROWS, Verb};
-use send::send_all;
+use crate::wire;
+use bulk::BulkJob;
+use held::{Chunk, Held};
+use plan::{Job, MAX_ROWS};
 
-/// Creates records.
-pub(crate) async fn create<H: Host>(
-    api: &Api<H>,
-    object: &str,
-    records: &[u8],
-    options: WriteOptions,
-) -> Result<Vec<RecordResult>, Error> {
-    let job = Job::new(Verb::Create, object, options)?;
-    run(api, job, read_rows(records, KeyedBy::Nothing)?).await
+/// The names of the ways.
+const COLLECTIONS: &str = "collections";
+const BULK: &str = "bulk";
+
+/// From here on a bulk job costs fewer calls than collections, and Salesforce
+/// asks for it.
+const BULK_FROM_ROWS: usize = 2_000;
+
+/// The most that one call of the writer sends by collections: 40 requests, since
+/// the host lets 100 of a call out, and some are made again.
+const COLLECTIONS_ROWS: usize = 40 * MAX_ROWS;
+
+/// The longest name of a write that can be taken up again, in bytes.
+const MAX_NAME_BYTES: usize = 64;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Collections,
+    Bulk,
 }
 
-/// Changes records, each with its `Id`.
-pub(crate) async fn update<H: Host>(
-    api: &Api<H>,
-    object: &str,
-    records: &[u8],
-    options: WriteOptions,
-) -> Result<Vec<RecordResult>, Error> {
-    let job = Job::new(Verb::Update, object, options)?;
-    run(api, job, read_rows(records, KeyedBy::Id)?).await
+/// A write under way.
+#[derive(Debug)]
+pub(crate) struct Writer<H> {
+    api: Rc<Api<H>>,
+    object: String,
+    operation: Operation,
+    all_or_none: bool,
+    name: Option<String>,
+    way: RefCell<Option<(Kind, String)>>,
+    /// Taken while a call works on it: calls of one writer do not overlap.
+    state: RefCell<Option<State>>,
 }
 
-/// Creates or changes records, found by a key field.
-pub(crate) async fn upsert<H: Host>(
-    api: &Api<H>,
-    object: &str,
-    key_field: &str,
-    records: &[u8],
-    options: WriteOptions,
-) -> Result<Vec<RecordResult>, Error> {
-    names::key_field(key_field)?;
-    let job = Job::new(Verb::Upsert(key_field), object, options)?;
-    run(api, job, read_rows(records, KeyedBy::Field(key_field))?).await
+/// Records that have no result yet.
+#[derive(Debug, Default)]
+struct State {
+    held: Held,
+    /// Bulk jobs with the records that went up, kept for those that were locked.
+    jobs: VecDeque<(Chunk, BulkJob)>,
+    n_jobs: usize,
 }
 
-/// Deletes records.
-pub(crate) async fn delete<H: Host>(
-    api: &Api<H>,
+/// Begins a write. What is wrong with it as a whole shows here.
+pub(crate) fn open<H: Host>(
+    api: Rc<Api<H>>,
     object: &str,
-    ids: &[String],
+    operation: Operation,
     options: WriteOptions,
-) -> Result<Vec<RecordResult>, Error> {
-    let job = Job::new(Verb::Delete, object, options)?;
-    let mut rows: Vec<Result<Row<'_>, Problem>> =
-        ids.iter().map(|id| names::id(id).map(Row::of_id)).collect();
-    if rows.len() > 1 {
-        keep_to_object(api, object, &mut rows).await?;
+) -> Result<Writer<H>, Error> {
+    names::object(object)?;
+    if let Operation::Upsert(field) = &operation {
+        names::key_field(field)?;
     }
-    run(api, job, rows).await
+    let way = forced(&options)?;
+    Ok(Writer {
+        api,
+        object: object.to_owned(),
+        operation,
+        all_or_none: options.all_or_none,
+        name: options.name,
+        way: RefCell::new(way),
+        state: RefCell::new(Some(State::default())),
+    })
 }
 
-fn read_rows<'a>(
-    records: &'a [u8],
-    keyed_by: KeyedBy<'_>,
-) -> Result<Vec<Result<Row<'a>, Problem>>, Error> {
-    Ok(split(records)?
-        .into_iter()
-        .map(|raw| Row::read(raw, keyed_by))
-        .collect())
-}
-
-/// Refuses ids of other objects: a collection deletes whatever it is given.
-async fn keep_to_object<H: Host>(
+/// Writes one record by its own route.
+pub(crate) async fn one<H: Host>(
     api: &Api<H>,
     object: &str,
-    rows: &mut [Result<Row<'_>, Problem>],
-) -> Result<(), Error> {
-    let key = format!("prefix/{object}");
-    // An object's prefix never changes. Empty: it has none of its own.
-    let prefix = match api.host.load(&key).await.map(String::from_utf8) {
-        Some(Ok(prefix)) => prefix,
-        _ => {
-            let (_, prefix) = described(api, object).await?;
-            let prefix = prefix.unwrap_or_default();
-            api.host.store(&key, prefix.clone().into_bytes()).await;
-            prefix
-        }
-    };
-    for row in rows {
-        let fits = row
-            .as_ref()
-            .is_ok_and(|row| row.id_text().is_some_and(|id| id.starts_with(&prefix)));
-        if row.is_ok() && !fits {
-            *row = Err(problem(
-                Advice::FixRecord,
-                "MALFORMED_ID",
-                &format!("this is the id of another object: those of {object} start with {prefix}"),
+    operation: &Operation,
+    record: &str,
+) -> Result<RecordResult, Error> {
+    let job = Job::new(object, operation);
+    let rows = [wire::read(record.as_bytes()).ok_or_else(|| wrong("a record is JSON"))?];
+    let rows = rows.map(|raw| Row::read(raw, job.verb.keyed_by()));
+    let results = collections::run(api, job, rows.into()).await?;
+    results.into_iter().next().ok_or(Error::UnknownOutcome)
+}
+
+/// The way that the options leave.
+fn forced(options: &WriteOptions) -> Result<Option<(Kind, String)>, Error> {
+    if let Some(name) = &options.name {
+        let is_sound = (1..=MAX_NAME_BYTES).contains(&name.len())
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+        if !is_sound {
+            return Err(wrong(
+                "a write's name has 1 to 64 characters of A-Z a-z 0-9 . _ -",
             ));
         }
     }
-    Ok(())
-}
-
-/// What is known of each row so far.
-type Slots = Vec<Option<RecordResult>>;
-
-async fn run<H: Host>(
-    api: &Api<H>,
-    job: Job<'_>,
-    rows: Vec<Result<Row<'_>, Problem>>,
-) -> Result<Vec<RecordResult>, Error> {
-    let all_or_none = job.options.all_or_none;
-    if all_or_none && rows.len() > MAX_ROWS {
-        return Err(refused(
-            Advice::FixRecord,
-            "EXCEEDED_ID_LIMIT",
-            &format!(
-                "all-or-none holds for one request of at most {MAX_ROWS} records: Salesforce \
-                 cannot undo across requests"
-            ),
-        ));
-    }
-    let mut slots: Slots = Vec::with_capacity(rows.len());
-    let mut sound: Vec<(usize, Row<'_>)> = Vec::with_capacity(rows.len());
-    for (at, row) in rows.into_iter().enumerate() {
-        match row {
-            Ok(row) => {
-                slots.push(None);
-                sound.push((at, row));
-            }
-            Err(mut problem) => {
-                problem.object.get_or_insert_with(|| job.object.to_owned());
-                slots.push(Some(failed(None, vec![problem])));
-            }
+    let asked = match options.way.as_deref() {
+        None => None,
+        Some(COLLECTIONS) => Some(Kind::Collections),
+        Some(BULK) => Some(Kind::Bulk),
+        Some(_) => {
+            return Err(wrong(
+                "a write goes by one of the ways `collections` and `bulk`",
+            ));
         }
+    };
+    match (asked, options.all_or_none, &options.name) {
+        (Some(Kind::Bulk), true, _) => Err(wrong("a bulk job cannot undo all if one record fails")),
+        (Some(Kind::Collections), _, Some(_)) => Err(wrong(
+            "only a write by a bulk job has a name and can be taken up again",
+        )),
+        (_, true, Some(_)) => Err(wrong(
+            "a write that undoes all if one record fails cannot be taken up again",
+        )),
+        (Some(kind), ..) => Ok(Some((kind, "it was asked for".to_owned()))),
+        (None, true, None) => Ok(Some((
+            Kind::Collections,
+            "only they undo all if one record fails".to_owned(),
+        ))),
+        (None, _, Some(_)) => Ok(Some((
+            Kind::Bulk,
+            "the write has a name, and only a bulk job can be taken up again".to_owned(),
+        ))),
+        (None, false, None) => Ok(None),
     }
-    if all_or_none && sound.len() < slots.len() {
-        return Ok(slots
-            .into_iter()
-            .map(|slot| slot.unwrap_or_else(rolled_back))
-            .collect());
-    }
-    if sound.is_empty() {
-        return Ok(slots.into_iter().flatten().collect());
-    }
-    send_all(api, &job, &sound, &mut slots).await?;
-    explain_fields(api, &job, &sound, &mut slots).await;
-    Ok(slots
-        .into_iter()
-        .map(|slot| slot.unwrap_or_else(lost))
-        .collect())
 }
 
-/// One description of the object explains all refused fields.
-async fn explain_fields<H: Host>(
-    api: &Api<H>,
-    job: &Job<'_>,
-    rows: &[(usize, Row<'_>)],
-    slots: &mut Slots,
-) {
-    let access = match job.verb {
-        Verb::Create => Access::Create,
-        Verb::Update | Verb::Upsert(_) => Access::Update,
-        Verb::Delete => return,
-    };
-    let refused = |slot: &RecordResult| match &slot.outcome {
-        Outcome::Failed(problems) => problems.iter().any(is_about_fields),
-        _ => false,
-    };
-    if !slots.iter().flatten().any(refused) {
-        return;
+impl<H: Host> Writer<H> {
+    /// How it is done, once that is known.
+    pub(crate) fn way(&self) -> Option<Way> {
+        self.way.borrow().as_ref().map(|(kind, reason)| Way {
+            name: match kind {
+                Kind::Collections => COLLECTIONS,
+                Kind::Bulk => BULK,
+            }
+            .to_owned(),
+            reason: reason.clone(),
+        })
     }
-    let Ok((description, _)) = described(api, job.object).await else {
-        // Salesforce's own words stand as they are.
-        return;
-    };
-    for (at, row) in rows {
-        let Some(Some(RecordResult {
-            outcome: Outcome::Failed(problems),
-            ..
-        })) = slots.get_mut(*at)
-        else {
-            continue;
+
+    /// Takes records, and gives results that are known by now.
+    pub(crate) async fn push(&self, records: &[u8]) -> Result<Vec<RowResult>, Error> {
+        let mut state = self.take_state()?;
+        let outcome = match state.held.push(records) {
+            Ok(()) => self.work(&mut state, false).await,
+            Err(error) => Err(error),
         };
-        for problem in problems
-            .iter_mut()
-            .filter(|problem| is_about_fields(problem))
-        {
-            explain(problem, &description, row.fields(), access);
+        self.state.replace(Some(state));
+        outcome
+    }
+
+    /// Gives results until all records have theirs.
+    pub(crate) async fn finish(&self) -> Result<Option<Vec<RowResult>>, Error> {
+        let mut state = self.take_state()?;
+        let outcome = self.finish_with(&mut state).await;
+        self.state.replace(Some(state));
+        outcome
+    }
+
+    async fn finish_with(&self, state: &mut State) -> Result<Option<Vec<RowResult>>, Error> {
+        if !state.held.is_empty() {
+            return self.work(state, true).await.map(Some);
+        }
+        let Some((chunk, job)) = state.jobs.front_mut() else {
+            return Ok(None);
+        };
+        let Some(results) = job.results(&self.api, &self.job()).await? else {
+            return Ok(Some(Vec::new()));
+        };
+        let results = self.unlocked(chunk, results).await?;
+        state.jobs.pop_front();
+        Ok(Some(results))
+    }
+
+    fn take_state(&self) -> Result<State, Error> {
+        let state = self.state.borrow_mut().take();
+        state.ok_or_else(|| wrong("calls of one writer come one after the other"))
+    }
+
+    /// Sends what is held as far as it should go now.
+    async fn work(&self, state: &mut State, is_end: bool) -> Result<Vec<RowResult>, Error> {
+        match self.choose(state, is_end) {
+            None => Ok(Vec::new()),
+            Some(Kind::Collections) => self.by_collections(state, is_end).await,
+            Some(Kind::Bulk) => self.by_bulk(state, is_end).await,
         }
     }
+
+    fn choose(&self, state: &State, is_end: bool) -> Option<Kind> {
+        let mut way = self.way.borrow_mut();
+        if way.is_none() {
+            *way = self.chosen(state.held.rows(), is_end);
+        }
+        way.as_ref().map(|(kind, _)| *kind)
+    }
+
+    fn chosen(&self, rows: usize, is_end: bool) -> Option<(Kind, String)> {
+        if let Some(header) = self.api.settings.header_of_single_requests() {
+            let reason = format!("a bulk job does not heed the setting {header}");
+            return Some((Kind::Collections, reason));
+        }
+        if !names::is_bulk_object(&self.object) {
+            let reason = format!("bulk jobs do not know {}", self.object);
+            return Some((Kind::Collections, reason));
+        }
+        if rows >= BULK_FROM_ROWS {
+            let reason = format!("from {BULK_FROM_ROWS} records on it costs fewer calls");
+            return Some((Kind::Bulk, reason));
+        }
+        let reason = format!("{rows} records are few, and their results come at once");
+        is_end.then_some((Kind::Collections, reason))
+    }
+
+    async fn by_collections(
+        &self,
+        state: &mut State,
+        is_end: bool,
+    ) -> Result<Vec<RowResult>, Error> {
+        if self.all_or_none && !is_end {
+            // All of them are one request, so all of them must be here.
+            if state.held.rows() > MAX_ROWS {
+                state.held = Held::default();
+                return Err(collections::too_many_for_all_or_none());
+            }
+            return Ok(Vec::new());
+        }
+        let Some(chunk) = state.held.take(COLLECTIONS_ROWS) else {
+            return Ok(Vec::new());
+        };
+        match self.send(&chunk, |_| true).await {
+            Ok(results) => Ok(results),
+            // It may have happened, to each of them. If these are all, the call as
+            // a whole says so.
+            Err(Error::UnknownOutcome) if chunk.first > 0 || !state.held.is_empty() => {
+                Ok((chunk.first..)
+                    .take(chunk.rows)
+                    .map(|row| row_result(row, lost()))
+                    .collect())
+            }
+            Err(error) => {
+                if matches!(
+                    error,
+                    Error::OverQuota(_) | Error::Unavailable(_) | Error::Reconnect
+                ) {
+                    state.held.put_back(chunk);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Sends the rows of a chunk that `wanted` names by their place in it.
+    async fn send(
+        &self,
+        chunk: &Chunk,
+        wanted: impl Fn(usize) -> bool,
+    ) -> Result<Vec<RowResult>, Error> {
+        let rows = self.rows(chunk)?;
+        let (places, rows): (Vec<usize>, Vec<_>) = rows
+            .into_iter()
+            .enumerate()
+            .filter(|(place, _)| wanted(*place))
+            .unzip();
+        let results = collections::run(&self.api, self.job(), rows).await?;
+        let placed = places.into_iter().zip(results);
+        Ok(placed
+            .map(|(place, result)| row_result(chunk.first + place as u64, result))
+            .collect())
+    }
+
+    async fn by_bulk(&self, state: &mut State, is_end: bool) -> Result<Vec<RowResult>, Error> {
+        let mut results = Vec::new();
+        // A job that could not be started before is the last one.
+        if let Some((_, job)) = state.jobs.back_mut() {
+            job.start(&self.api, &self.job()).await?;
+        }
+        while let Some(chunk) = state.held.take_full(is_end) {
+            let note = self
+                .name
+                .as_ref()
+                .map(|name| format!("write/{name}/{}", state.n_jobs));
+            let (job, refused) = self.bulk_job(&chunk, note)?;
+            results.extend(refused);
+            if job.is_empty() {
+                continue;
+            }
+            state.n_jobs += 1;
+            state.jobs.push_back((chunk, job));
+            if let Some((_, job)) = state.jobs.back_mut()
+                && let Err(error) = job.start(&self.api, &self.job()).await
+            {
+                if results.is_empty() {
+                    return Err(error);
+                }
+                // Results must not be lost to the error, which the next call
+                // meets again.
+                return Ok(results);
+            }
+        }
+        Ok(results)
+    }
+
+    /// A job of a chunk's rows, and the results of those that cannot go.
+    fn bulk_job(
+        &self,
+        chunk: &Chunk,
+        note: Option<String>,
+    ) -> Result<(BulkJob, Vec<RowResult>), Error> {
+        let job = self.job();
+        let mut sound = Vec::with_capacity(chunk.rows);
+        let mut wrong = Vec::new();
+        for (place, row) in self.rows(chunk)?.into_iter().enumerate() {
+            match row {
+                Ok(row) => sound.push((place, row)),
+                Err(problem) => wrong.push((place, problem)),
+            }
+        }
+        let numbered = sound.iter().map(|(place, row)| (*place, row));
+        let (bulk, unfit) = BulkJob::of(&job, numbered, note);
+        wrong.extend(unfit);
+        let refused = wrong.into_iter().map(|(place, mut problem)| {
+            problem.object.get_or_insert_with(|| self.object.clone());
+            row_result(chunk.first + place as u64, failed(None, vec![problem]))
+        });
+        Ok((bulk, refused.collect()))
+    }
+
+    /// Sends rows that were locked once more, by collections, and gives all
+    /// results. Rows of one parent meet in a bulk job, which has no order.
+    async fn unlocked(
+        &self,
+        chunk: &Chunk,
+        results: bulk::Results,
+    ) -> Result<Vec<RowResult>, Error> {
+        let (locked, mut settled): (Vec<_>, Vec<_>) = results
+            .into_iter()
+            .partition(|(_, result)| send::is_locked(result));
+        if !locked.is_empty() {
+            let again = |place: usize| locked.iter().any(|(at, _)| *at == place);
+            match self.send(chunk, again).await {
+                Ok(results) => {
+                    let mut results = results;
+                    results.extend(
+                        settled
+                            .into_iter()
+                            .map(|(at, result)| row_result(chunk.first + at as u64, result)),
+                    );
+                    return Ok(results);
+                }
+                // They stay locked, unless this try may have written them.
+                Err(Error::UnknownOutcome) => {
+                    settled.extend(locked.into_iter().map(|(at, _)| (at, lost())));
+                }
+                Err(_) => settled.extend(locked),
+            }
+        }
+        let numbered = settled.into_iter();
+        Ok(numbered
+            .map(|(at, result)| row_result(chunk.first + at as u64, result))
+            .collect())
+    }
+
+    fn job(&self) -> Job<'_> {
+        Job {
+            all_or_none: self.all_or_none,
+            ..Job::new(&self.object, &self.operation)
+        }
+    }
+
+    /// The rows of a chunk, each with what is wrong with it.
+    fn rows<'c>(&self, chunk: &'c Chunk) -> Result<Vec<Result<Row<'c>, Problem>>, Error> {
+        let keyed_by = self.job().verb.keyed_by();
+        let rows = split(&chunk.json)?.into_iter();
+        Ok(rows.map(|raw| Row::read(raw, keyed_by)).collect())
+    }
+}
+
+fn row_result(row: u64, outcome: RecordResult) -> RowResult {
+    RowResult { row, outcome }
+}
+
+fn wrong(what: &str) -> Error {
+    refused(Advice::FixRecord, "INVALID_ARGUMENT", what)
 }
 
 /// A record that failed, never without a reason.
@@ -218,17 +425,6 @@ fn failed(id: Option<String>, mut problems: Vec<Problem>) -> RecordResult {
         id,
         outcome: Outcome::Failed(problems),
     }
-}
-
-fn rolled_back() -> RecordResult {
-    failed(
-        None,
-        vec![problem(
-            Advice::RolledBack,
-            "ALL_OR_NONE_OPERATION_ROLLED_BACK",
-            "not sent: another record of the batch is wrong",
-        )],
-    )
 }
 
 fn lost() -> RecordResult {

@@ -15,10 +15,11 @@ use crate::host::Inner;
 use crate::ledger::Budget;
 use crate::pages::Pages;
 use crate::records::{
-    ConnectorDescription, ObjectDescription, ObjectSummary, QueryOptions, RecordResult, Records,
-    WriteOptions, bounded,
+    ConnectorDescription, ObjectDescription, ObjectSummary, Operation, QueryOptions, RecordResult,
+    Records, RowResult, WriteOptions, bounded,
 };
 use crate::store::{ConnectionKey, ConnectionRecord};
+use crate::writer::Writer;
 
 /// The longest query text in bytes: products take less.
 const MAX_QUERY_BYTES: usize = 1024 * 1024;
@@ -129,7 +130,8 @@ impl Connection {
         records: &Records,
         options: WriteOptions,
     ) -> Result<Vec<RecordResult>, Error> {
-        self.write(object, Write::Create(records), options).await
+        self.write_all(object, Operation::Create, records, options)
+            .await
     }
 
     /// Reads records by id, in the order of the ids; JSON `null` stands for one
@@ -178,7 +180,8 @@ impl Connection {
         records: &Records,
         options: WriteOptions,
     ) -> Result<Vec<RecordResult>, Error> {
-        self.write(object, Write::Update(records), options).await
+        self.write_all(object, Operation::Update, records, options)
+            .await
     }
 
     /// Creates or changes records, found by the value of `key_field` that each
@@ -193,8 +196,8 @@ impl Connection {
         records: &Records,
         options: WriteOptions,
     ) -> Result<Vec<RecordResult>, Error> {
-        let write = Write::Upsert(key_field, records);
-        self.write(object, write, options).await
+        let operation = Operation::Upsert(key_field.to_owned());
+        self.write_all(object, operation, records, options).await
     }
 
     /// Deletes records by id, and gives one result for each in their order.
@@ -207,7 +210,9 @@ impl Connection {
         ids: &[String],
         options: WriteOptions,
     ) -> Result<Vec<RecordResult>, Error> {
-        self.write(object, Write::Delete(ids), options).await
+        let mut writer = self.write(object, Operation::Delete, options).await?;
+        let known = writer.push_ids(ids).await?;
+        finish(writer, known).await
     }
 
     /// Runs a query in the product's own language. Pages come as they are asked
@@ -255,45 +260,38 @@ impl Connection {
             .map_err(|error| instance.broken("invoke", format!("output is not JSON: {error}")))
     }
 
-    async fn write(
+    /// Begins a write of any number of records. The connector chooses how, unless
+    /// the options say so.
+    ///
+    /// # Errors
+    /// See [`Self::objects`].
+    pub async fn write(
         &self,
         object: &str,
-        write: Write<'_>,
+        operation: Operation,
         options: WriteOptions,
-    ) -> Result<Vec<RecordResult>, Error> {
-        let (call, n_records) = write.call();
+    ) -> Result<Writer, Error> {
         let mut instance = self.instance().await?;
-        let (object, options) = (object.to_owned(), options.into());
-        let results = instance
-            .call(call, async |guest, accessor| match write {
-                Write::Create(records) => {
-                    let records = records.as_bytes().to_vec();
-                    guest.call_create(accessor, object, records, options).await
-                }
-                Write::Update(records) => {
-                    let records = records.as_bytes().to_vec();
-                    guest.call_update(accessor, object, records, options).await
-                }
-                Write::Upsert(key_field, records) => {
-                    let (key, records) = (key_field.to_owned(), records.as_bytes().to_vec());
-                    guest
-                        .call_upsert(accessor, object, key, records, options)
-                        .await
-                }
-                Write::Delete(ids) => {
-                    guest
-                        .call_delete(accessor, object, ids.to_vec(), options)
-                        .await
-                }
+        let (object, wanted, options) = (object.to_owned(), (&operation).into(), options.into());
+        let writer = instance
+            .call(operation.call(), async |records, accessor| {
+                records.call_write(accessor, object, wanted, options).await
             })
             .await?;
-        if results.len() != n_records {
-            let n_results = results.len();
-            return Err(
-                instance.broken(call, format!("{n_results} results for {n_records} records"))
-            );
-        }
-        Ok(results.into_iter().map(RecordResult::from).collect())
+        Ok(Writer::new(instance, writer, &operation))
+    }
+
+    /// Writes what is all here, and gives the results in the order of the records.
+    async fn write_all(
+        &self,
+        object: &str,
+        operation: Operation,
+        records: &Records,
+        options: WriteOptions,
+    ) -> Result<Vec<RecordResult>, Error> {
+        let mut writer = self.write(object, operation, options).await?;
+        let known = writer.push(records).await?;
+        finish(writer, known).await
     }
 
     async fn loaded(&self) -> Result<(ConnectionRecord, Arc<LoadedConnector>), Error> {
@@ -308,35 +306,18 @@ impl Connection {
     }
 }
 
-/// One write, as its method was given it.
-enum Write<'a> {
-    Create(&'a Records),
-    Update(&'a Records),
-    /// With the field that finds the records.
-    Upsert(&'a str, &'a Records),
-    Delete(&'a [String]),
-}
-
-impl Write<'_> {
-    /// The contract's function, and how many results it owes.
-    const fn call(&self) -> (&'static str, usize) {
-        match self {
-            Self::Create(records) => ("create", records.len()),
-            Self::Update(records) => ("update", records.len()),
-            Self::Upsert(_, records) => ("upsert", records.len()),
-            Self::Delete(ids) => ("delete", ids.len()),
-        }
+/// The results of a write in the order of its records.
+async fn finish(
+    mut writer: Writer,
+    mut results: Vec<RowResult>,
+) -> Result<Vec<RecordResult>, Error> {
+    while let Some(more) = writer.finish().await? {
+        results.extend(more);
     }
+    results.sort_unstable_by_key(|result| result.row);
+    Ok(results.into_iter().map(|result| result.result).collect())
 }
 
 fn is_record_or_null(row: &RawValue) -> bool {
     row.get().starts_with('{') || row.get() == "null"
-}
-
-impl From<WriteOptions> for wit::WriteOptions {
-    fn from(options: WriteOptions) -> Self {
-        Self {
-            all_or_none: options.all_or_none,
-        }
-    }
 }

@@ -195,6 +195,19 @@ impl Instance {
         Ok(way.into())
     }
 
+    /// Which way a write goes.
+    pub(crate) async fn way_of_write(&mut self, writer: ResourceAny) -> Result<Option<Way>, Error> {
+        let exports = &self.exports;
+        let way = self
+            .guest
+            .run(&self.speaker, "way of a write", async |store| {
+                let records = exports.lockgate_connector_records();
+                records.writer().call_way(store, writer).await
+            })
+            .await?;
+        Ok(way.map(Way::from))
+    }
+
     /// Calls one export and takes its answer apart.
     pub(crate) async fn call<R, W>(&mut self, call: &'static str, work: W) -> Result<R, Error>
     where

@@ -51,6 +51,7 @@ mod state;
 pub mod store;
 mod transform;
 pub mod transport;
+mod writer;
 
 pub use auth::{
     AuthError, AuthorizationHints, AuthorizationStart, Callback, Connected, Revocation,
@@ -68,9 +69,10 @@ pub use package::{
 pub use pages::Pages;
 pub use records::{
     Action, Advice, Child, ConnectorDescription, Event, Field, ObjectDescription, ObjectSummary,
-    Outcome, Page, Problem, QueryOptions, RecordResult, Records, Rejected, SettingProblem, Way,
-    WriteOptions,
+    Operation, Outcome, Page, Problem, QueryOptions, RecordResult, Records, Rejected, RowResult,
+    SettingProblem, Way, WriteOptions,
 };
 pub use seal::MasterKey;
 pub use store::{ConnectionKey, ConnectionRecord, ConnectionState, Flow};
 pub use transform::{Transform, TransformDescription, Transformed, WarmTransform};
+pub use writer::Writer;

@@ -274,11 +274,53 @@ impl fmt::Display for SettingProblem {
     }
 }
 
+/// What became of one of a write's records.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RowResult {
+    /// Its place among all records of the write, from 0.
+    pub row: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub result: RecordResult,
+}
+
+/// What a write does with its records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Creates them.
+    Create,
+    /// Changes them, each with its id in it.
+    Update,
+    /// Creates or changes them, found by the value of this field.
+    Upsert(String),
+    /// Deletes them, by their ids.
+    Delete,
+}
+
+impl Operation {
+    /// What errors call it.
+    pub(crate) const fn call(&self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Upsert(_) => "upsert",
+            Self::Delete => "delete",
+        }
+    }
+}
+
 /// How to write.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WriteOptions {
     /// Undo all if one record fails.
     pub all_or_none: bool,
+    /// The connector's name of the way to do it, for instance `collections` or
+    /// `bulk`; `None` leaves the choice to the connector. A name that it does not
+    /// know is refused with the list of those that it knows.
+    pub way: Option<String>,
+    /// A name under which the write can be taken up again after a crash: with
+    /// the same records it goes on where it was, and writes nothing twice.
+    pub name: Option<String>,
 }
 
 /// How to query.
@@ -294,7 +336,7 @@ pub struct QueryOptions {
     pub way: Option<String>,
 }
 
-/// How a query is answered.
+/// How a query is answered, or a write is done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Way {
     /// The connector's name of it.

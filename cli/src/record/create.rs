@@ -1,7 +1,7 @@
 //! `lockgate record create`.
 
 use anyhow::Result;
-use lockgate::Records;
+use lockgate::Operation;
 
 use super::results::{Source, Write};
 use crate::args::Common;
@@ -27,11 +27,6 @@ pub(super) async fn run(common: &Common, args: Args) -> Result<Status> {
     let (write, records) = (&args.write, args.source.read()?);
     let (_host, connection) = session::connect(common, &write.target).await?;
     write
-        .all(&records, async |batch| {
-            let batch = Records::from_items(batch)?;
-            connection
-                .create(&write.object, &batch, write.options())
-                .await
-        })
+        .records(&connection, Operation::Create, &records)
         .await
 }

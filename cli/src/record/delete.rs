@@ -24,13 +24,6 @@ pub(super) struct Args {
 
 pub(super) async fn run(common: &Common, args: Args) -> Result<Status> {
     let ids = input::ids(args.ids)?;
-    let write = &args.write;
-    let (_host, connection) = session::connect(common, &write.target).await?;
-    write
-        .all(&ids, async |batch| {
-            connection
-                .delete(&write.object, batch, write.options())
-                .await
-        })
-        .await
+    let (_host, connection) = session::connect(common, &args.write.target).await?;
+    args.write.ids(&connection, &ids).await
 }

@@ -3,11 +3,13 @@
 use anyhow::{Context as _, Result};
 use serde_json::value::RawValue;
 
-use super::results::RECORDS_A_CALL;
 use crate::args::{Common, Shape, Target};
 use crate::exit::Status;
 use crate::rows::Columns;
 use crate::{input, output, session, table, text};
+
+/// Ids of one call, of which the connector makes requests as it sees fit.
+const IDS_A_CALL: usize = 2_000;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -35,7 +37,7 @@ pub(super) async fn run(common: &Common, args: Args) -> Result<Status> {
     let ids = input::ids(args.ids)?;
     let (_host, connection) = session::connect(common, &args.target).await?;
     let mut records: Vec<Box<RawValue>> = Vec::with_capacity(ids.len());
-    for batch in ids.chunks(RECORDS_A_CALL) {
+    for batch in ids.chunks(IDS_A_CALL) {
         let json = connection.get(&args.object, batch, &args.fields).await?;
         let some: Vec<Box<RawValue>> =
             serde_json::from_slice(&json).context("the connector's answer is not JSON")?;

@@ -1,10 +1,12 @@
-//! What the writing commands share: where records come from, how many go in one
-//! call, and how the outcome of each is told.
+//! What the writing commands share: where records come from, how they are written,
+//! and how the outcome of each is told.
 
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use lockgate::{Error, Outcome, Problem, RecordResult, WriteOptions};
+use lockgate::{
+    Connection, Error, Operation, Outcome, Problem, Records, RowResult, Way, WriteOptions, Writer,
+};
 use serde_json::value::RawValue;
 
 use crate::args::{Shape, Target};
@@ -12,9 +14,9 @@ use crate::exit::Status;
 use crate::progress::Progress;
 use crate::{input, output, table, text};
 
-/// Records of one call. The connector sends them in batches of its own; with
-/// more, a failure on the way would leave more outcomes unknown.
-pub(super) const RECORDS_A_CALL: usize = 2_000;
+/// Records that are handed over at a time. How many go in one request is the
+/// connector's choice.
+const RECORDS_A_PUSH: usize = 2_000;
 
 /// What all writing commands take.
 #[derive(Debug, clap::Args)]
@@ -26,42 +28,65 @@ pub(super) struct Write {
     /// Undo all if one record fails; all must fit in one request then
     #[arg(long)]
     pub(super) all_or_none: bool,
+    /// How to write them, by the connector's name of it: `collections` or `bulk`
+    /// for Salesforce; by default the connector chooses what costs fewer calls
+    #[arg(long, value_name = "NAME")]
+    way: Option<String>,
+    /// A name for this write: if it is broken off, the same command goes on where
+    /// it was and writes nothing twice
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
     #[command(flatten)]
     pub(super) shape: Shape,
 }
 
 impl Write {
-    pub(super) fn options(&self) -> WriteOptions {
-        WriteOptions {
-            all_or_none: self.all_or_none,
-        }
-    }
-
-    /// How many records go in one call: all of them if none may be written
-    /// without the others.
-    fn records_a_call(&self) -> usize {
-        if self.all_or_none {
-            usize::MAX
-        } else {
-            RECORDS_A_CALL
-        }
-    }
-
-    /// Writes all items, call by call, up to the first that fails as a whole, and
-    /// tells what became of each.
-    pub(super) async fn all<T>(
+    /// Writes all records, and tells what became of each.
+    pub(super) async fn records(
         &self,
-        items: &[T],
-        call: impl AsyncFn(&[T]) -> Result<Vec<RecordResult>, Error>,
+        connection: &Connection,
+        operation: Operation,
+        records: &[Box<RawValue>],
     ) -> Result<Status> {
+        self.all(connection, operation, records, async |writer, some| {
+            writer.push(&Records::from_items(some)?).await
+        })
+        .await
+    }
+
+    /// Deletes records by their ids, and tells what became of each.
+    pub(super) async fn ids(&self, connection: &Connection, ids: &[String]) -> Result<Status> {
+        self.all(connection, Operation::Delete, ids, async |writer, some| {
+            writer.push_ids(some).await
+        })
+        .await
+    }
+
+    async fn all<T>(
+        &self,
+        connection: &Connection,
+        operation: Operation,
+        items: &[T],
+        push: impl AsyncFn(&mut Writer, &[T]) -> Result<Vec<RowResult>, Error>,
+    ) -> Result<Status> {
+        let options = WriteOptions {
+            all_or_none: self.all_or_none,
+            way: self.way.clone(),
+            name: self.name.clone(),
+        };
         let mut results = Results::new(self.shape, items.len());
-        for batch in items.chunks(self.records_a_call()) {
-            match call(batch).await {
-                Ok(some) => results.add(some),
-                Err(error) => return results.finish(Err(error)),
+        let mut writer = connection.write(&self.object, operation, options).await?;
+        let ended = async {
+            for some in items.chunks(RECORDS_A_PUSH) {
+                results.add(push(&mut writer, some).await?);
             }
-        }
-        results.finish(Ok(()))
+            while let Some(some) = writer.finish().await? {
+                results.add(some);
+            }
+            writer.way().await
+        };
+        let ended = ended.await;
+        results.finish(ended)
     }
 }
 
@@ -86,7 +111,7 @@ impl Source {
 
 /// Outcomes as they come.
 struct Results {
-    all: Vec<RecordResult>,
+    all: Vec<RowResult>,
     shape: Shape,
     expected: usize,
     progress: Progress,
@@ -103,16 +128,17 @@ impl Results {
         }
     }
 
-    fn add(&mut self, results: Vec<RecordResult>) {
+    fn add(&mut self, results: Vec<RowResult>) {
         self.all.extend(results);
         self.progress
             .say(format!("{} of {}", self.all.len(), self.expected));
     }
 
     /// Tells what became of the records, also of those before a failure.
-    fn finish(self, ended: Result<(), Error>) -> Result<Status> {
+    fn finish(mut self, ended: Result<Option<Way>, Error>) -> Result<Status> {
         drop(self.progress);
-        let failed = self.all.iter().filter(|result| !result.is_ok()).count();
+        self.all.sort_unstable_by_key(|result| result.row);
+        let failed = self.all.iter().filter(|row| !row.result.is_ok()).count();
         if !self.all.is_empty() || ended.is_ok() {
             tell(&self.all, self.shape)?;
         }
@@ -120,22 +146,30 @@ impl Results {
         match ended {
             Err(error) if done == 0 => Err(error.into()),
             Err(error) => Err(error)
-                .with_context(|| format!("only the first {done} of {expected} records were sent")),
-            Ok(()) if failed > 0 => {
+                .with_context(|| format!("only {done} of {expected} records have a result")),
+            Ok(way) => {
+                if let Some(way) = way
+                    && output::is_terminal()
+                {
+                    let (name, reason) = (text::clean(&way.name), text::clean(&way.reason));
+                    output::tell(&format!("by {name}: {reason}"));
+                }
+                if failed == 0 {
+                    return Ok(Status::Done);
+                }
                 let failed = text::counted(failed, "record");
                 output::error(&format!("{failed} of {expected} not written"), None);
                 Ok(Status::SomeFailed)
             }
-            Ok(()) => Ok(Status::Done),
         }
     }
 }
 
-fn tell(results: &[RecordResult], shape: Shape) -> Result<()> {
+fn tell(results: &[RowResult], shape: Shape) -> Result<()> {
     if shape.is_json() {
         return output::json(results);
     }
-    let rows = results.iter().map(|result| {
+    let rows = results.iter().map(|RowResult { result, .. }| {
         let id = result.id.clone().unwrap_or_default();
         let (what, problems) = match &result.outcome {
             Outcome::Created => ("created", String::new()),

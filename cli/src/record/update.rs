@@ -1,7 +1,7 @@
 //! `lockgate record update`.
 
 use anyhow::Result;
-use lockgate::Records;
+use lockgate::Operation;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json};
 
@@ -40,12 +40,7 @@ pub(super) async fn run(common: &Common, args: Args) -> Result<Status> {
     }
     let (_host, connection) = session::connect(common, &write.target).await?;
     write
-        .all(&records, async |batch| {
-            let batch = Records::from_items(batch)?;
-            connection
-                .update(&write.object, &batch, write.options())
-                .await
-        })
+        .records(&connection, Operation::Update, &records)
         .await
 }
 

@@ -1,7 +1,7 @@
 //! `lockgate record upsert`.
 
 use anyhow::Result;
-use lockgate::Records;
+use lockgate::Operation;
 
 use super::results::{Source, Write};
 use crate::args::Common;
@@ -29,11 +29,6 @@ pub(super) async fn run(common: &Common, args: Args) -> Result<Status> {
     let (write, records) = (&args.write, args.source.read()?);
     let (_host, connection) = session::connect(common, &write.target).await?;
     write
-        .all(&records, async |batch| {
-            let batch = Records::from_items(batch)?;
-            connection
-                .upsert(&write.object, &args.key, &batch, write.options())
-                .await
-        })
+        .records(&connection, Operation::Upsert(args.key), &records)
         .await
 }

@@ -9,9 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::api::{Api, Ask, Kind};
-use crate::bindings::exports::lockgate::connector::records::{
-    Advice, Error, Outcome, RecordResult, WriteOptions,
-};
+use crate::bindings::exports::lockgate::connector::records::{Advice, Error, Operation, Outcome};
 use crate::fault::{refused, unexpected};
 use crate::host::{Host, Method};
 use crate::soql::Literal;
@@ -167,20 +165,14 @@ async fn query<H: Host, T: serde::de::DeserializeOwned>(
 impl Price<'_> {
     async fn set<H: Host>(&self, api: &Api<H>, known: Option<&Entry>) -> Result<Value, Error> {
         let amount = self.amount.get();
-        let results = match known {
+        let result = match known {
             Some(entry) if entry.is_active && entry.unit_price == amount.parse().ok() => {
                 return Ok(json!({ "entry": entry.id, "outcome": "unchanged" }));
             }
             Some(entry) => {
                 let id = &entry.id;
-                let row = format!(r#"[{{"Id":"{id}","UnitPrice":{amount},"IsActive":true}}]"#);
-                write::update(
-                    api,
-                    OBJECT,
-                    row.as_bytes(),
-                    WriteOptions { all_or_none: false },
-                )
-                .await?
+                let row = format!(r#"{{"Id":"{id}","UnitPrice":{amount},"IsActive":true}}"#);
+                write::one(api, OBJECT, &Operation::Update, &row).await?
             }
             None => {
                 let currency = self.currency;
@@ -188,27 +180,18 @@ impl Price<'_> {
                     format!(r#","CurrencyIsoCode":"{currency}""#)
                 });
                 let row = format!(
-                    r#"[{{"Pricebook2Id":"{}","Product2Id":"{}","UnitPrice":{amount},"IsActive":true{currency}}}]"#,
+                    r#"{{"Pricebook2Id":"{}","Product2Id":"{}","UnitPrice":{amount},"IsActive":true{currency}}}"#,
                     self.book, self.product
                 );
-                write::create(
-                    api,
-                    OBJECT,
-                    row.as_bytes(),
-                    WriteOptions { all_or_none: false },
-                )
-                .await?
+                write::one(api, OBJECT, &Operation::Create, &row).await?
             }
         };
-        match results.into_iter().next() {
-            Some(RecordResult {
-                outcome: Outcome::Failed(problems),
-                ..
-            }) => {
+        match result.outcome {
+            Outcome::Failed(problems) => {
                 let first = problems.into_iter().next();
                 Err(first.map_or(Error::UnknownOutcome, Error::Refused))
             }
-            Some(result) => {
+            _ => {
                 let outcome = if known.is_some() {
                     "updated"
                 } else {
@@ -216,7 +199,6 @@ impl Price<'_> {
                 };
                 Ok(json!({ "entry": result.id, "outcome": outcome }))
             }
-            None => Err(Error::UnknownOutcome),
         }
     }
 }

@@ -1,8 +1,7 @@
 //! What is to be written, and how it is divided into requests.
 
-use crate::bindings::exports::lockgate::connector::records::{Error, WriteOptions};
-use crate::body::{Key, Row};
-use crate::names;
+use crate::bindings::exports::lockgate::connector::records::Operation;
+use crate::body::{Key, KeyedBy, Row};
 
 /// Salesforce's bound of a collection, in records.
 pub(super) const MAX_ROWS: usize = 200;
@@ -25,21 +24,34 @@ pub(super) enum Verb<'k> {
 pub(super) struct Job<'j> {
     pub(super) verb: Verb<'j>,
     pub(super) object: &'j str,
-    pub(super) options: WriteOptions,
+    pub(super) all_or_none: bool,
+}
+
+impl<'k> Verb<'k> {
+    /// How the records are found that it is done to.
+    pub(super) const fn keyed_by(self) -> KeyedBy<'k> {
+        match self {
+            Self::Create => KeyedBy::Nothing,
+            Self::Update => KeyedBy::Id,
+            Self::Upsert(field) => KeyedBy::Field(field),
+            Self::Delete => KeyedBy::Itself,
+        }
+    }
 }
 
 impl<'j> Job<'j> {
-    pub(super) fn new(
-        verb: Verb<'j>,
-        object: &'j str,
-        options: WriteOptions,
-    ) -> Result<Self, Error> {
-        names::object(object)?;
-        Ok(Self {
-            verb,
+    /// A job of which each record stands for itself.
+    pub(super) fn new(object: &'j str, operation: &'j Operation) -> Self {
+        Self {
+            verb: match operation {
+                Operation::Create => Verb::Create,
+                Operation::Update => Verb::Update,
+                Operation::Upsert(field) => Verb::Upsert(field),
+                Operation::Delete => Verb::Delete,
+            },
             object,
-            options,
-        })
+            all_or_none: false,
+        }
     }
 
     /// The field that stands for the record in a collection's upsert.
@@ -89,8 +101,9 @@ mod tests {
 
     #[test]
     fn rows_are_divided_by_200_and_in_order() {
-        let rows: Vec<(usize, Row<'_>)> =
-            (0..401).map(|at| (at, Row::of_id(String::new()))).collect();
+        let raw: &serde_json::value::RawValue = serde_json::from_str("{}").unwrap();
+        let row = || Row::read(raw, crate::body::KeyedBy::Nothing).unwrap();
+        let rows: Vec<(usize, Row<'_>)> = (0..401).map(|at| (at, row())).collect();
         let rows: Vec<&(usize, Row<'_>)> = rows.iter().collect();
         let chunks = chunks(&rows);
         let sizes: Vec<usize> = chunks.iter().map(|chunk| chunk.len()).collect();

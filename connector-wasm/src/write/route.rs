@@ -96,7 +96,7 @@ pub(super) async fn collection<H: Host>(
     job: &Job<'_>,
     rows: &[&(usize, Row<'_>)],
 ) -> Result<Vec<RecordResult>, Error> {
-    let all_or_none = job.options.all_or_none;
+    let all_or_none = job.all_or_none;
     let ask = match job.verb {
         Verb::Create => Ask::new(Method::Post, "/composite/sobjects", Kind::Write),
         Verb::Update => Ask::new(Method::Patch, "/composite/sobjects", Kind::Write),
@@ -144,7 +144,7 @@ fn collection_body(job: &Job<'_>, rows: &[&(usize, Row<'_>)]) -> Vec<u8> {
         .sum();
     let mut body = Vec::with_capacity(size + 64);
     body.extend_from_slice(b"{\"allOrNone\":");
-    body.extend_from_slice(job.options.all_or_none.to_string().as_bytes());
+    body.extend_from_slice(job.all_or_none.to_string().as_bytes());
     body.extend_from_slice(b",\"records\":[");
     for (at, (_, row)) in rows.iter().enumerate() {
         if at > 0 {

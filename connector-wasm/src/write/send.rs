@@ -5,8 +5,9 @@ use std::cell::RefCell;
 
 use futures_util::stream::{self, StreamExt};
 
+use super::collections::Slots;
 use super::plan::{Job, chunks};
-use super::{Slots, failed, lost, route};
+use super::{failed, lost, route};
 use crate::api::Api;
 use crate::bindings::exports::lockgate::connector::records::{Error, Outcome, RecordResult};
 use crate::body::Row;
@@ -53,7 +54,7 @@ pub(super) async fn send_all<H: Host>(
                 .and_then(Option::as_ref)
                 .is_some_and(is_locked)
         };
-        if job.options.all_or_none {
+        if job.all_or_none {
             // One lock undid all of them, so all are sent again or none.
             if !pending.iter().any(locked) {
                 return Ok(());
@@ -152,7 +153,7 @@ async fn send_once<H: Host>(
     Ok(results)
 }
 
-fn is_locked(result: &RecordResult) -> bool {
+pub(super) fn is_locked(result: &RecordResult) -> bool {
     match &result.outcome {
         Outcome::Failed(problems) => problems
             .iter()

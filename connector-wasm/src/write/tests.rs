@@ -4,8 +4,16 @@ use super::*;
 use crate::fake::{Fake, broken, run};
 use crate::host::{HttpError, Lost, Method, QuotaError};
 
-const EACH: WriteOptions = WriteOptions { all_or_none: false };
-const ALL: WriteOptions = WriteOptions { all_or_none: true };
+const EACH: WriteOptions = WriteOptions {
+    all_or_none: false,
+    way: None,
+    name: None,
+};
+const ALL: WriteOptions = WriteOptions {
+    all_or_none: true,
+    way: None,
+    name: None,
+};
 const ID: &str = "003dM00001wBXYDQA4";
 const OTHER: &str = "003dM00001wBXYEQA4";
 
@@ -30,6 +38,64 @@ fn collection(rows: &str) -> String {
     format!("[{}]", rows.join(","))
 }
 
+/// Writes all at once, and gives the results in the order of the rows.
+async fn write(
+    api: Api<Fake>,
+    object: &str,
+    operation: Operation,
+    records: &[u8],
+    options: WriteOptions,
+) -> Result<Vec<RecordResult>, Error> {
+    let writer = open(Rc::new(api), object, operation, options)?;
+    let mut results = writer.push(records).await?;
+    while let Some(more) = writer.finish().await? {
+        results.extend(more);
+    }
+    results.sort_by_key(|result| result.row);
+    let rows: Vec<u64> = results.iter().map(|result| result.row).collect();
+    assert_eq!(rows, (0..rows.len() as u64).collect::<Vec<_>>());
+    Ok(results.into_iter().map(|result| result.outcome).collect())
+}
+
+async fn create(
+    api: Api<Fake>,
+    object: &str,
+    records: &[u8],
+    options: WriteOptions,
+) -> Result<Vec<RecordResult>, Error> {
+    write(api, object, Operation::Create, records, options).await
+}
+
+async fn update(
+    api: Api<Fake>,
+    object: &str,
+    records: &[u8],
+    options: WriteOptions,
+) -> Result<Vec<RecordResult>, Error> {
+    write(api, object, Operation::Update, records, options).await
+}
+
+async fn upsert(
+    api: Api<Fake>,
+    object: &str,
+    key_field: &str,
+    records: &[u8],
+    options: WriteOptions,
+) -> Result<Vec<RecordResult>, Error> {
+    let operation = Operation::Upsert(key_field.to_owned());
+    write(api, object, operation, records, options).await
+}
+
+async fn delete(
+    api: Api<Fake>,
+    object: &str,
+    ids: &[String],
+    options: WriteOptions,
+) -> Result<Vec<RecordResult>, Error> {
+    let records = serde_json::to_vec(ids).unwrap();
+    write(api, object, Operation::Delete, &records, options).await
+}
+
 fn records(count: usize) -> String {
     let rows: Vec<String> = (0..count)
         .map(|at| format!(r#"{{"LastName":"n{at}"}}"#))
@@ -38,7 +104,7 @@ fn records(count: usize) -> String {
 }
 
 fn created(fake: &Fake, records: &str, options: WriteOptions) -> Result<Vec<RecordResult>, Error> {
-    run(create(&fake.api(), "Contact", records.as_bytes(), options))
+    run(create(fake.api(), "Contact", records.as_bytes(), options))
 }
 
 fn advice(result: &RecordResult) -> Option<Advice> {
@@ -167,7 +233,7 @@ fn all_or_none_is_refused_for_more_records_than_salesforce_can_undo() {
 fn all_or_none_sends_nothing_if_a_record_is_wrong_before_it_is_sent() {
     let fake = Fake::new();
     let json = format!(r#"[{{"Id":"{ID}"}},{{"Name":"no id"}},{{"Id":"001/../.."}}]"#);
-    let results = run(update(&fake.api(), "Contact", json.as_bytes(), ALL)).unwrap();
+    let results = run(update(fake.api(), "Contact", json.as_bytes(), ALL)).unwrap();
     assert_eq!(letters(&results), "rvv");
     assert_eq!(advice(&results[0]), Some(Advice::RolledBack));
     assert!(fake.lines().is_empty());
@@ -177,7 +243,7 @@ fn all_or_none_sends_nothing_if_a_record_is_wrong_before_it_is_sent() {
 fn wrong_records_are_told_and_the_others_written() {
     let fake = Fake::new().answer(204, "");
     let json = format!(r#"[{{"Id":"{ID}","A":1}},{{"Name":"no id"}},7]"#);
-    let results = run(update(&fake.api(), "Contact", json.as_bytes(), EACH)).unwrap();
+    let results = run(update(fake.api(), "Contact", json.as_bytes(), EACH)).unwrap();
     assert_eq!(letters(&results), "uvv");
     assert_eq!(
         fake.lines(),
@@ -275,7 +341,7 @@ fn a_batch_that_breaks_stops_those_not_yet_sent_and_keeps_those_done() {
         .answer(200, collection(&"c".repeat(200)))
         .lose(broken(true));
     let api = fake.api_with(r#"{"write_overlap":1}"#);
-    let results = run(create(&api, "Contact", records(600).as_bytes(), EACH)).unwrap();
+    let results = run(create(api, "Contact", records(600).as_bytes(), EACH)).unwrap();
     let expected = format!("{}{}{}", "c".repeat(200), "?".repeat(200), "s".repeat(200));
     assert_eq!(letters(&results), expected);
     assert_eq!(advice(&results[200]), Some(Advice::CheckOutcome));
@@ -285,7 +351,7 @@ fn a_batch_that_breaks_stops_those_not_yet_sent_and_keeps_those_done() {
 
 fn upserted(fake: &Fake, json: &str) -> Result<Vec<RecordResult>, Error> {
     run(upsert(
-        &fake.api(),
+        fake.api(),
         "Account",
         "Ext__c",
         json.as_bytes(),
@@ -362,7 +428,7 @@ fn several_upserts_go_as_one_collection_with_their_keys() {
 fn an_upsert_by_id_goes_as_a_collection_even_alone() {
     let fake = Fake::new().answer(200, collection("c"));
     let results = run(upsert(
-        &fake.api(),
+        fake.api(),
         "Account",
         "Id",
         br#"[{"Id":null,"Name":"A"}]"#,
@@ -379,14 +445,14 @@ fn an_upsert_by_id_goes_as_a_collection_even_alone() {
 #[test]
 fn one_record_is_deleted_by_its_own_route() {
     let fake = Fake::new().answer(204, "");
-    let results = run(delete(&fake.api(), "Contact", &[ID[..15].to_owned()], EACH)).unwrap();
+    let results = run(delete(fake.api(), "Contact", &[ID[..15].to_owned()], EACH)).unwrap();
     assert_eq!(
         (letters(&results).as_str(), results[0].id.as_deref()),
         ("d", Some(ID))
     );
     let gone = r#"[{"errorCode":"ENTITY_IS_DELETED","message":"entity is deleted"}]"#;
     let fake = Fake::new().answer(404, gone);
-    let results = run(delete(&fake.api(), "Contact", &[ID.to_owned()], EACH)).unwrap();
+    let results = run(delete(fake.api(), "Contact", &[ID.to_owned()], EACH)).unwrap();
     assert_eq!(advice(&results[0]), Some(Advice::Refetch));
 }
 
@@ -395,7 +461,7 @@ fn a_collection_deletes_only_records_of_its_object() {
     let fake = Fake::new().answer(200, collection("uu"));
     fake.keep("prefix/Contact", "003");
     let ids = [ID, "0015J000004TNtzQAG", OTHER].map(str::to_owned);
-    let results = run(delete(&fake.api(), "Contact", &ids, EACH)).unwrap();
+    let results = run(delete(fake.api(), "Contact", &ids, EACH)).unwrap();
     assert_eq!(letters(&results), "dvd");
     assert_eq!(
         fake.lines(),
@@ -414,7 +480,7 @@ fn the_prefix_of_an_object_is_asked_once_for_a_connection() {
         .answer(200, collection("uu"));
     let ids = [ID, OTHER].map(str::to_owned);
     for _ in 0..2 {
-        run(delete(&fake.api(), "Contact", &ids, EACH)).unwrap();
+        run(delete(fake.api(), "Contact", &ids, EACH)).unwrap();
     }
     assert_eq!(fake.lines().len(), 3);
     assert_eq!(fake.0.asked.borrow()[1].method, Method::Delete);
@@ -463,7 +529,7 @@ fn a_budget_that_ends_in_between_is_told_to_each_record_that_was_not_written() {
         .answer(200, collection(&"c".repeat(200)))
         .answer(403, spent);
     let api = fake.api_with(r#"{"write_overlap":1}"#);
-    let results = run(create(&api, "Contact", records(401).as_bytes(), EACH)).unwrap();
+    let results = run(create(api, "Contact", records(401).as_bytes(), EACH)).unwrap();
     assert_eq!(letters(&results[..200]), "c".repeat(200));
     assert!(
         results[200..]

@@ -2,7 +2,7 @@
 
 use super::{
     Action, Advice, Child, ConnectorDescription, Event, Field, ObjectDescription, ObjectSummary,
-    Outcome, Problem, RecordResult, SettingProblem, Way,
+    Operation, Outcome, Problem, RecordResult, RowResult, SettingProblem, Way, WriteOptions,
 };
 use crate::bindings::connector::exports::lockgate::connector::records as wit;
 use crate::plain::is_forging;
@@ -112,11 +112,41 @@ impl From<wit::RecordResult> for RecordResult {
     }
 }
 
+impl From<wit::RowResult> for RowResult {
+    fn from(result: wit::RowResult) -> Self {
+        Self {
+            row: result.row,
+            result: result.outcome.into(),
+        }
+    }
+}
+
 impl From<wit::Way> for Way {
     fn from(way: wit::Way) -> Self {
         Self {
             name: bounded(&way.name),
             reason: bounded(&way.reason),
+        }
+    }
+}
+
+impl From<&Operation> for wit::Operation {
+    fn from(operation: &Operation) -> Self {
+        match operation {
+            Operation::Create => Self::Create,
+            Operation::Update => Self::Update,
+            Operation::Upsert(key_field) => Self::Upsert(key_field.clone()),
+            Operation::Delete => Self::Delete,
+        }
+    }
+}
+
+impl From<WriteOptions> for wit::WriteOptions {
+    fn from(options: WriteOptions) -> Self {
+        Self {
+            all_or_none: options.all_or_none,
+            way: options.way,
+            name: options.name,
         }
     }
 }

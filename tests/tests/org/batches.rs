@@ -123,11 +123,14 @@ async fn wrong_records_fail_by_themselves_in_their_places() {
 async fn all_or_none_undoes_all_and_says_which_record_was_wrong() {
     let site = Site::start().await;
     let crm = site.crm().await;
-    let all = WriteOptions { all_or_none: true };
+    let all = WriteOptions {
+        all_or_none: true,
+        ..WriteOptions::default()
+    };
     let mut rows = accounts(20);
     rows[7] = json!({ "Phone": "no name" });
     let results = crm
-        .create("Account", &records(&json!(rows)), all)
+        .create("Account", &records(&json!(rows)), all.clone())
         .await
         .unwrap();
     for (at, result) in results.iter().enumerate() {
@@ -145,7 +148,7 @@ async fn all_or_none_undoes_all_and_says_which_record_was_wrong() {
 
     rows[7] = json!({ "Name": "now it has one" });
     let results = crm
-        .create("Account", &records(&json!(rows)), all)
+        .create("Account", &records(&json!(rows)), all.clone())
         .await
         .unwrap();
     assert_eq!(ids(&results).len(), 20);

@@ -12,6 +12,7 @@ mod actions;
 mod advice;
 mod batches;
 mod bulk_queries;
+mod bulk_writes;
 mod embed;
 mod faults;
 mod fields;

@@ -1,6 +1,6 @@
 //! Guests whose answers lie: nothing of such an answer reaches the caller.
 
-use lockgate::{Blame, Error};
+use lockgate::{Blame, Error, Operation};
 use lockgate_tests::loopback::Loopback;
 use serde_json::json;
 
@@ -81,11 +81,23 @@ async fn a_page_that_is_not_what_it_says_broke_the_contract() {
 async fn results_that_do_not_fit_the_records_broke_the_contract() {
     let server = Loopback::start().await;
     let (_host, crm) = server.attacked_by(&connector("")).await;
-    let error = crm
-        .create("Contact", &batch(2), Default::default())
-        .await
-        .unwrap_err();
-    assert!(matches!(error, Error::BrokenContract { .. }), "{error:?}");
+    // No result at all, one for a record that was not given, two for one record.
+    for operation in [
+        Operation::Create,
+        Operation::Update,
+        Operation::Upsert("Key__c".to_owned()),
+    ] {
+        let mut writer = crm
+            .write("Contact", operation.clone(), Default::default())
+            .await
+            .unwrap();
+        let error = match writer.push(&batch(2)).await {
+            Ok(_) => writer.finish().await.unwrap_err(),
+            Err(error) => error,
+        };
+        let is_broken = matches!(error, Error::BrokenContract { .. });
+        assert!(is_broken, "{operation:?}: {error:?}");
+    }
     let error = crm
         .get("Contact", &["a".to_owned()], &[])
         .await

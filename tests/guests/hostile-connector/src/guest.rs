@@ -20,8 +20,9 @@ pub(crate) mod bindings {
 use std::cell::{Cell, RefCell};
 
 use bindings::exports::lockgate::connector::records::{
-    Cursor, Description, Error, Guest, GuestCursor, ObjectDescription, ObjectSummary, Page,
-    QueryOptions, RecordResult, SettingProblem, Way, WriteOptions,
+    Cursor, Description, Error, Guest, GuestCursor, GuestWriter, ObjectDescription, ObjectSummary,
+    Operation, Outcome, Page, QueryOptions, RecordResult, RowResult, SettingProblem, Way,
+    WriteOptions, Writer,
 };
 
 use crate::attack::{self, Answer};
@@ -32,6 +33,44 @@ pub(crate) struct Connector;
 pub(crate) struct Attack {
     command: RefCell<String>,
     is_done: Cell<bool>,
+}
+
+/// A write that is never done, and results for records that nobody gave.
+pub(crate) struct Lie {
+    operation: Operation,
+}
+
+impl GuestWriter for Lie {
+    fn way(&self) -> Option<Way> {
+        Some(Way {
+            name: "lie".to_owned(),
+            reason: "\u{1b}[31mit is the only one".to_owned(),
+        })
+    }
+
+    async fn push(&self, _records: Vec<u8>) -> Result<Vec<RowResult>, Error> {
+        let rows: &[u64] = match self.operation {
+            // Of no record at all.
+            Operation::Create => &[],
+            // Of one that does not exist.
+            Operation::Update => &[u64::MAX],
+            // Of one record twice.
+            Operation::Upsert(_) => &[0, 0],
+            Operation::Delete => return Err(not_made_for_this()),
+        };
+        let results = rows.iter().map(|row| RowResult {
+            row: *row,
+            outcome: RecordResult {
+                id: None,
+                outcome: Outcome::Created,
+            },
+        });
+        Ok(results.collect())
+    }
+
+    async fn finish(&self) -> Result<Option<Vec<RowResult>>, Error> {
+        Ok(None)
+    }
 }
 
 impl GuestCursor for Attack {
@@ -59,6 +98,7 @@ impl GuestCursor for Attack {
 
 impl Guest for Connector {
     type Cursor = Attack;
+    type Writer = Lie;
 
     fn describe() -> Description {
         Description {
@@ -83,15 +123,6 @@ impl Guest for Connector {
         Err(not_made_for_this())
     }
 
-    /// Claims that fewer records than given have a result.
-    async fn create(
-        _object: String,
-        _records: Vec<u8>,
-        _options: WriteOptions,
-    ) -> Result<Vec<RecordResult>, Error> {
-        Ok(Vec::new())
-    }
-
     async fn get(
         _object: String,
         _ids: Vec<String>,
@@ -100,29 +131,14 @@ impl Guest for Connector {
         Ok(b"not even JSON".to_vec())
     }
 
-    async fn update(
+    /// Writers lie about what became of their records, each operation in its own
+    /// way.
+    async fn write(
         _object: String,
-        _records: Vec<u8>,
+        operation: Operation,
         _options: WriteOptions,
-    ) -> Result<Vec<RecordResult>, Error> {
-        Err(not_made_for_this())
-    }
-
-    async fn upsert(
-        _object: String,
-        _key_field: String,
-        _records: Vec<u8>,
-        _options: WriteOptions,
-    ) -> Result<Vec<RecordResult>, Error> {
-        Err(not_made_for_this())
-    }
-
-    async fn delete(
-        _object: String,
-        _ids: Vec<String>,
-        _options: WriteOptions,
-    ) -> Result<Vec<RecordResult>, Error> {
-        Err(not_made_for_this())
+    ) -> Result<Writer, Error> {
+        Ok(Writer::new(Lie { operation }))
     }
 
     async fn query(text: String, _options: QueryOptions) -> Result<Cursor, Error> {

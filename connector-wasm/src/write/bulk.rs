@@ -1,0 +1,340 @@
+//! Writing by jobs of the Bulk API 2.0: rows go up as one CSV, Salesforce works
+//! on them on its own, and says in files of its own what became of each, in no
+//! order.
+//!
+//! A job has three steps before it begins (create, upload, close). Each can be
+//! done again if its answer is lost, since a job that is not closed does
+//! nothing. Once it is closed it is never made again.
+
+mod csv;
+mod results;
+
+use serde::{Deserialize, Serialize};
+
+use super::plan::{Job, Verb};
+use crate::api::{Api, Ask, Kind};
+use crate::bindings::exports::lockgate::connector::records::{
+    Advice, Error, Problem, RecordResult,
+};
+use crate::body::Row;
+use crate::fault::{Effect, Fault, problem, refused, unexpected};
+use crate::host::{Answer, Host, Method};
+use crate::wire::{self, push_text};
+use csv::Sheet;
+
+/// Tries of a step whose answer was lost.
+const TRIES: u32 = 3;
+
+/// The pause before the first look at a job, in milliseconds; it grows by half,
+/// since each look is a call.
+const FIRST_PAUSE_MS: u32 = 500;
+const LAST_PAUSE_MS: u32 = 10_000;
+
+/// A job, and how far it is.
+#[derive(Debug)]
+pub(super) struct BulkJob {
+    sheet: Sheet,
+    step: Step,
+    pause_ms: u32,
+    /// Where the job is noted, so that it is found after a crash.
+    note: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Step {
+    /// There is none yet.
+    New,
+    /// It has no rows yet.
+    Created(String),
+    /// It has its rows, and waits to be closed.
+    Uploaded(String),
+    /// Salesforce works on it, or is done.
+    Closed(String),
+}
+
+/// What is stored of a job that has a name.
+#[derive(Deserialize, Serialize)]
+struct Note {
+    id: String,
+    /// Tells whether the rows are the same.
+    rows: u64,
+}
+
+/// What Salesforce says of a job.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Info {
+    state: String,
+    #[serde(default)]
+    number_records_processed: u64,
+    #[serde(default)]
+    number_records_failed: u64,
+    #[serde(default)]
+    error_message: Option<String>,
+}
+
+/// Results by the number of the row.
+pub(super) type Results = Vec<(usize, RecordResult)>;
+
+impl BulkJob {
+    /// A job of numbered rows, and the rows that cannot go by one.
+    pub(super) fn of<'r>(
+        job: &Job<'_>,
+        rows: impl Iterator<Item = (usize, &'r Row<'r>)>,
+        note: Option<String>,
+    ) -> (Self, Vec<(usize, Problem)>) {
+        let key_field = match job.verb {
+            Verb::Create => None,
+            Verb::Update | Verb::Delete => Some("Id"),
+            Verb::Upsert(field) => Some(field),
+        };
+        let (sheet, refused) = Sheet::of(rows, key_field);
+        let job = Self {
+            sheet,
+            step: Step::New,
+            pause_ms: FIRST_PAUSE_MS,
+            note,
+        };
+        (job, refused)
+    }
+
+    /// Whether no row is left to go.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sheet.is_empty()
+    }
+
+    /// Takes the job to where Salesforce works on it, from wherever it is. After
+    /// an error it can be called again.
+    pub(super) async fn start<H: Host>(
+        &mut self,
+        api: &Api<H>,
+        job: &Job<'_>,
+    ) -> Result<(), Error> {
+        loop {
+            self.step = match &self.step {
+                Step::New => match self.resumed(api).await? {
+                    Some(step) => step,
+                    None => {
+                        let id = create(api, job).await?;
+                        self.keep(api, &id).await?;
+                        Step::Created(id)
+                    }
+                },
+                Step::Created(id) => {
+                    let id = id.clone();
+                    if let Err(error) = upload(api, job, &id, &self.sheet.csv).await {
+                        // Whether the rows arrived is not known, and a job takes
+                        // them once.
+                        let _aborted = set_state(api, &id, "Aborted").await;
+                        self.step = Step::New;
+                        self.forget(api).await;
+                        return Err(error);
+                    }
+                    Step::Uploaded(id)
+                }
+                Step::Uploaded(id) => {
+                    close(api, id).await?;
+                    let id = id.clone();
+                    self.sheet.csv = Vec::new();
+                    Step::Closed(id)
+                }
+                Step::Closed(_) => return Ok(()),
+            };
+        }
+    }
+
+    /// Waits a little and looks at the job. Gives the results once it is done.
+    pub(super) async fn results<H: Host>(
+        &mut self,
+        api: &Api<H>,
+        job: &Job<'_>,
+    ) -> Result<Option<Results>, Error> {
+        let Step::Closed(id) = &self.step else {
+            self.start(api, job).await?;
+            return Ok(None);
+        };
+        let id = id.clone();
+        api.host.wait(self.pause_ms).await;
+        self.pause_ms = (self.pause_ms + self.pause_ms / 2).min(LAST_PAUSE_MS);
+        let info = info(api, &id).await?;
+        if !matches!(&*info.state, "JobComplete" | "Failed" | "Aborted") {
+            return Ok(None);
+        }
+        results::read(api, job, &id, &info, &mut self.sheet)
+            .await
+            .map(Some)
+    }
+
+    /// The step at which a job of this name was left. What it wrote is not
+    /// written again.
+    async fn resumed<H: Host>(&self, api: &Api<H>) -> Result<Option<Step>, Error> {
+        let Some(key) = &self.note else {
+            return Ok(None);
+        };
+        let Some(note) = api.host.load(key).await else {
+            return Ok(None);
+        };
+        let note: Note = serde_json::from_slice(&note)
+            .map_err(|_| unexpected("the note of a bulk job that this version wrote"))?;
+        if note.rows != self.sheet.fingerprint() {
+            return Err(refused(
+                Advice::FixRecord,
+                "DUPLICATE_VALUE",
+                "other records were written under this name: give the same ones in the same \
+                 order to go on, or take another name",
+            ));
+        }
+        match info(api, &note.id).await {
+            Ok(info) => Ok(match &*info.state {
+                // Whether it has its rows is not known. It does nothing until it
+                // is closed.
+                "Open" => {
+                    set_state(api, &note.id, "Aborted").await?;
+                    None
+                }
+                "Aborted" if info.number_records_processed == 0 => None,
+                _ => Some(Step::Closed(note.id)),
+            }),
+            Err(Error::Refused(problem)) if problem.code == "NOT_FOUND" => Err(refused(
+                Advice::CheckOutcome,
+                "NOT_FOUND",
+                "the job of this name is no longer kept by Salesforce (it keeps jobs for seven \
+                 days): look whether the records were written, and take another name",
+            )),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Notes the job before anything goes up. A note that is not kept would let
+    /// a crash write twice.
+    async fn keep<H: Host>(&self, api: &Api<H>, id: &str) -> Result<(), Error> {
+        let Some(key) = &self.note else {
+            return Ok(());
+        };
+        let note = Note {
+            id: id.to_owned(),
+            rows: self.sheet.fingerprint(),
+        };
+        // Writing numbers and texts into memory cannot fail.
+        let note = serde_json::to_vec(&note).unwrap_or_default();
+        api.host.store(key, note.clone()).await;
+        if api.host.load(key).await == Some(note) {
+            return Ok(());
+        }
+        Err(Error::Unavailable(1_000))
+    }
+
+    async fn forget<H: Host>(&self, api: &Api<H>) {
+        if let Some(key) = &self.note {
+            api.host.forget(key).await;
+        }
+    }
+}
+
+/// Makes a job. One whose answer is lost is never given rows, and Salesforce
+/// drops it after a day.
+async fn create<H: Host>(api: &Api<H>, job: &Job<'_>) -> Result<String, Error> {
+    #[derive(Deserialize)]
+    struct Created {
+        id: String,
+    }
+
+    let mut body = b"{\"object\":".to_vec();
+    push_text(&mut body, job.object);
+    body.extend_from_slice(b",\"contentType\":\"CSV\",\"lineEnding\":\"LF\",\"operation\":");
+    push_text(
+        &mut body,
+        match job.verb {
+            Verb::Create => "insert",
+            Verb::Update => "update",
+            Verb::Upsert(_) => "upsert",
+            Verb::Delete => "delete",
+        },
+    );
+    if let Verb::Upsert(field) = job.verb {
+        body.extend_from_slice(b",\"externalIdFieldName\":");
+        push_text(&mut body, field);
+    }
+    if let Some(rule) = api.settings.assignment_rule_id() {
+        body.extend_from_slice(b",\"assignmentRuleId\":");
+        push_text(&mut body, rule);
+    }
+    body.push(b'}');
+    let ask = Ask::new(Method::Post, "/jobs/ingest", Kind::Read).body(body);
+    let answer = again(async || api.send(ask.clone()).await).await?;
+    let answer = succeeded(answer, Some(job.object))?;
+    wire::read::<Created>(&answer.body)
+        .map(|created| created.id)
+        .ok_or_else(|| unexpected("the id of a bulk job"))
+}
+
+async fn upload<H: Host>(api: &Api<H>, job: &Job<'_>, id: &str, csv: &[u8]) -> Result<(), Error> {
+    let path = format!("/jobs/ingest/{id}/batches");
+    let ask = Ask::new(Method::Put, path, Kind::Upload).body(csv.to_vec());
+    succeeded(api.send(ask).await?, Some(job.object)).map(drop)
+}
+
+/// Lets Salesforce begin.
+async fn close<H: Host>(api: &Api<H>, id: &str) -> Result<(), Error> {
+    let mut lost = None;
+    for _ in 0..TRIES {
+        match set_state(api, id, "UploadComplete").await {
+            Err(error @ Error::Unavailable(_)) => {
+                lost = Some(error);
+                if info(api, id).await?.state != "Open" {
+                    return Ok(());
+                }
+            }
+            answer => return answer,
+        }
+    }
+    lost.map_or(Ok(()), Err)
+}
+
+async fn set_state<H: Host>(api: &Api<H>, id: &str, state: &str) -> Result<(), Error> {
+    let body = format!("{{\"state\":\"{state}\"}}").into_bytes();
+    let ask = Ask::new(Method::Patch, format!("/jobs/ingest/{id}"), Kind::Read).body(body);
+    succeeded(api.send(ask).await?, None).map(drop)
+}
+
+async fn info<H: Host>(api: &Api<H>, id: &str) -> Result<Info, Error> {
+    let ask = Ask::new(Method::Get, format!("/jobs/ingest/{id}"), Kind::Read);
+    let answer = again(async || api.send(ask.clone()).await).await?;
+    let answer = succeeded(answer, None)?;
+    wire::read(&answer.body).ok_or_else(|| unexpected("the state of a bulk job"))
+}
+
+/// Asks again what can be asked again.
+async fn again(ask: impl AsyncFn() -> Result<Answer, Error>) -> Result<Answer, Error> {
+    for _ in 1..TRIES {
+        match ask().await {
+            Err(Error::Unavailable(_)) => {}
+            answer => return answer,
+        }
+    }
+    ask().await
+}
+
+fn succeeded(answer: Answer, object: Option<&str>) -> Result<Answer, Error> {
+    if (200..300).contains(&answer.status) {
+        Ok(answer)
+    } else {
+        Err(Fault::read(answer.status, &answer.body).error(object, Effect::Read))
+    }
+}
+
+/// Why rows of a job that ended early were not written.
+fn not_processed(info: &Info) -> Problem {
+    let message = info.error_message.as_deref().unwrap_or("it gave no reason");
+    problem(
+        Advice::Retry,
+        "UNPROCESSED_RECORD",
+        &format!(
+            "not written: the bulk job ended as {}: {message}",
+            info.state
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests;

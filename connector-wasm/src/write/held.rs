@@ -1,0 +1,176 @@
+//! Records that were pushed and are not under way: one JSON array that grows
+//! record by record, so that where it is cut depends on the records alone and
+//! not on how they were pushed.
+
+use std::collections::VecDeque;
+
+use json_skim::{Malformed, Skim};
+
+use crate::bindings::exports::lockgate::connector::records::{Advice, Error};
+use crate::fault::refused;
+
+/// The most records and bytes of a bulk job. Salesforce takes 100 MB a job, the
+/// host 32 MiB a request; this is what a guest's memory holds a few times.
+const JOB_ROWS: usize = 100_000;
+const JOB_BYTES: usize = 8 * 1024 * 1024;
+
+/// Some records, and where they stand among all.
+#[derive(Debug, Default)]
+pub(super) struct Chunk {
+    /// The number of the first.
+    pub(super) first: u64,
+    pub(super) rows: usize,
+    /// A JSON array.
+    pub(super) json: Vec<u8>,
+}
+
+/// Records in order.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    /// Where each record ends, in bytes of `json`.
+    ends: VecDeque<usize>,
+    json: Vec<u8>,
+    /// The number of the first.
+    first: u64,
+    /// Chunks that were taken and came back.
+    returned: Option<Chunk>,
+}
+
+impl Held {
+    /// Takes the records of a JSON array.
+    pub(super) fn push(&mut self, records: &[u8]) -> Result<(), Error> {
+        let before = (self.json.len(), self.ends.len());
+        let text = str::from_utf8(records).map_err(|_| malformed("they are not UTF-8"))?;
+        let mut skim = Skim::new(text);
+        let walked = skim.elements(|skim| {
+            let record = skim.value()?;
+            self.json.extend_from_slice(record.as_bytes());
+            self.json.push(b',');
+            self.ends.push_back(self.json.len());
+            Ok::<(), Malformed>(())
+        });
+        walked.and_then(|()| skim.end()).map_err(|error| {
+            // All of a push or nothing.
+            self.json.truncate(before.0);
+            self.ends.truncate(before.1);
+            malformed(&error.to_string())
+        })
+    }
+
+    /// Whether nothing is held.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows() == 0
+    }
+
+    /// How many records are held.
+    pub(super) fn rows(&self) -> usize {
+        self.ends.len() + self.returned.as_ref().map_or(0, |chunk| chunk.rows)
+    }
+
+    /// Takes the first records, at most so many; `None` if nothing is held.
+    pub(super) fn take(&mut self, max_rows: usize) -> Option<Chunk> {
+        if let Some(chunk) = self.returned.take() {
+            return Some(chunk);
+        }
+        let rows = max_rows.min(self.ends.len());
+        (rows > 0).then(|| self.cut(rows))
+    }
+
+    /// Takes as many records as go into one bulk job; fewer only at the end.
+    pub(super) fn take_full(&mut self, is_end: bool) -> Option<Chunk> {
+        let fitting = self
+            .ends
+            .iter()
+            .take(JOB_ROWS)
+            .take_while(|end| **end <= JOB_BYTES)
+            .count();
+        let is_full = fitting < self.ends.len() || fitting == JOB_ROWS;
+        if self.ends.is_empty() || !(is_full || is_end) {
+            return None;
+        }
+        // A record that is too large for any job is Salesforce's to refuse.
+        Some(self.cut(fitting.max(1)))
+    }
+
+    /// Gives back what could not be sent, to be taken next.
+    pub(super) fn put_back(&mut self, chunk: Chunk) {
+        self.returned = Some(chunk);
+    }
+
+    fn cut(&mut self, rows: usize) -> Chunk {
+        let end = rows
+            .checked_sub(1)
+            .and_then(|last| self.ends.get(last).copied())
+            .unwrap_or_default();
+        let rest = self.json.split_off(end);
+        let mut json = std::mem::replace(&mut self.json, rest);
+        // The comma behind the last record.
+        json.pop();
+        json.insert(0, b'[');
+        json.push(b']');
+        self.ends.drain(..rows);
+        for later in &mut self.ends {
+            *later -= end;
+        }
+        let chunk = Chunk {
+            first: self.first,
+            rows,
+            json,
+        };
+        self.first += rows as u64;
+        chunk
+    }
+}
+
+fn malformed(what: &str) -> Error {
+    refused(
+        Advice::FixRecord,
+        "JSON_PARSER_ERROR",
+        &format!("records are one JSON array of objects: {what}"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(chunk: Option<Chunk>) -> Option<(u64, usize, String)> {
+        chunk.map(|chunk| {
+            let json = String::from_utf8(chunk.json).unwrap();
+            (chunk.first, chunk.rows, json)
+        })
+    }
+
+    #[test]
+    fn records_are_cut_by_number_however_they_were_pushed() {
+        let mut held = Held::default();
+        held.push(br#" [{"a":1} , {"a":2}]"#).unwrap();
+        held.push(b"[]").unwrap();
+        assert!(held.push(br#"[{"a":3},"#).is_err());
+        held.push(br#"[{"a":3}]"#).unwrap();
+        assert_eq!(held.rows(), 3);
+        let first = held.take(2);
+        assert_eq!(text(first), Some((0, 2, r#"[{"a":1},{"a":2}]"#.to_owned())));
+        assert_eq!(text(held.take_full(false)), None);
+        assert_eq!(
+            text(held.take_full(true)),
+            Some((2, 1, r#"[{"a":3}]"#.to_owned()))
+        );
+        assert!(held.is_empty());
+    }
+
+    #[test]
+    fn a_job_takes_no_more_than_fits_and_what_came_back_is_first() {
+        let mut held = Held::default();
+        let record = format!("[\"{}\"]", "x".repeat(JOB_BYTES / 2));
+        for _ in 0..3 {
+            held.push(record.as_bytes()).unwrap();
+        }
+        let chunk = held.take_full(false).unwrap();
+        assert_eq!((chunk.first, chunk.rows), (0, 1));
+        held.put_back(chunk);
+        assert_eq!(held.rows(), 3);
+        assert_eq!(held.take(10).unwrap().first, 0);
+        assert_eq!(held.take(10).unwrap().rows, 2);
+    }
+}

@@ -1,0 +1,199 @@
+//! A write under way: records go in as they come, results come out as they are
+//! known, each record under one number and with one result.
+
+use wasmtime::component::ResourceAny;
+
+use crate::bindings::connector::exports::lockgate::connector::records as wit;
+use crate::connector::Instance;
+use crate::error::Error;
+use crate::records::{Operation, Records, RowResult, Way};
+
+/// The largest push, in bytes. The contract promises it.
+const MAX_PUSH_BYTES: usize = 16 * 1024 * 1024;
+
+/// A write of any length, in one instance of the connector. Limits count afresh
+/// for each call. Dropping it leaves what was written.
+///
+/// After [`Error::OverQuota`] or [`Error::Unavailable`] nothing is lost: call
+/// [`Self::finish`] again later, or go on pushing.
+pub struct Writer {
+    instance: Instance,
+    writer: ResourceAny,
+    call: &'static str,
+    takes_ids: bool,
+    answered: Answered,
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer")
+            .field("call", &self.call)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Writer {
+    pub(crate) fn new(instance: Instance, writer: ResourceAny, operation: &Operation) -> Self {
+        Self {
+            instance,
+            writer,
+            call: operation.call(),
+            takes_ids: matches!(operation, Operation::Delete),
+            answered: Answered::default(),
+        }
+    }
+
+    /// How it is done; `None` until the connector knows enough to choose.
+    ///
+    /// # Errors
+    /// If the guest fails.
+    pub async fn way(&mut self) -> Result<Option<Way>, Error> {
+        self.instance.way_of_write(self.writer).await
+    }
+
+    /// Takes records, at most 16 MiB, and gives results that are known by now, of
+    /// these or of earlier ones.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if it is too much at once, or if this write deletes;
+    /// any of [`Error`]'s call errors.
+    pub async fn push(&mut self, records: &Records) -> Result<Vec<RowResult>, Error> {
+        if self.takes_ids {
+            return Err(Error::Input("a write that deletes takes ids".to_owned()));
+        }
+        let json = records.as_bytes().to_vec();
+        self.push_json(json, records.len()).await
+    }
+
+    /// Takes ids of records to delete, as [`Self::push`] takes records.
+    ///
+    /// # Errors
+    /// As [`Self::push`]; [`Error::Input`] if this write does not delete.
+    pub async fn push_ids(&mut self, ids: &[String]) -> Result<Vec<RowResult>, Error> {
+        if !self.takes_ids {
+            return Err(Error::Input(
+                "only a write that deletes takes ids".to_owned(),
+            ));
+        }
+        let json = serde_json::to_vec(ids)
+            .map_err(|error| Error::Input(format!("ids cannot be written as JSON: {error}")))?;
+        self.push_json(json, ids.len()).await
+    }
+
+    async fn push_json(&mut self, json: Vec<u8>, count: usize) -> Result<Vec<RowResult>, Error> {
+        if json.len() > MAX_PUSH_BYTES {
+            return Err(Error::Input(format!(
+                "{} bytes are more than a write takes at once, {MAX_PUSH_BYTES} bytes: give fewer \
+                 records at a time",
+                json.len()
+            )));
+        }
+        let writer = self.writer;
+        // What fails is taken all the same, unless it is malformed, which this is
+        // not: the connector gives the results with a later call.
+        self.answered.pushed += count as u64;
+        let results = self
+            .instance
+            .call(self.call, async |records, accessor| {
+                records.writer().call_push(accessor, writer, json).await
+            })
+            .await?;
+        self.checked(results)
+    }
+
+    /// Takes no more records, and gives results. To be called until it gives
+    /// `None`: then all records have theirs. A list may be empty while the
+    /// product is at work.
+    ///
+    /// # Errors
+    /// Any of [`Error`]'s call errors.
+    pub async fn finish(&mut self) -> Result<Option<Vec<RowResult>>, Error> {
+        let writer = self.writer;
+        let results = self
+            .instance
+            .call(self.call, async |records, accessor| {
+                records.writer().call_finish(accessor, writer).await
+            })
+            .await?;
+        match results {
+            Some(results) => self.checked(results).map(Some),
+            None => match self.answered.missing() {
+                0 => Ok(None),
+                missing => {
+                    let pushed = self.answered.pushed;
+                    let what = format!("{missing} of {pushed} records have no result");
+                    Err(self.instance.broken(self.call, what))
+                }
+            },
+        }
+    }
+
+    /// Holds results against what was pushed. A guest that miscounts would tell
+    /// of records that were never written, or tell one twice.
+    fn checked(&mut self, results: Vec<wit::RowResult>) -> Result<Vec<RowResult>, Error> {
+        for result in &results {
+            if !self.answered.answer(result.row) {
+                let what = format!(
+                    "a result for record {}, which was not pushed or has one",
+                    result.row
+                );
+                return Err(self.instance.broken(self.call, what));
+            }
+        }
+        Ok(results.into_iter().map(RowResult::from).collect())
+    }
+}
+
+/// Which records have their result, a bit for each.
+#[derive(Debug, Default)]
+struct Answered {
+    pushed: u64,
+    answers: u64,
+    bits: Vec<u64>,
+}
+
+impl Answered {
+    /// Notes a result; false if there is no such record, or it has one.
+    fn answer(&mut self, row: u64) -> bool {
+        let (word, bit) = (row / 64, 1 << (row % 64));
+        let Ok(word) = usize::try_from(word) else {
+            return false;
+        };
+        if row >= self.pushed {
+            return false;
+        }
+        if word >= self.bits.len() {
+            self.bits.resize(word + 1, 0);
+        }
+        let Some(bits) = self.bits.get_mut(word) else {
+            return false;
+        };
+        let is_new = *bits & bit == 0;
+        *bits |= bit;
+        self.answers += u64::from(is_new);
+        is_new
+    }
+
+    const fn missing(&self) -> u64 {
+        self.pushed.saturating_sub(self.answers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_record_has_one_result_and_no_other_has_any() {
+        let mut answered = Answered {
+            pushed: 65,
+            ..Answered::default()
+        };
+        assert!(answered.answer(64));
+        assert!(!answered.answer(64));
+        assert!(!answered.answer(65));
+        assert!(!answered.answer(u64::MAX));
+        assert!(answered.answer(0));
+        assert_eq!(answered.missing(), 63);
+    }
+}
