@@ -7,19 +7,28 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
+use json_skim::{Malformed, Skim};
 
 use crate::bindings::exports::lockgate::connector::records::{Advice, Error, Problem};
 use crate::fault::{problem, refused};
 use crate::names;
-use crate::wire::{self, Members, push_text, text};
+use crate::wire::{decoded, push_text};
 
 /// One record to write.
 #[derive(Debug)]
 pub(crate) struct Row<'a> {
-    members: Vec<(Cow<'a, str>, &'a RawValue)>,
+    members: Vec<Member<'a>>,
     /// What finds the record; nothing for one that is created.
     pub(crate) key: Key<'a>,
+}
+
+/// A field of a record with its value, as texts.
+#[derive(Debug)]
+struct Member<'a> {
+    name: Cow<'a, str>,
+    /// The name as it came, in its quotes.
+    key: &'a str,
+    value: &'a str,
 }
 
 /// What finds a record.
@@ -31,7 +40,7 @@ pub(crate) enum Key<'a> {
     /// The value of an external id field, decoded, and as it came.
     External {
         value: String,
-        raw: &'a RawValue,
+        raw: &'a str,
     },
     /// An upsert by `Id` without one creates.
     NoId,
@@ -47,40 +56,78 @@ pub(crate) enum KeyedBy<'k> {
     Field(&'k str),
 }
 
-/// Splits a JSON array of records.
-pub(crate) fn split(records: &[u8]) -> Result<Vec<&RawValue>, Error> {
-    wire::read(records).ok_or_else(|| {
-        refused(
+/// Reads a JSON array of records, each of which may be refused on its own.
+pub(crate) fn read_rows<'a>(
+    records: &'a [u8],
+    keyed_by: KeyedBy<'_>,
+) -> Result<Vec<Result<Row<'a>, Problem>>, Error> {
+    let mut rows = Vec::new();
+    let walked = str::from_utf8(records).ok().map(|text| {
+        let mut skim = Skim::new(text);
+        skim.elements(|skim| {
+            rows.push(Row::read(skim, keyed_by)?);
+            Ok::<(), Malformed>(())
+        })
+        .and_then(|()| skim.end())
+    });
+    match walked {
+        Some(Ok(())) => Ok(rows),
+        _ => Err(refused(
             Advice::FixRecord,
             "JSON_PARSER_ERROR",
             "records are one JSON array of objects",
-        )
-    })
+        )),
+    }
 }
 
 impl<'a> Row<'a> {
-    /// Reads a record and takes its key out.
-    pub(crate) fn read(raw: &'a RawValue, keyed_by: KeyedBy<'_>) -> Result<Self, Problem> {
+    /// Reads a record and takes its key out. This is the one look that a record
+    /// gets on its way through the connector.
+    fn read(
+        skim: &mut Skim<'a>,
+        keyed_by: KeyedBy<'_>,
+    ) -> Result<Result<Self, Problem>, Malformed> {
         if let KeyedBy::Itself = keyed_by {
-            return Ok(Self {
+            let id = Self::id(Some(skim.value()?));
+            return Ok(id.map(|key| Self {
                 members: Vec::new(),
-                key: Self::id(Some(raw))?,
-            });
+                key,
+            }));
         }
-        let Some(Members(mut members)) = Members::of(raw) else {
-            return Err(problem(
+        let mut members = Vec::with_capacity(16);
+        let mut is_legible = true;
+        if skim.peek() == Some(b'{') {
+            skim.members(|key, skim| {
+                let value = skim.value()?;
+                match decoded(key) {
+                    Some(name) => members.push(Member { name, key, value }),
+                    None => is_legible = false,
+                }
+                Ok::<(), Malformed>(())
+            })?;
+        } else {
+            skim.value()?;
+            is_legible = false;
+        }
+        Ok(if is_legible {
+            Self::of_members(members, keyed_by)
+        } else {
+            Err(problem(
                 Advice::FixRecord,
                 "JSON_PARSER_ERROR",
                 "a record is a JSON object",
-            ));
-        };
-        members.retain(|(name, _)| name != "attributes");
+            ))
+        })
+    }
+
+    fn of_members(mut members: Vec<Member<'a>>, keyed_by: KeyedBy<'_>) -> Result<Self, Problem> {
+        members.retain(|member| member.name != "attributes");
         let key = match keyed_by {
             KeyedBy::Nothing | KeyedBy::Itself => Key::None,
             KeyedBy::Id => Self::id(take(&mut members, "Id"))?,
             KeyedBy::Field(field) if field.eq_ignore_ascii_case("Id") => {
                 match take(&mut members, "Id") {
-                    Some(raw) if raw.get() != "null" => Self::id(Some(raw))?,
+                    Some(raw) if raw != "null" => Self::id(Some(raw))?,
                     _ => Key::NoId,
                 }
             }
@@ -89,8 +136,8 @@ impl<'a> Row<'a> {
         Ok(Self { members, key })
     }
 
-    fn id(raw: Option<&RawValue>) -> Result<Key<'a>, Problem> {
-        let Some(id) = raw.and_then(text) else {
+    fn id(raw: Option<&str>) -> Result<Key<'a>, Problem> {
+        let Some(id) = raw.and_then(decoded) else {
             let mut missing = problem(
                 Advice::FixRecord,
                 "MISSING_ARGUMENT",
@@ -102,11 +149,11 @@ impl<'a> Row<'a> {
         names::id(&id).map(Key::Id)
     }
 
-    fn external(field: &str, raw: Option<&'a RawValue>) -> Result<Key<'a>, Problem> {
+    fn external(field: &str, raw: Option<&'a str>) -> Result<Key<'a>, Problem> {
         let value = raw.and_then(|raw| {
-            let value = match raw.get().bytes().next() {
-                Some(b'"') => text(raw)?.into_owned(),
-                Some(b'-' | b'0'..=b'9') => raw.get().to_owned(),
+            let value = match raw.bytes().next() {
+                Some(b'"') => decoded(raw)?.into_owned(),
+                Some(b'-' | b'0'..=b'9') => raw.to_owned(),
                 _ => return None,
             };
             (!value.is_empty()).then_some(Key::External { value, raw })
@@ -132,19 +179,21 @@ impl<'a> Row<'a> {
 
     /// The names of the fields that the record sets.
     pub(crate) fn fields(&self) -> impl Iterator<Item = &str> {
-        self.members.iter().map(|(name, _)| &**name)
+        self.members.iter().map(|member| &*member.name)
     }
 
     /// The fields that the record sets, and their values.
-    pub(crate) fn members(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
-        self.members.iter().map(|(name, value)| (&**name, *value))
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&str, &'a str)> {
+        self.members
+            .iter()
+            .map(|member| (&*member.name, member.value))
     }
 
     /// About how long the record is, in bytes.
     pub(crate) fn size(&self) -> usize {
         self.members
             .iter()
-            .map(|(name, value)| name.len() + value.get().len() + 4)
+            .map(|member| member.key.len() + member.value.len() + 2)
             .sum()
     }
 
@@ -168,17 +217,15 @@ impl<'a> Row<'a> {
                     out.push(b',');
                     push_text(out, field);
                     out.push(b':');
-                    out.extend_from_slice(raw.get().as_bytes());
+                    out.extend_from_slice(raw.as_bytes());
                 }
             }
             Key::NoId => out.extend_from_slice(b",\"Id\":null"),
             Key::None => {}
         }
-        for (name, value) in &self.members {
+        for member in &self.members {
             out.push(b',');
-            push_text(out, name);
-            out.push(b':');
-            out.extend_from_slice(value.get().as_bytes());
+            member.push(out);
         }
         out.push(b'}');
     }
@@ -187,24 +234,30 @@ impl<'a> Row<'a> {
     pub(crate) fn alone(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.size() + 2);
         out.push(b'{');
-        for (at, (name, value)) in self.members.iter().enumerate() {
+        for (at, member) in self.members.iter().enumerate() {
             if at > 0 {
                 out.push(b',');
             }
-            push_text(&mut out, name);
-            out.push(b':');
-            out.extend_from_slice(value.get().as_bytes());
+            member.push(&mut out);
         }
         out.push(b'}');
         out
     }
 }
 
-fn take<'a>(members: &mut Vec<(Cow<'a, str>, &'a RawValue)>, name: &str) -> Option<&'a RawValue> {
+impl Member<'_> {
+    fn push(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.key.as_bytes());
+        out.push(b':');
+        out.extend_from_slice(self.value.as_bytes());
+    }
+}
+
+fn take<'a>(members: &mut Vec<Member<'a>>, name: &str) -> Option<&'a str> {
     let at = members
         .iter()
-        .position(|(key, _)| key.eq_ignore_ascii_case(name))?;
-    Some(members.remove(at).1)
+        .position(|member| member.name.eq_ignore_ascii_case(name))?;
+    Some(members.remove(at).value)
 }
 
 /// Percent-encodes a value as one segment of a path: everything but letters,
@@ -237,12 +290,12 @@ pub(crate) fn encode(value: &str, keep: impl Fn(u8) -> bool) -> String {
 mod tests {
     use super::*;
 
-    fn raw(json: &str) -> &RawValue {
-        serde_json::from_str(json).unwrap()
+    fn read<'a>(json: &'a str, keyed_by: KeyedBy<'_>) -> Result<Row<'a>, Problem> {
+        Row::read(&mut Skim::new(json), keyed_by).unwrap()
     }
 
     fn for_collection(json: &str, keyed_by: KeyedBy<'_>, field: Option<&str>) -> String {
-        let row = Row::read(raw(json), keyed_by).unwrap();
+        let row = read(json, keyed_by).unwrap();
         let mut out = Vec::new();
         row.push_for_collection(&mut out, "Contact", field);
         String::from_utf8(out).unwrap()
@@ -292,7 +345,7 @@ mod tests {
             for_collection(json, KeyedBy::Field("key__c"), Some("Key__c")),
             r#"{"attributes":{"type":"Contact"},"Key__c":"a\/b \u00fc+","Name":"A"}"#
         );
-        let row = Row::read(raw(json), KeyedBy::Field("Key__c")).unwrap();
+        let row = read(json, KeyedBy::Field("Key__c")).unwrap();
         assert_eq!(row.alone(), br#"{"Name":"A"}"#);
         let Key::External { value, .. } = &row.key else {
             panic!("no key")
@@ -309,11 +362,11 @@ mod tests {
             r#"{"Key__c":""}"#,
             r#"{"Key__c":true}"#,
         ] {
-            let problem = Row::read(raw(json), KeyedBy::Field("Key__c")).unwrap_err();
+            let problem = read(json, KeyedBy::Field("Key__c")).unwrap_err();
             assert_eq!(problem.fields, ["Key__c"], "{json}");
         }
-        let problem = Row::read(raw("{}"), KeyedBy::Id).unwrap_err();
+        let problem = read("{}", KeyedBy::Id).unwrap_err();
         assert_eq!(problem.code, "MISSING_ARGUMENT");
-        assert!(Row::read(raw("[]"), KeyedBy::Nothing).is_err());
+        assert!(read("[]", KeyedBy::Nothing).is_err());
     }
 }

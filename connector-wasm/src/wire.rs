@@ -154,7 +154,16 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
 
 /// A raw value that is a text, decoded.
 pub(crate) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
-    serde_json::from_str::<Text<'_>>(raw.get())
+    decoded(raw.get())
+}
+
+/// A text as JSON writes it, decoded; without escapes there is nothing to do.
+pub(crate) fn decoded(json: &str) -> Option<Cow<'_, str>> {
+    let inner = json.strip_prefix('"')?.strip_suffix('"')?;
+    if !inner.as_bytes().contains(&b'\\') {
+        return Some(Cow::Borrowed(inner));
+    }
+    serde_json::from_str::<Text<'_>>(json)
         .ok()
         .map(|Text(text)| text)
 }

@@ -21,11 +21,10 @@ use crate::api::Api;
 use crate::bindings::exports::lockgate::connector::records::{
     Advice, Error, Operation, Outcome, Problem, RecordResult, RowResult, Way, WriteOptions,
 };
-use crate::body::{Row, split};
+use crate::body::{Row, read_rows};
 use crate::fault::{as_problem, problem, refused};
 use crate::host::Host;
 use crate::names;
-use crate::wire;
 use bulk::BulkJob;
 use held::{Chunk, Held};
 use plan::{Job, MAX_ROWS};
@@ -104,9 +103,9 @@ pub(crate) async fn one<H: Host>(
     record: &str,
 ) -> Result<RecordResult, Error> {
     let job = Job::new(object, operation);
-    let rows = [wire::read(record.as_bytes()).ok_or_else(|| wrong("a record is JSON"))?];
-    let rows = rows.map(|raw| Row::read(raw, job.verb.keyed_by()));
-    let results = collections::run(api, job, rows.into()).await?;
+    let records = format!("[{record}]");
+    let rows = read_rows(records.as_bytes(), job.verb.keyed_by())?;
+    let results = collections::run(api, job, rows).await?;
     results.into_iter().next().ok_or(Error::UnknownOutcome)
 }
 
@@ -398,9 +397,7 @@ impl<H: Host> Writer<H> {
 
     /// The rows of a chunk, each with what is wrong with it.
     fn rows<'c>(&self, chunk: &'c Chunk) -> Result<Vec<Result<Row<'c>, Problem>>, Error> {
-        let keyed_by = self.job().verb.keyed_by();
-        let rows = split(&chunk.json)?.into_iter();
-        Ok(rows.map(|raw| Row::read(raw, keyed_by)).collect())
+        read_rows(&chunk.json, self.job().verb.keyed_by())
     }
 }
 

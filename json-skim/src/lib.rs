@@ -81,6 +81,16 @@ impl<'a> Skim<'a> {
     /// so on. `None` at the end.
     #[inline]
     pub fn peek(&mut self) -> Option<u8> {
+        // Hardly ever white space: no loop then, so that a guest does not look at
+        // the clock for each token.
+        match self.byte(self.at) {
+            Some(b' ' | b'\n' | b'\r' | b'\t') => self.behind_space(),
+            byte => byte,
+        }
+    }
+
+    #[cold]
+    fn behind_space(&mut self) -> Option<u8> {
         loop {
             match self.byte(self.at) {
                 Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,

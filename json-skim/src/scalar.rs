@@ -1,5 +1,6 @@
 //! Strings, numbers and the three words. Most bytes of most records are in
-//! strings, so these are searched eight bytes at a time.
+//! strings, so these are searched eight or
+//! sixteen bytes at a time.
 
 use crate::{Malformed, Skim};
 
@@ -16,6 +17,14 @@ const fn marks(word: u64) -> u64 {
     let backslash = word ^ (ONES * b'\\' as u64);
     let backslash = backslash.wrapping_sub(ONES) & !backslash;
     (control | quote | backslash) & (ONES << 7)
+}
+
+/// The first sixteen bytes.
+#[inline]
+fn two_words(rest: &[u8]) -> Option<[u64; 2]> {
+    let (first, rest) = rest.split_first_chunk()?;
+    let second = rest.first_chunk()?;
+    Some([u64::from_le_bytes(*first), u64::from_le_bytes(*second)])
 }
 
 impl Skim<'_> {
@@ -36,15 +45,41 @@ impl Skim<'_> {
     #[inline]
     pub(crate) fn string(&mut self) -> Result<(), Malformed> {
         self.at += 1;
+        // Most keys and many values end within the first words: no loop for them.
+        for _ in 0..2 {
+            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+            let Some(word) = rest.first_chunk() else {
+                break;
+            };
+            let marks = marks(u64::from_le_bytes(*word));
+            if marks == 0 {
+                self.at += 8;
+                continue;
+            }
+            self.at += marks.trailing_zeros() as usize / 8;
+            if self.byte(self.at) == Some(b'"') {
+                self.at += 1;
+                return Ok(());
+            }
+            break;
+        }
+        self.rest_of_string()
+    }
+
+    /// Reads on in a string.
+    fn rest_of_string(&mut self) -> Result<(), Malformed> {
         loop {
             let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-            if let Some(word) = rest.first_chunk() {
-                let marks = marks(u64::from_le_bytes(*word));
-                if marks == 0 {
-                    self.at += 8;
+            if let Some([first, second]) = two_words(rest) {
+                let (low, high) = (marks(first), marks(second));
+                if low | high == 0 {
+                    self.at += 16;
                     continue;
                 }
-                self.at += marks.trailing_zeros() as usize / 8;
+                self.at += match low {
+                    0 => 8 + high.trailing_zeros() as usize / 8,
+                    low => low.trailing_zeros() as usize / 8,
+                };
             }
             match self.byte(self.at) {
                 Some(b'"') => {

@@ -8,12 +8,12 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use serde_json::value::RawValue;
+use json_skim::{Malformed, Skim};
 
 use crate::bindings::exports::lockgate::connector::records::{Advice, Problem};
 use crate::body::{Key, Row};
 use crate::fault::problem;
-use crate::wire::{Members, text};
+use crate::wire::decoded;
 
 /// What a cell says to empty a field.
 const NULL: &str = "#N/A";
@@ -210,7 +210,7 @@ fn cells<'r>(
         }
     }
     for (name, value) in row.members() {
-        let (column, cell) = match value.get().bytes().next() {
+        let (column, cell) = match value.bytes().next() {
             Some(b'{') => related(name, value)?,
             _ => (Cow::Borrowed(name), cell(name, value)?),
         };
@@ -219,18 +219,17 @@ fn cells<'r>(
     Ok(cells)
 }
 
-fn cell<'r>(name: &str, value: &'r RawValue) -> Result<Cow<'r, str>, Problem> {
-    let raw = value.get();
-    let cell = match raw.bytes().next() {
-        Some(b'"') => text(value).ok_or_else(|| unfit(name, "is no text"))?,
+fn cell<'r>(name: &str, value: &'r str) -> Result<Cow<'r, str>, Problem> {
+    let cell = match value.bytes().next() {
+        Some(b'"') => decoded(value).ok_or_else(|| unfit(name, "is no text"))?,
         Some(b'n') => Cow::Borrowed(NULL),
         Some(b'[' | b'{') => return Err(unfit(name, "is a list or an object")),
-        _ => Cow::Borrowed(raw),
+        _ => Cow::Borrowed(value),
     };
     match &*cell {
         // REST empties the field too.
         "" => Ok(Cow::Borrowed(NULL)),
-        NULL if raw != "null" => Err(unfit(
+        NULL if value != "null" => Err(unfit(
             name,
             "is the text #N/A, which a bulk job takes for null",
         )),
@@ -241,29 +240,34 @@ fn cell<'r>(name: &str, value: &'r RawValue) -> Result<Cow<'r, str>, Problem> {
 /// The column and the cell of a related record that is named by one field of its
 /// own: `{"Key__c": "7"}`, with `attributes` if there are several objects that
 /// it could be of.
-fn related<'r>(
-    name: &'r str,
-    value: &'r RawValue,
-) -> Result<(Cow<'r, str>, Cow<'r, str>), Problem> {
-    let Some(Members(members)) = Members::of(value) else {
-        return Err(unfit(name, "is no object"));
-    };
+fn related<'r>(name: &'r str, value: &'r str) -> Result<(Cow<'r, str>, Cow<'r, str>), Problem> {
     let mut kind = None;
     let mut key = None;
-    for (member, value) in members {
-        if member == "attributes" {
-            let of = Members::of(value).and_then(|attributes| attributes.get("type"));
-            kind = of.and_then(text);
-        } else if key.replace((member, value)).is_some() {
-            return Err(unfit(
-                name,
-                "names the related record by more than one field",
-            ));
+    let mut is_one = true;
+    let walked = Skim::new(value).members(|member, skim| {
+        if member == "\"attributes\"" {
+            skim.members(|attribute, skim| {
+                let value = skim.value()?;
+                if attribute == "\"type\"" {
+                    kind = decoded(value);
+                }
+                Ok::<(), Malformed>(())
+            })
+        } else {
+            is_one &= key.replace((member, skim.value()?)).is_none();
+            Ok(())
         }
-    }
-    let Some((member, value)) = key else {
+    });
+    let member = key.and_then(|(member, value)| Some((decoded(member)?, value)));
+    let (Ok(()), Some((member, value))) = (walked, member) else {
         return Err(unfit(name, "names no field of the related record"));
     };
+    if !is_one {
+        return Err(unfit(
+            name,
+            "names the related record by more than one field",
+        ));
+    }
     let column = match kind {
         Some(kind) => format!("{kind}:{name}.{member}"),
         None => format!("{name}.{member}"),
@@ -284,17 +288,12 @@ fn unfit(field: &str, what: &str) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::body::KeyedBy;
+    use crate::body::{KeyedBy, read_rows};
 
     fn sheet(records: &[&str], keyed_by: KeyedBy<'_>, key: Option<&str>) -> (Sheet, Vec<Problem>) {
-        let raws: Vec<Box<RawValue>> = records
-            .iter()
-            .map(|record| RawValue::from_string((*record).to_owned()).unwrap())
-            .collect();
-        let rows: Vec<Row<'_>> = raws
-            .iter()
-            .map(|raw| Row::read(raw, keyed_by).unwrap())
-            .collect();
+        let json = format!("[{}]", records.join(","));
+        let rows = read_rows(json.as_bytes(), keyed_by).unwrap();
+        let rows: Vec<Row<'_>> = rows.into_iter().map(Result::unwrap).collect();
         let (sheet, refused) = Sheet::of(rows.iter().enumerate(), key);
         (
             sheet,
