@@ -7,7 +7,6 @@ use std::fmt;
 
 use bytes::Bytes;
 use json_skim::{Malformed, Skim};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -72,20 +71,18 @@ impl Records {
     /// # Errors
     /// [`Error::Input`] if the array is malformed.
     pub fn rows(&self) -> Result<Vec<&RawValue>, Error> {
-        self.parse()
+        self.to_vec()
     }
 
-    /// All records as values of `T`.
+    /// All records as values of `T`, which may borrow its texts from here.
     ///
     /// # Errors
     /// [`Error::Input`] if a record does not fit `T`, saying where.
-    pub fn to_vec<T: DeserializeOwned>(&self) -> Result<Vec<T>, Error> {
-        serde_json::from_slice(&self.json)
-            .map_err(|error| Error::Input(format!("the records do not fit: {error}")))
-    }
-
-    fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<Vec<T>, Error> {
-        serde_json::from_slice(&self.json)
+    pub fn to_vec<'a, T: Deserialize<'a>>(&'a self) -> Result<Vec<T>, Error> {
+        // The whole is looked at once instead of each text in it.
+        let text = str::from_utf8(&self.json)
+            .map_err(|error| Error::Input(format!("records must be UTF-8: {error}")))?;
+        serde_json::from_str(text)
             .map_err(|error| Error::Input(format!("the records do not fit: {error}")))
     }
 }
