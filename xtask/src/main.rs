@@ -23,6 +23,8 @@ const USAGE: &str = "usage: cargo xtask NAME
                  (further arguments go to cargo test)
   check          format, lints, documentation, dependencies
   peers          Salesforce clients that we did not write, against the dev org
+  bench-peers    what those clients cost beside ours; --rows N, --task NAME,
+                 --rounds N
 ";
 
 fn main() -> ExitCode {
@@ -45,6 +47,7 @@ fn run(task: &str, arguments: Vec<String>) -> Result<ExitCode> {
         "test" => test(arguments)?,
         "check" => without_arguments(task, &arguments).and_then(|()| check::run())?,
         "peers" => without_arguments(task, &arguments).and_then(|()| peers::run())?,
+        "bench-peers" => peers::bench(arguments)?,
         "" | "help" | "-h" | "--help" => command::show(USAGE),
         other => bail!("there is no task `{other}`\n\n{USAGE}"),
     }

@@ -1,6 +1,7 @@
-//! `cargo xtask peers`: runs Salesforce clients that we did not write against
-//! the dev org. They know nothing of it; what they trip over is a place where
-//! the org differs from Salesforce.
+//! `cargo xtask peers` and `cargo xtask bench-peers`: run Salesforce clients that
+//! we did not write against the dev org. They know nothing of it; what they trip
+//! over is a place where the org differs from Salesforce, and what they cost is
+//! what ours is compared with.
 
 #![expect(
     clippy::print_stdout,
@@ -12,6 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::command::{Step, root, target};
 
 /// The clients, held to the versions that the checks were written for.
 const JSFORCE: &str = "jsforce@3.10.14";
@@ -26,19 +29,14 @@ const RECORDS: &str = "6000";
 /// # Errors
 /// When a client cannot be installed, the org does not start, or a check fails.
 pub(crate) fn run() -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .context("xtask lies in the repository")?;
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| root.join("target"), |folder| root.join(folder));
-    let folder = target.join("peers");
-    std::fs::create_dir_all(&folder)?;
+    let root = root()?;
+    let folder = folder()?;
     let scripts = root.join("tests/peers");
 
     install_jsforce(&folder)?;
     let python = install_simple_salesforce(&folder)?;
-    build_org(root)?;
-    let server = target
+    build_org(&root)?;
+    let server = target()?
         .join("debug/examples/serve")
         .with_extension(std::env::consts::EXE_EXTENSION);
 
@@ -64,6 +62,30 @@ pub(crate) fn run() -> Result<()> {
         "the dev org differs from Salesforce for its clients"
     );
     Ok(())
+}
+
+/// Installs the clients and measures what they cost beside ours; the arguments
+/// are the bench's own: `--rows N`, `--task NAME`, `--rounds N`.
+///
+/// # Errors
+/// When a client cannot be installed, or the bench fails: `tests/benches/peers`.
+pub(crate) fn bench(arguments: Vec<String>) -> Result<()> {
+    let folder = folder()?;
+    install_jsforce(&folder)?;
+    let python = install_simple_salesforce(&folder)?;
+    Step::cargo(["bench", "--locked", "--package", "lockgate-tests"])
+        .arguments(["--bench", "peers", "--"])
+        .arguments(arguments)
+        .variable("PEERS_FOLDER", folder)
+        .variable("PEERS_PYTHON", python)
+        .run()
+}
+
+/// Where the clients are installed.
+fn folder() -> Result<PathBuf> {
+    let folder = target()?.join("peers");
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
 }
 
 fn install_jsforce(folder: &Path) -> Result<()> {

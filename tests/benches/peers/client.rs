@@ -1,0 +1,98 @@
+//! The parts that this program plays for the conductor: an org, and the clients
+//! that are written in Rust.
+//!
+//! A client says `ready VERSION` when it is logged in, works after a line of
+//! input, says what came of it as `done ROWS LENGTH`, and ends with its input:
+//! between the lines the conductor reads what the process has used.
+
+use std::io::{BufRead as _, Write as _};
+
+use anyhow::{Result, bail};
+use dev_org::{Config, DevOrg, Edition};
+use tokio::runtime::Runtime;
+
+use crate::contact::Outcome;
+use crate::{native, ours};
+
+/// Serves an org until the input ends.
+pub(crate) fn org() -> Result<()> {
+    let config = Config {
+        // The edition with calls enough for a million rows by Collections.
+        edition: Edition::Sandbox,
+        ..Config::default()
+    };
+    runtime()?.block_on(async {
+        let org = DevOrg::start(config).await?;
+        say(&format!("ready {}", org.url()))?;
+        tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink()))
+            .await??;
+        org.stop().await;
+        Ok(())
+    })
+}
+
+/// Does a task as one of the clients.
+pub(crate) fn run(client: &str, task: &str, url: &str, rows: u64, is_check: bool) -> Result<()> {
+    runtime()?.block_on(async {
+        if client == "lockgate" {
+            let session = ours::Session::open(url).await?;
+            begin(env!("CARGO_PKG_VERSION"))?;
+            let outcome = match (task, is_check) {
+                ("query", true) => session.list_all().await?,
+                ("query", false) => session.read_all().await?,
+                ("write", _) => session.write_all(rows).await?,
+                ("get", _) => return session.time_gets(url, rows).await,
+                _ => bail!("there is no task {task:?}"),
+            };
+            end(outcome)
+        } else {
+            let session = native::Session::open(url).await?;
+            begin(&reqwest_version())?;
+            let outcome = match (task, is_check) {
+                ("query", true) => session.list_all().await?,
+                ("query", false) if client == "reqwest-value" => session.read_values().await?,
+                ("query", false) => session.read_all().await?,
+                ("write", _) => session.write_all(0..rows).await?,
+                _ => bail!("there is no task {task:?}"),
+            };
+            end(outcome)
+        }
+    })
+}
+
+fn runtime() -> Result<Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?)
+}
+
+/// Writes a line at once.
+pub(crate) fn say(line: &str) -> Result<()> {
+    let mut output = std::io::stdout().lock();
+    writeln!(output, "{line}")?;
+    Ok(output.flush()?)
+}
+
+fn begin(version: &str) -> Result<()> {
+    say(&format!("ready {version}"))?;
+    wait()
+}
+
+fn end(outcome: Outcome) -> Result<()> {
+    say(&format!("done {} {}", outcome.rows, outcome.length))?;
+    wait()
+}
+
+/// Waits for a line, or for the end.
+pub(crate) fn wait() -> Result<()> {
+    std::io::stdin().lock().read_line(&mut String::new())?;
+    Ok(())
+}
+
+/// The release of reqwest that this is built with.
+pub(crate) fn reqwest_version() -> String {
+    let lock = include_str!("../../../Cargo.lock");
+    let after = lock.split("name = \"reqwest\"\nversion = \"").nth(1);
+    let version = after.and_then(|rest| rest.split('"').next());
+    version.unwrap_or("unknown").to_owned()
+}

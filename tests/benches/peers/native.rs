@@ -1,0 +1,194 @@
+//! A client as one would write it in Rust without Lockgate: reqwest and serde.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, ensure};
+use bytes::Bytes;
+use reqwest::header::CONTENT_TYPE;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use crate::client::say;
+use crate::contact::{
+    Attributes, COLLECTION, Contact, Outcome, Row, SOQL, Shown, contacts, templates,
+};
+
+/// A client that is logged in.
+pub(crate) struct Session {
+    client: reqwest::Client,
+    origin: String,
+    token: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Page<T> {
+    done: bool,
+    next_records_url: Option<String>,
+    records: Vec<T>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Collection<'a> {
+    all_or_none: bool,
+    records: Vec<Contact<'a>>,
+}
+
+#[derive(Deserialize)]
+struct SaveResult {
+    success: bool,
+}
+
+impl Session {
+    /// Logs in by client credentials.
+    pub(crate) async fn open(origin: &str) -> Result<Self> {
+        let client = client()?;
+        let body = "grant_type=client_credentials&client_id=dev-org-client\
+                    &client_secret=dev-org-secret";
+        let url = format!("{origin}/services/oauth2/token");
+        let kind = "application/x-www-form-urlencoded";
+        let request = client.post(url).header(CONTENT_TYPE, kind).body(body);
+        let answer = request.send().await?.error_for_status()?.bytes().await?;
+        let answer: Json = serde_json::from_slice(&answer)?;
+        let token = answer.pointer("/access_token").and_then(Json::as_str);
+        Ok(Self {
+            client,
+            origin: origin.to_owned(),
+            token: token.context("an answer without a token")?.to_owned(),
+        })
+    }
+
+    /// The body of an answer to a GET.
+    pub(crate) async fn get(&self, path: &str) -> Result<Bytes> {
+        let url = format!("{}{path}", self.origin);
+        let request = self.client.get(url).bearer_auth(&self.token);
+        Ok(request.send().await?.error_for_status()?.bytes().await?)
+    }
+
+    /// Reads one field of all contacts, into a typed struct.
+    pub(crate) async fn read_all(&self) -> Result<Outcome> {
+        let mut outcome = Outcome::default();
+        let mut path = query_path();
+        loop {
+            let body = self.get(&path).await?;
+            let page: Page<Row<'_>> = serde_json::from_slice(&body)?;
+            outcome.read(&page.records);
+            match page.next_records_url {
+                Some(next) if !page.done => path = next,
+                _ => return Ok(outcome),
+            }
+        }
+    }
+
+    /// The same by way of an untyped tree.
+    pub(crate) async fn read_values(&self) -> Result<Outcome> {
+        let mut outcome = Outcome::default();
+        let mut path = query_path();
+        loop {
+            let body = self.get(&path).await?;
+            let page: Page<Json> = serde_json::from_slice(&body)?;
+            for record in &page.records {
+                let email = record.get("Email").and_then(Json::as_str);
+                outcome.rows += 1;
+                outcome.length += email.context("no e-mail address")?.len() as u64;
+            }
+            match page.next_records_url {
+                Some(next) if !page.done => path = next,
+                _ => return Ok(outcome),
+            }
+        }
+    }
+
+    /// Says all contacts.
+    pub(crate) async fn list_all(&self) -> Result<Outcome> {
+        let mut outcome = Outcome::default();
+        let mut path = query_path();
+        loop {
+            let page: Page<Shown> = serde_json::from_slice(&self.get(&path).await?)?;
+            outcome.rows += page.records.len() as u64;
+            let lines: Vec<String> = page.records.iter().map(Shown::line).collect();
+            say(&lines.join("\n"))?;
+            match page.next_records_url {
+                Some(next) if !page.done => path = next,
+                _ => return Ok(outcome),
+            }
+        }
+    }
+
+    /// Creates contacts by Collections.
+    pub(crate) async fn write_all(&self, numbers: Range<u64>) -> Result<Outcome> {
+        let templates = templates()?;
+        let url = format!("{}/services/data/v60.0/composite/sobjects", self.origin);
+        let mut outcome = Outcome::default();
+        let mut from = numbers.start;
+        while from < numbers.end {
+            let to = (from + COLLECTION).min(numbers.end);
+            let mut records = contacts(&templates, from..to);
+            for record in &mut records {
+                record.attributes = Some(Attributes { r#type: "Contact" });
+            }
+            let body = serde_json::to_vec(&Collection {
+                all_or_none: false,
+                records,
+            })?;
+            let request = self.client.post(&url).bearer_auth(&self.token).body(body);
+            let request = request.header(CONTENT_TYPE, "application/json");
+            let answer = request.send().await?.error_for_status()?.bytes().await?;
+            let results: Vec<SaveResult> = serde_json::from_slice(&answer)?;
+            outcome.rows += results.iter().filter(|result| result.success).count() as u64;
+            from = to;
+        }
+        Ok(outcome)
+    }
+
+    /// The contacts of an org that was empty, as they stand there, in the order
+    /// of their names and without what the org makes up.
+    pub(crate) async fn stored(&self) -> Result<Vec<Bytes>> {
+        let soql = "SELECT LastName, FirstName, Email, Title, Department, Phone, MailingStreet, \
+                    MailingCity, MailingState, MailingCountry, LeadSource FROM Contact \
+                    ORDER BY LastName";
+        let mut path = path_of(soql);
+        let mut rows = Vec::new();
+        loop {
+            let page: Page<Json> = serde_json::from_slice(&self.get(&path).await?)?;
+            for mut record in page.records {
+                let members = record.as_object_mut().context("a record is an object")?;
+                ensure!(members.remove("attributes").is_some(), "no attributes");
+                rows.push(serde_json::to_vec(&record)?.into());
+            }
+            match page.next_records_url {
+                Some(next) if !page.done => path = next,
+                _ => return Ok(rows),
+            }
+        }
+    }
+
+    /// API calls that the org has counted.
+    pub(crate) async fn calls(&self) -> Result<u64> {
+        let quota: Json = serde_json::from_slice(&self.get("/__control/quota").await?)?;
+        let used = quota.pointer("/used").and_then(Json::as_u64);
+        used.context("the org does not say its calls")
+    }
+}
+
+fn query_path() -> String {
+    path_of(SOQL)
+}
+
+fn path_of(soql: &str) -> String {
+    let soql = soql.replace(' ', "+").replace(',', "%2C");
+    format!("/services/data/v60.0/query?q={soql}")
+}
+
+/// As one would set it up: answers may be gzip, and come from nowhere else.
+fn client() -> Result<reqwest::Client> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    let builder = reqwest::Client::builder().tls_backend_preconfigured(tls);
+    Ok(builder.no_proxy().gzip(true).build()?)
+}

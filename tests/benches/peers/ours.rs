@@ -1,0 +1,129 @@
+//! Lockgate as a client: an app that embeds the host, with the connector in its
+//! sandbox.
+
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, ensure};
+use lockgate::{
+    Connection, Flow, Host, LoginTo, NewConnection, QueryOptions, RecordResult, Records,
+    WriteOptions,
+};
+use lockgate_tests::packages::package;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::client::{say, wait};
+use crate::contact::{Outcome, Row, SOQL, Shown, contacts, templates};
+use crate::native;
+
+/// Records that are given to the connector at a time: ten requests of 200.
+const BATCH: u64 = 2_000;
+
+/// A host with one connection.
+pub(crate) struct Session {
+    connection: Connection,
+    // The last call's count is stored when it goes.
+    _host: Host,
+    _directory: TempDir,
+}
+
+impl Session {
+    /// Loads the connector and logs in by client credentials.
+    pub(crate) async fn open(origin: &str) -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let host = Host::builder().data_dir(directory.path()).build().await?;
+        let package = package("salesforce");
+        host.load(&package, package.asked_grants()).await?;
+        let login = LoginTo::Local {
+            origin: origin.to_owned(),
+        };
+        let mut new = NewConnection::new("acme", "crm", "salesforce", login, "dev-org-client")
+            .client_secret("dev-org-secret")
+            .flow(Flow::ClientCredentials);
+        new.settings = json!({ "api_version": "60.0" });
+        let connection = host.add_connection(new).await?;
+        host.authorize_client("acme", "crm").await?;
+        let warm = connection.query("SELECT Id FROM Contact LIMIT 1", QueryOptions::default());
+        warm.await?.collect(1).await?;
+        Ok(Self {
+            connection,
+            _host: host,
+            _directory: directory,
+        })
+    }
+
+    /// Reads one field of all contacts, into a typed struct.
+    pub(crate) async fn read_all(&self) -> Result<Outcome> {
+        let mut outcome = Outcome::default();
+        let mut pages = self.connection.query(SOQL, QueryOptions::default()).await?;
+        while let Some(page) = pages.next_page().await? {
+            let rows: Vec<Row<'_>> = page.records.to_vec()?;
+            outcome.read(&rows);
+        }
+        Ok(outcome)
+    }
+
+    /// Says all contacts.
+    pub(crate) async fn list_all(&self) -> Result<Outcome> {
+        let mut outcome = Outcome::default();
+        let mut pages = self.connection.query(SOQL, QueryOptions::default()).await?;
+        while let Some(page) = pages.next_page().await? {
+            let rows: Vec<Shown> = page.records.to_vec()?;
+            outcome.rows += rows.len() as u64;
+            let lines: Vec<String> = rows.iter().map(Shown::line).collect();
+            say(&lines.join("\n"))?;
+        }
+        Ok(outcome)
+    }
+
+    /// Creates contacts; the connector takes Collections.
+    pub(crate) async fn write_all(&self, rows: u64) -> Result<Outcome> {
+        let templates = templates()?;
+        let mut outcome = Outcome::default();
+        let mut from = 0;
+        while from < rows {
+            let to = (from + BATCH).min(rows);
+            let records = Records::from_items(&contacts(&templates, from..to))?;
+            let create = self
+                .connection
+                .create("Contact", &records, WriteOptions::default());
+            let results: Vec<RecordResult> = create.await?;
+            outcome.rows += results.iter().filter(|result| result.is_ok()).count() as u64;
+            from = to;
+        }
+        Ok(outcome)
+    }
+
+    /// Gets one contact again and again, in turns with a bare client, and says
+    /// how long each took: `gets OURS BARE` in nanoseconds. In one process, so
+    /// that whatever disturbs the machine disturbs both.
+    pub(crate) async fn time_gets(&self, url: &str, rows: u64) -> Result<()> {
+        let bare = native::Session::open(url).await?;
+        let id = self.some_id().await?;
+        let path = format!("/services/data/v60.0/sobjects/Contact/{id}");
+        let ids = [id];
+        let mut lines = Vec::new();
+        for _ in 0..rows {
+            let start = Instant::now();
+            let ours = self.connection.get("Contact", &ids, &[]).await?;
+            let middle = Instant::now();
+            let theirs = bare.get(&path).await?;
+            let end = Instant::now();
+            let same = ours.strip_prefix(b"[").and_then(|o| o.strip_suffix(b"]"));
+            ensure!(same == Some(&theirs[..]), "the two got different records");
+            let (ours, theirs) = (middle - start, end - middle);
+            lines.push(format!("gets {} {}", ours.as_nanos(), theirs.as_nanos()));
+        }
+        say(&lines.join("\n"))?;
+        say(&format!("done {rows} 0"))?;
+        wait()
+    }
+
+    async fn some_id(&self) -> Result<String> {
+        let soql = "SELECT Id FROM Contact LIMIT 1";
+        let pages = self.connection.query(soql, QueryOptions::default()).await?;
+        let rows: Vec<serde_json::Value> = pages.collect(1).await?.to_vec()?;
+        let id = rows.first().and_then(|row| row.pointer("/Id")?.as_str());
+        Ok(id.context("the org has no contacts")?.to_owned())
+    }
+}

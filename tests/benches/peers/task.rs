@@ -1,0 +1,141 @@
+//! The tasks, who does them, and how each client is started.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::contact::SOQL;
+
+/// What is done. Bulk API 2.0 has its place here, when the connector speaks it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// Read one field of every row of a query, by REST.
+    QueryRest,
+    /// Create records by Collections.
+    WriteCollections,
+    /// Get one record by its id.
+    Get,
+}
+
+impl Task {
+    pub(crate) const ALL: [Self; 3] = [Self::QueryRest, Self::WriteCollections, Self::Get];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::QueryRest => "query-rest",
+            Self::WriteCollections => "write-collections",
+            Self::Get => "get",
+        }
+    }
+
+    /// Rows unless the caller says how many.
+    pub(crate) const fn rows(self) -> u64 {
+        match self {
+            Self::QueryRest => 1_000_000,
+            Self::WriteCollections => 100_000,
+            Self::Get => 2_000,
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Result<Self> {
+        let names = Self::ALL.map(Self::name).join(", ");
+        let task = Self::ALL.into_iter().find(|task| task.name() == name);
+        task.with_context(|| format!("there is no task {name:?}: take one of {names}"))
+    }
+
+    /// Ours first; the others are what it is compared with.
+    pub(crate) const fn clients(self) -> &'static [Client] {
+        match self {
+            Self::QueryRest => &[
+                Client::Lockgate,
+                Client::Jsforce,
+                Client::SimpleSalesforce,
+                Client::Reqwest,
+                Client::ReqwestValue,
+            ],
+            Self::WriteCollections => &[
+                Client::Lockgate,
+                Client::Jsforce,
+                Client::SimpleSalesforce,
+                Client::Reqwest,
+            ],
+            Self::Get => &[Client::Lockgate],
+        }
+    }
+
+    /// The word that clients know the task by.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::QueryRest => "query",
+            Self::WriteCollections => "write",
+            Self::Get => "get",
+        }
+    }
+}
+
+/// Who does it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Client {
+    Lockgate,
+    Jsforce,
+    SimpleSalesforce,
+    /// A loop over reqwest into a typed struct.
+    Reqwest,
+    /// The same into an untyped tree.
+    ReqwestValue,
+}
+
+impl Client {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Lockgate => "lockgate",
+            Self::Jsforce => "jsforce",
+            Self::SimpleSalesforce => "simple-salesforce",
+            Self::Reqwest => "reqwest",
+            Self::ReqwestValue => "reqwest-value",
+        }
+    }
+
+    /// The most CPU that ours may take over this one's, if that was promised.
+    pub(crate) const fn target(self) -> Option<f64> {
+        match self {
+            Self::Jsforce | Self::SimpleSalesforce => Some(0.25),
+            Self::Reqwest => Some(1.4),
+            Self::Lockgate | Self::ReqwestValue => None,
+        }
+    }
+
+    /// The command that does a task, not yet bound to a core.
+    pub(crate) fn command(self, task: Task, url: &str, rows: u64) -> Result<Command> {
+        let scripts = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("peers");
+        let mut command = match self {
+            Self::Lockgate | Self::Reqwest | Self::ReqwestValue => {
+                let mut command = Command::new(std::env::current_exe()?);
+                command.arg(self.name());
+                command
+            }
+            Self::Jsforce => {
+                let mut command = Command::new("node");
+                command.arg(scripts.join("bench.mjs"));
+                command
+            }
+            Self::SimpleSalesforce => {
+                let mut command = Command::new(variable("PEERS_PYTHON")?);
+                command.arg(scripts.join("bench.py"));
+                command
+            }
+        };
+        command.args([task.word(), url, &rows.to_string()]);
+        command.env("PEERS_SOQL", SOQL);
+        Ok(command)
+    }
+}
+
+/// What `cargo xtask bench-peers` says of the clients that it has installed.
+pub(crate) fn variable(name: &str) -> Result<String> {
+    match std::env::var(name) {
+        Ok(value) => Ok(value),
+        Err(_) => bail!("{name} is not set: run `cargo xtask bench-peers`"),
+    }
+}
