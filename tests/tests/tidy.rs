@@ -132,6 +132,7 @@ fn nothing_speaks_of_one_machine() {
     let words = [
         concat!("/wo", "rk/"),
         concat!("/ro", "ot/"),
+        concat!("/tm", "p/"),
         concat!("crates", "-io-"),
     ];
     let all = files("", &[".rs", ".md", ".toml", ".wit", ".mjs", ".py"]);

@@ -103,7 +103,8 @@ mod tests {
     fn rows_are_divided_by_200_and_in_order() {
         let json = format!("[{}]", vec!["{}"; 401].join(","));
         let rows = crate::body::read_rows(json.as_bytes(), KeyedBy::Nothing).unwrap();
-        let rows: Vec<(usize, Row<'_>)> = rows.into_iter().map(Result::unwrap).enumerate().collect();
+        let rows: Vec<(usize, Row<'_>)> =
+            rows.into_iter().map(Result::unwrap).enumerate().collect();
         let rows: Vec<&(usize, Row<'_>)> = rows.iter().collect();
         let chunks = chunks(&rows);
         let sizes: Vec<usize> = chunks.iter().map(|chunk| chunk.len()).collect();

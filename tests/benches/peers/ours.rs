@@ -19,6 +19,23 @@ use crate::native;
 /// Records that are given to the connector at a time: ten requests of 200.
 const BATCH: u64 = 2_000;
 
+/// The way of the task: left to itself the connector would take Bulk for a
+/// million rows.
+fn by_rest() -> QueryOptions {
+    QueryOptions {
+        way: Some("rest".to_owned()),
+        ..QueryOptions::default()
+    }
+}
+
+/// The same for writes.
+fn by_collections() -> WriteOptions {
+    WriteOptions {
+        way: Some("collections".to_owned()),
+        ..WriteOptions::default()
+    }
+}
+
 /// A host with one connection.
 pub(crate) struct Session {
     connection: Connection,
@@ -55,7 +72,7 @@ impl Session {
     /// Reads one field of all contacts, into a typed struct.
     pub(crate) async fn read_all(&self) -> Result<Outcome> {
         let mut outcome = Outcome::default();
-        let mut pages = self.connection.query(SOQL, QueryOptions::default()).await?;
+        let mut pages = self.connection.query(SOQL, by_rest()).await?;
         while let Some(page) = pages.next_page().await? {
             let rows: Vec<Row<'_>> = page.records.to_vec()?;
             outcome.read(&rows);
@@ -66,7 +83,7 @@ impl Session {
     /// Says all contacts.
     pub(crate) async fn list_all(&self) -> Result<Outcome> {
         let mut outcome = Outcome::default();
-        let mut pages = self.connection.query(SOQL, QueryOptions::default()).await?;
+        let mut pages = self.connection.query(SOQL, by_rest()).await?;
         while let Some(page) = pages.next_page().await? {
             let rows: Vec<Shown> = page.records.to_vec()?;
             outcome.rows += rows.len() as u64;
@@ -86,7 +103,7 @@ impl Session {
             let records = Records::from_items(&contacts(&templates, from..to))?;
             let create = self
                 .connection
-                .create("Contact", &records, WriteOptions::default());
+                .create("Contact", &records, by_collections());
             let results: Vec<RecordResult> = create.await?;
             outcome.rows += results.iter().filter(|result| result.is_ok()).count() as u64;
             from = to;
