@@ -17,6 +17,8 @@ const ID: &str = "sf__Id";
 const CREATED: &str = "sf__Created";
 const ERROR: &str = "sf__Error";
 
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Reads the results of a job that is done, one for each of its rows.
 pub(super) async fn read<H: Host>(
     api: &Api<H>,
@@ -150,7 +152,7 @@ fn column(name: &str, sheet: &Sheet) -> Column {
 fn lines(body: &[u8], mut each: impl FnMut(&[&str])) -> Result<(), Error> {
     let broken = || unexpected("the results of a bulk job as CSV");
     let mut reader = Reader::new();
-    let mut rest = body;
+    let mut rest = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
     let mut text = vec![0; 4096];
     let mut ends = vec![0; 64];
     loop {
@@ -195,7 +197,7 @@ mod tests {
     #[test]
     fn lines_may_be_long_and_hold_quotes_and_line_breaks() {
         let long = "x".repeat(10_000);
-        let csv = format!("\"a\",\"b\"\n\"1 \"\"q\"\"\n2\",{long}\n,\"\"\n");
+        let csv = format!("\u{feff}\"a\",\"b\"\n\"1 \"\"q\"\"\n2\",{long}\n,\"\"\n");
         let mut read = Vec::new();
         lines(csv.as_bytes(), |cells| {
             read.push(
