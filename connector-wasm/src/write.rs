@@ -14,7 +14,7 @@ mod route;
 mod send;
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::rc::Rc;
 
 use crate::api::Api;
@@ -195,7 +195,7 @@ impl<H: Host> Writer<H> {
         let Some(results) = job.results(&self.api, &self.job()).await? else {
             return Ok(Some(Vec::new()));
         };
-        let results = self.unlocked(chunk, results).await?;
+        let results = self.unlocked(chunk, results).await;
         state.jobs.pop_front();
         Ok(Some(results))
     }
@@ -353,39 +353,41 @@ impl<H: Host> Writer<H> {
         Ok((bulk, refused.collect()))
     }
 
-    /// Sends rows that were locked once more, by collections, and gives all
-    /// results. Rows of one parent meet in a bulk job, which has no order.
-    async fn unlocked(
-        &self,
-        chunk: &Chunk,
-        results: bulk::Results,
-    ) -> Result<Vec<RowResult>, Error> {
+    /// Sends rows that were locked once more, by collections, as many as one call
+    /// may, and gives all results. Rows of one parent meet in a bulk job, which has
+    /// no order.
+    async fn unlocked(&self, chunk: &Chunk, results: bulk::Results) -> Vec<RowResult> {
         let (locked, mut settled): (Vec<_>, Vec<_>) = results
             .into_iter()
             .partition(|(_, result)| send::is_locked(result));
-        if !locked.is_empty() {
-            let again = |place: usize| locked.iter().any(|(at, _)| *at == place);
-            match self.send(chunk, again).await {
+        let again: HashSet<usize> = locked
+            .iter()
+            .map(|(at, _)| *at)
+            .take(COLLECTIONS_ROWS)
+            .collect();
+        let mut sent = Vec::new();
+        if again.is_empty() {
+            settled.extend(locked);
+        } else {
+            match self.send(chunk, |at| again.contains(&at)).await {
                 Ok(results) => {
-                    let mut results = results;
-                    results.extend(
-                        settled
-                            .into_iter()
-                            .map(|(at, result)| row_result(chunk.first + at as u64, result)),
-                    );
-                    return Ok(results);
+                    sent = results;
+                    let rest = locked.into_iter().filter(|(at, _)| !again.contains(at));
+                    settled.extend(rest);
                 }
                 // They stay locked, unless this try may have written them.
-                Err(Error::UnknownOutcome) => {
-                    settled.extend(locked.into_iter().map(|(at, _)| (at, lost())));
-                }
+                Err(Error::UnknownOutcome) => settled.extend(locked.into_iter().map(
+                    |(at, result)| match again.contains(&at) {
+                        true => (at, lost()),
+                        false => (at, result),
+                    },
+                )),
                 Err(_) => settled.extend(locked),
             }
         }
-        let numbered = settled.into_iter();
-        Ok(numbered
-            .map(|(at, result)| row_result(chunk.first + at as u64, result))
-            .collect())
+        let settled = settled.into_iter();
+        sent.extend(settled.map(|(at, result)| row_result(chunk.first + at as u64, result)));
+        sent
     }
 
     fn job(&self) -> Job<'_> {

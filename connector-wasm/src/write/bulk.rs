@@ -36,6 +36,8 @@ pub(super) struct BulkJob {
     sheet: Sheet,
     step: Step,
     pause_ms: u32,
+    /// Tells this job from others: what it does, to which object, with which rows.
+    print: u64,
     /// Where the job is noted, so that it is found after a crash.
     note: Option<String>,
 }
@@ -56,7 +58,7 @@ enum Step {
 #[derive(Deserialize, Serialize)]
 struct Note {
     id: String,
-    /// Tells whether the rows are the same.
+    /// Tells whether it is the same job.
     rows: u64,
 }
 
@@ -90,6 +92,7 @@ impl BulkJob {
         };
         let (sheet, refused) = Sheet::of(rows, key_field);
         let job = Self {
+            print: sheet.fingerprint(&format!("{:?} {}", job.verb, job.object)),
             sheet,
             step: Step::New,
             pause_ms: FIRST_PAUSE_MS,
@@ -176,11 +179,11 @@ impl BulkJob {
         };
         let note: Note = serde_json::from_slice(&note)
             .map_err(|_| unexpected("the note of a bulk job that this version wrote"))?;
-        if note.rows != self.sheet.fingerprint() {
+        if note.rows != self.print {
             return Err(refused(
                 Advice::FixRecord,
                 "DUPLICATE_VALUE",
-                "other records were written under this name: give the same ones in the same \
+                "something else was written under this name: give the same records in the same \
                  order to go on, or take another name",
             ));
         }
@@ -213,7 +216,7 @@ impl BulkJob {
         };
         let note = Note {
             id: id.to_owned(),
-            rows: self.sheet.fingerprint(),
+            rows: self.print,
         };
         // Writing numbers and texts into memory cannot fail.
         let note = serde_json::to_vec(&note).unwrap_or_default();

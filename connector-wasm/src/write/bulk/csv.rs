@@ -82,11 +82,10 @@ impl Sheet {
         self.rows.is_empty()
     }
 
-    /// A number that tells this sheet from others.
-    pub(super) fn fingerprint(&self) -> u64 {
-        fingerprint(std::iter::once(
-            std::str::from_utf8(&self.csv).unwrap_or_default(),
-        ))
+    /// A number that tells these rows, with `what` is done to them, from others.
+    pub(super) fn fingerprint(&self, what: &str) -> u64 {
+        let rows = str::from_utf8(&self.csv).unwrap_or_default();
+        fingerprint([what, rows].into_iter())
     }
 
     /// The column of a name.

@@ -27,46 +27,43 @@ pub(super) async fn read<H: Host>(
     info: &Info,
     sheet: &mut Sheet,
 ) -> Result<Results, Error> {
+    // All files before any row is found: if one does not come, the call is made
+    // again and must find all rows once more.
+    let written = match info.number_records_processed > info.number_records_failed {
+        true => fetch(api, id, "successfulResults").await?,
+        false => Vec::new(),
+    };
+    let refused = match info.number_records_failed > 0 {
+        true => fetch(api, id, "failedResults").await?,
+        false => Vec::new(),
+    };
+    let left = match info.state != "JobComplete" {
+        true => fetch(api, id, "unprocessedrecords").await?,
+        false => Vec::new(),
+    };
     let mut results = Results::new();
-    if info.number_records_processed > info.number_records_failed {
-        let body = fetch(api, id, "successfulResults").await?;
-        each(
-            &body,
-            sheet,
-            |line| RecordResult {
-                outcome: match job.verb {
-                    Verb::Create => Outcome::Created,
-                    Verb::Upsert(_) if line.created == "true" => Outcome::Created,
-                    Verb::Update | Verb::Upsert(_) => Outcome::Updated,
-                    Verb::Delete => Outcome::Deleted,
-                },
-                id: id_of(line.id),
-            },
-            &mut results,
-        )?;
-    }
-    if info.number_records_failed > 0 {
-        let body = fetch(api, id, "failedResults").await?;
-        each(
-            &body,
-            sheet,
-            |line| {
-                let problem = Entry::of_bulk(line.error).problem(400, Some(job.object));
-                failed(id_of(line.id), vec![problem])
-            },
-            &mut results,
-        )?;
-    }
-    if info.state != "JobComplete" {
-        let body = fetch(api, id, "unprocessedrecords").await?;
-        let why = not_processed(info);
-        each(
-            &body,
-            sheet,
-            |_| failed(None, vec![why.clone()]),
-            &mut results,
-        )?;
-    }
+    let success = |line: &Line<'_>| RecordResult {
+        outcome: match job.verb {
+            Verb::Create => Outcome::Created,
+            Verb::Upsert(_) if line.created == "true" => Outcome::Created,
+            Verb::Update | Verb::Upsert(_) => Outcome::Updated,
+            Verb::Delete => Outcome::Deleted,
+        },
+        id: id_of(line.id),
+    };
+    each(&written, sheet, success, &mut results)?;
+    let failure = |line: &Line<'_>| {
+        let problem = Entry::of_bulk(line.error).problem(400, Some(job.object));
+        failed(id_of(line.id), vec![problem])
+    };
+    each(&refused, sheet, failure, &mut results)?;
+    let why = not_processed(info);
+    each(
+        &left,
+        sheet,
+        |_| failed(None, vec![why.clone()]),
+        &mut results,
+    )?;
     // Salesforce keeps no results of rows beyond the day's batches, and a row
     // that comes back changed is not found again.
     results.extend(sheet.rest().map(|at| (at, lost())));

@@ -379,3 +379,50 @@ fn options_that_contradict_each_other_are_refused_before_anything_is_sent() {
     assert!(refused(false, None, Some("a/b")));
     assert!(!refused(false, None, Some("a.b_c-1")));
 }
+
+#[test]
+fn a_file_of_results_that_does_not_come_loses_none_of_the_others() {
+    let done = || info("JobComplete", 3, 1);
+    let written = "sf__Id,sf__Created,Key__c,Name\n001A,true,a,A\n001C,true,c,C\n";
+    let refused = "sf__Id,sf__Error,Key__c,Name\n,REQUIRED_FIELD_MISSING:m:Name --,b,\n";
+    let fake = started(Fake::new())
+        .answer(200, done())
+        .answer(200, written)
+        .lose(broken(false))
+        .lose(broken(false))
+        .lose(broken(false))
+        .answer(200, done())
+        .answer(200, written)
+        .answer(200, refused);
+    let writer = writer(&fake, None);
+    run(writer.push(ROWS.as_bytes())).unwrap();
+    assert!(matches!(finish(&writer), Err(Error::Unavailable(_))));
+    let results = finish(&writer).unwrap();
+    assert_eq!(
+        told(&results),
+        [
+            "created 001A",
+            "REQUIRED_FIELD_MISSING Name",
+            "created 001C"
+        ]
+    );
+}
+
+#[test]
+fn the_name_of_a_write_to_one_object_does_not_answer_for_another() {
+    let first = started(Fake::new())
+        .answer(200, info("JobComplete", 1, 0))
+        .answer(200, "sf__Id,sf__Created,Name\n001A,true,A\n");
+    let write = |fake: &Fake, object: &str| {
+        let api = Rc::new(fake.api());
+        let writer = open(api, object, Operation::Create, options(Some("n"))).unwrap();
+        run(writer.push(br#"[{"Name":"A"}]"#)).unwrap();
+        finish(&writer)
+    };
+    assert_eq!(write(&first, "Account").unwrap().len(), 1);
+    let stored = first.0.stored.borrow().clone();
+    let other = Fake::new();
+    other.0.stored.borrow_mut().extend(stored);
+    assert!(matches!(write(&other, "Campaign"), Err(Error::Refused(_))));
+    assert!(other.lines().is_empty());
+}
