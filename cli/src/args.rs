@@ -24,7 +24,8 @@ Exit codes:
   2    the arguments, settings or input are wrong
   3    the connection has to be authorised: lockgate connection reconnect NAME
   4    the budget of API calls is used up
-  5    some records were not written, others may have been
+  5    some records were not written, not found or rejected by a plugin; the
+       others were not touched by that
   6    a passing fault: the same may succeed later
   130  interrupted with Ctrl-C; it says what there is after it
 

@@ -26,7 +26,8 @@ pub(crate) enum Status {
     NeedsReconnect = 3,
     /// The budget of API calls is used up.
     OverQuota = 4,
-    /// Some records were not written; others may have been.
+    /// Some records were not written, not found or rejected by a plugin; others
+    /// may have been written.
     SomeFailed = 5,
     /// A passing fault.
     TryLater = 6,

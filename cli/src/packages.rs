@@ -78,6 +78,16 @@ pub(crate) fn find(place: &Path) -> Result<Package> {
 
 /// The package in a directory.
 pub(crate) fn open(directory: &Path) -> Result<Package> {
+    if directory.join("Cargo.toml").is_file() && !directory.join("component.wasm").exists() {
+        let directory = directory.display();
+        return Err(advised(
+            format!("{directory} is a crate and not yet a package"),
+            format!(
+                "build it first with `lockgate package build {directory}`, which says where the \
+                 package is"
+            ),
+        ));
+    }
     Package::open(directory)
         .map_err(lockgate::Error::from)
         .with_context(|| format!("cannot open the package in {}", directory.display()))

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 use lockgate::manifest::World;
-use lockgate::{Host, Page, Pages, QueryOptions};
+use lockgate::{Host, Page, Pages, QueryOptions, Rejected};
+use serde::Deserialize;
 use serde_json::Value as Json;
 
 use crate::args::{Common, Target};
@@ -56,7 +57,8 @@ pub(crate) struct Args {
     /// built-in one; repeat it for several, one after the other
     #[arg(long = "plugin", value_name = "DIR")]
     plugins: Vec<PathBuf>,
-    /// Settings of a plugin, a JSON file; as many as there are plugins, in their order
+    /// Settings of a plugin, a JSON file; repeat it for several plugins, in their
+    /// order; those behind the last file get none
     #[arg(long = "plugin-settings", value_name = "FILE", requires = "plugins")]
     plugin_settings: Vec<PathBuf>,
     /// What the records are, for plugins; by default what the query is FROM
@@ -208,16 +210,15 @@ struct Counts {
 
 impl Counts {
     fn add(&mut self, page: &Page) {
+        let before = self.rows + self.dropped + self.rejected;
+        let room = SHOWN_REASONS.saturating_sub(self.reasons.len());
+        let shown = page.rejected.iter().take(room);
+        self.reasons.extend(
+            shown.map(|rejected| format!("{}: {}", name_of(rejected, before), rejected.reason)),
+        );
         self.rows += page.records.len();
         self.dropped += page.dropped;
         self.rejected += page.rejected.len();
-        let room = SHOWN_REASONS.saturating_sub(self.reasons.len());
-        self.reasons.extend(
-            page.rejected
-                .iter()
-                .take(room)
-                .map(|rejected| rejected.reason.clone()),
-        );
     }
 
     fn tell(&self) {
@@ -235,13 +236,43 @@ impl Counts {
             for reason in &self.reasons {
                 output::tell(&format!("  {}", text::clean(reason)));
             }
+            let unshown = self.rejected - self.reasons.len();
+            if unshown > 0 {
+                output::tell(&format!("  and {unshown} more"));
+            }
         }
+    }
+}
+
+/// How a person finds a rejected record again: by its id, else by its number
+/// from 0 among the records that the plugin was given.
+fn name_of(rejected: &Rejected, before: usize) -> String {
+    #[derive(Deserialize)]
+    struct Named {
+        #[serde(alias = "Id", alias = "ID")]
+        id: String,
+    }
+
+    match serde_json::from_slice::<Named>(&rejected.record) {
+        Ok(named) => named.id,
+        Err(_) => format!("record {}", before + rejected.at),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rejected_record_is_named_by_its_id_or_else_its_number() {
+        let rejected = |record: &'static str| Rejected {
+            at: 2,
+            record: record.into(),
+            reason: String::new(),
+        };
+        assert_eq!(name_of(&rejected(r#"{"A":1,"Id":"003"}"#), 10), "003");
+        assert_eq!(name_of(&rejected(r#"{"A":1}"#), 10), "record 12");
+    }
 
     #[test]
     fn the_object_of_a_query_is_that_of_its_outer_from() {

@@ -119,7 +119,8 @@ pub(crate) fn compile(member: &Member, options: &Options) -> Result<PathBuf> {
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags());
     let output = run(&mut cargo)?;
     if !output.status.success() {
-        bail!("{}", failure(&cargo, &output));
+        let failure = failure(&cargo, &output);
+        bail!("{}{failure}", contract_hint(&failure));
     }
     let wanted = canonical(&member.manifest_path);
     String::from_utf8_lossy(&output.stdout)
@@ -228,6 +229,18 @@ fn failure(command: &Command, output: &Output) -> String {
         output.status,
         String::from_utf8_lossy(&output.stderr).trim_end()
     )
+}
+
+/// What to do about a contract that `wit_bindgen::generate!` did not find, said
+/// before cargo's many lines and not below them.
+fn contract_hint(failure: &str) -> &'static str {
+    // wit-bindgen's words; only here do they tell people what to do.
+    if failure.contains("failed to read path for WIT") {
+        "the contract is not where `generate!` looks for it: copy Lockgate's folder `wit` into \
+         the crate, or mend the `path` of `generate!`\n"
+    } else {
+        ""
+    }
 }
 
 fn canonical(path: &Path) -> PathBuf {

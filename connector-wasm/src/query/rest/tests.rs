@@ -55,14 +55,26 @@ fn pages_are_followed_where_salesforce_says_until_it_says_done() {
 }
 
 #[test]
-fn a_count_has_no_records_and_its_number_in_the_total() {
-    let fake = Fake::new().answer(200, r#"{"totalSize":17,"done":true,"records":[]}"#);
-    let pages = opened(&fake, "SELECT count() FROM Lead").unwrap();
+fn a_count_is_one_row_as_that_of_a_field_is() {
+    for (count, text) in [
+        (17, "SELECT count() FROM Lead"),
+        (0, " select COUNT ( )\nfrom Lead"),
+    ] {
+        let answer = format!(r#"{{"totalSize":{count},"done":true,"records":[]}}"#);
+        let pages = opened(&Fake::new().answer(200, answer), text).unwrap();
+        let page = run(pages.next()).unwrap().unwrap();
+        let row = format!(r#"[{{"attributes":{{"type":"AggregateResult"}},"expr0":{count}}}]"#);
+        assert_eq!((page.total, page.count), (Some(1), 1));
+        assert_eq!(str::from_utf8(&page.records), Ok(row.as_str()));
+    }
+    let none = r#"{"totalSize":0,"done":true,"records":[]}"#;
+    let pages = opened(
+        &Fake::new().answer(200, none),
+        "SELECT Counter__c FROM Lead",
+    )
+    .unwrap();
     let page = run(pages.next()).unwrap().unwrap();
-    assert_eq!(
-        (page.total, page.count, page.records.as_slice()),
-        (Some(17), 0, &b"[]"[..])
-    );
+    assert_eq!((page.total, page.count), (Some(0), 0));
 }
 
 #[test]
