@@ -139,3 +139,41 @@ fn nothing_speaks_of_one_machine() {
     let spoken = offenders(&all, |line| words.iter().any(|word| line.contains(word)));
     assert!(spoken.is_empty(), "{spoken:#?}");
 }
+
+/// Whether a file has a test of this name: a function with an attribute for it.
+fn has_test(file: &str, name: &str) -> bool {
+    let lines: Vec<&str> = file.lines().map(str::trim).collect();
+    let declared = format!("fn {name}(");
+    let at = lines.iter().position(|line| line.contains(&declared));
+    at.is_some_and(|at| {
+        let before = lines.iter().take(at).rev();
+        before
+            .take_while(|line| line.starts_with("#["))
+            .any(|line| *line == "#[test]" || line.starts_with("#[tokio::test"))
+    })
+}
+
+#[test]
+fn every_tick_of_ours_in_the_comparison_names_a_test_that_exists() {
+    let text = fs::read_to_string(root().join("docs/comparison.md")).unwrap();
+    let (mut wrong, mut tests) = (Vec::new(), 0);
+    // A row of features: its name, ours, and the six others'.
+    for row in text.lines().filter(|line| line.matches('|').count() == 9) {
+        let ours = row.split('|').nth(2).unwrap().trim();
+        let is_tick = ours.starts_with('✓') || ours.starts_with("part:");
+        if is_tick != ours.contains("[`") {
+            wrong.push(format!("a tick has a test, and only a tick: {row}"));
+        }
+        for link in ours.split("[`").skip(1) {
+            let (name, rest) = link.split_once("`](../").unwrap();
+            let path = rest.split(')').next().unwrap();
+            let file = fs::read_to_string(root().join(path)).unwrap_or_default();
+            if !has_test(&file, name) {
+                wrong.push(format!("there is no test {name} in {path}"));
+            }
+            tests += 1;
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(tests > 0, "no row of ours was found");
+}
