@@ -11,13 +11,9 @@ from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 
-# The script beside this one has the package's name; without this folder the
-# package is found.
-sys.path = [entry for entry in sys.path if Path(entry or ".").resolve() != Path(__file__).parent.resolve()]
-
-import requests  # noqa: E402
-from requests.adapters import HTTPAdapter  # noqa: E402
-from simple_salesforce import Salesforce  # noqa: E402
+import requests
+from requests.adapters import HTTPAdapter
+from simple_salesforce import Salesforce
 
 TASK, URL, ROWS, *MODE = sys.argv[1:]
 HOST = urlsplit(URL).netloc

@@ -20,6 +20,9 @@ use crate::command::{Step, root, target};
 const JSFORCE: &str = "jsforce@3.10.14";
 const SIMPLE_SALESFORCE: &str = "simple-salesforce==1.12.10";
 
+/// What each client has a script for, in the order that they run in.
+const SCRIPTS: [&str; 3] = ["records", "composite", "bulk"];
+
 /// Records that the org starts with: more than a query page, so that paging
 /// has something to do.
 const RECORDS: &str = "6000";
@@ -44,17 +47,23 @@ pub(crate) fn run() -> Result<()> {
     for tls in [false, true] {
         let org = Org::start(&server, &folder, tls)?;
         println!("jsforce against {}", org.url);
-        let mut node = Command::new("node");
-        node.arg(scripts.join("jsforce.mjs"));
-        node.env("PEERS_FOLDER", &folder);
-        org.check(node, "NODE_EXTRA_CA_CERTS", &mut tally)?;
+        for script in SCRIPTS {
+            let mut node = Command::new("node");
+            node.arg(scripts.join(format!("jsforce/{script}.mjs")));
+            node.env("PEERS_FOLDER", &folder);
+            org.check(node, "NODE_EXTRA_CA_CERTS", &mut tally)?;
+        }
     }
     // simple-salesforce speaks HTTPS only.
     let org = Org::start(&server, &folder, true)?;
     println!("simple-salesforce against {}", org.url);
-    let mut script = Command::new(python);
-    script.arg(scripts.join("simple_salesforce.py"));
-    org.check(script, "REQUESTS_CA_BUNDLE", &mut tally)?;
+    for script in SCRIPTS {
+        let mut python = Command::new(&python);
+        // Its compiled modules would land beside the scripts.
+        python.arg("-B");
+        python.arg(scripts.join(format!("simple-salesforce/{script}.py")));
+        org.check(python, "REQUESTS_CA_BUNDLE", &mut tally)?;
+    }
 
     println!("{} passed, {} failed", tally.passed, tally.failed);
     ensure!(

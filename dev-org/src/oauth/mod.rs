@@ -27,7 +27,7 @@ use crate::state::Shared;
 pub use app::App;
 pub use key::{BadKey, VerifyingKey};
 pub use rsa::SigningKey;
-pub(crate) use store::Store;
+pub(crate) use store::{Session, Store};
 
 /// The login addresses.
 pub(crate) fn routes() -> Router<Arc<Shared>> {

@@ -7,8 +7,11 @@ use super::conditional;
 use crate::http::answer;
 use crate::org::{Org, Urls};
 
-/// Most entries of `recentItems`.
+/// Entries of `recentItems`, and of `recent` unless it is asked for more.
 const RECENT: usize = 10;
+
+/// Most entries of `recent`.
+const RECENT_MOST: usize = 200;
 
 /// `GET /sobjects`
 pub(super) fn all(call: &Call) -> Answer {
@@ -72,15 +75,17 @@ fn described(call: &Call, body: &Value) -> Answer {
 pub(super) fn short(call: &Call, object: &str) -> Answer {
     let org = call.org();
     let described = org.describe_basic(&call.who, object, urls(call, &call.version.name()))?;
-    let recent = recent_items(call, &org, |name| name.eq_ignore_ascii_case(object));
+    let recent = recent_items(call, &org, RECENT, |name| name.eq_ignore_ascii_case(object));
     Ok(answer::json(
         200,
         &json!({ "objectDescribe": described, "recentItems": recent }),
     ))
 }
 
-/// `GET /recent`
+/// `GET /recent?limit=20`
 pub(super) fn recent(call: &Call) -> Answer {
+    let wanted = call.parameter("limit").and_then(|limit| limit.parse().ok());
+    let limit = wanted.unwrap_or(RECENT).min(RECENT_MOST);
     let org = call.org();
     let seen = [
         "Account",
@@ -90,12 +95,12 @@ pub(super) fn recent(call: &Call) -> Answer {
         "Order",
         "Product2",
     ];
-    let items = recent_items(call, &org, |name| seen.contains(&name));
+    let items = recent_items(call, &org, limit, |name| seen.contains(&name));
     Ok(answer::json(200, &Value::Array(items)))
 }
 
 /// The newest records, which stand for those that somebody has looked at.
-fn recent_items(call: &Call, org: &Org, wanted: impl Fn(&str) -> bool) -> Vec<Value> {
+fn recent_items(call: &Call, org: &Org, limit: usize, wanted: impl Fn(&str) -> bool) -> Vec<Value> {
     let fields = ["Id".to_owned(), "Name".to_owned()];
     org.schema
         .objects()
@@ -104,13 +109,13 @@ fn recent_items(call: &Call, org: &Org, wanted: impl Fn(&str) -> bool) -> Vec<Va
             let rows = org.table(object).rows().filter(|row| !row.is_deleted());
             let mut ids: Vec<_> = rows.map(|row| row.shared_id()).collect();
             ids.reverse();
-            ids.into_iter().take(RECENT).filter_map(|id| {
+            ids.into_iter().take(limit).filter_map(|id| {
                 let version = call.version.name();
                 org.read(&call.who, &object.name, &id, Some(&fields), &version)
                     .ok()
             })
         })
-        .take(RECENT)
+        .take(limit)
         .collect()
 }
 

@@ -1,7 +1,8 @@
-//! The SOAP API, of which the one call is built that REST does not have:
-//! `convertLead`.
+//! The SOAP API, of which only that is built which REST does not have: `login`,
+//! `logout` and `convertLead`.
 
 mod convert;
+mod login;
 mod xml;
 
 use std::sync::Arc;
@@ -21,6 +22,9 @@ const XML: HeaderValue = HeaderValue::from_static("text/xml;charset=UTF-8");
 /// Namespaces that every answer declares. The faults' own comes with them.
 const ENVELOPE: &str = r#"<?xml version="1.0" encoding="UTF-8"?><soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" xmlns="urn:partner.soap.sforce.com" xmlns:sf="urn:fault.partner.soap.sforce.com" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">"#;
 
+/// The type of a fault that has none of its own.
+const UNEXPECTED: &str = "UnexpectedErrorFault";
+
 /// `POST /services/Soap/u/60.0`, with or without the organization's id.
 pub(super) async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (head, stream) = request.into_parts();
@@ -37,22 +41,34 @@ pub(super) async fn serve(State(shared): State<Arc<Shared>>, request: Request) -
     };
     let header = envelope.child("Header");
     let part = |name: &str| header.and_then(|header| header.child(name));
-    let token = part("SessionHeader").and_then(|header| header.text_of("sessionId"));
-    let caller = match admit::admit_token(&shared, token.unwrap_or_default()) {
-        Ok(caller) => caller,
-        Err(refused) => return refuse(&shared, &refused),
-    };
     let operation = envelope
         .child("Body")
         .and_then(|body| body.children.first());
+    if let Some(call) = operation.filter(|call| call.name == "login") {
+        let version = head.uri.path().split('/').nth(4).unwrap_or_default();
+        return match login::run(&shared, call, version) {
+            Ok(result) => done("loginResponse", &result, ""),
+            Err((code, message)) => exception("LoginFault", code, &message),
+        };
+    }
+    let token = part("SessionHeader").and_then(|header| header.text_of("sessionId"));
+    let token = token.unwrap_or_default();
+    let caller = match admit::admit_token(&shared, token) {
+        Ok(caller) => caller,
+        Err(refused) => return refuse(&shared, &refused),
+    };
     let response = match operation {
+        Some(call) if call.name == "logout" => {
+            shared.oauth().revoke(token);
+            done("logoutResponse", "", &limits(&shared))
+        }
         Some(call) if call.name == "convertLead" => {
             let allow = part("DuplicateRuleHeader")
                 .and_then(|header| header.text_of("allowSave"))
                 .is_some_and(|value| value == "true");
             match convert::run(&shared, &caller.user, call, allow) {
                 Ok(results) => done("convertLeadResponse", &results, &limits(&shared)),
-                Err((code, message)) => exception(code, &message),
+                Err((code, message)) => exception(UNEXPECTED, code, &message),
             }
         }
         other => {
@@ -88,13 +104,13 @@ fn refuse(shared: &Shared, refused: &Refused) -> Response {
         "INVALID_SESSION_ID" => "Invalid Session ID found in SessionHeader: Illegal Session",
         _ => &refused.message,
     };
-    refused.sign(shared, exception(refused.code, message))
+    refused.sign(shared, exception(UNEXPECTED, refused.code, message))
 }
 
-/// A fault with one of Salesforce's codes.
-fn exception(code: &str, message: &str) -> Response {
+/// A fault of this type with one of Salesforce's codes.
+fn exception(kind: &str, code: &str, message: &str) -> Response {
     let detail = format!(
-        r#"<sf:UnexpectedErrorFault xsi:type="sf:UnexpectedErrorFault"><sf:exceptionCode>{code}</sf:exceptionCode><sf:exceptionMessage>{}</sf:exceptionMessage></sf:UnexpectedErrorFault>"#,
+        r#"<sf:{kind} xsi:type="sf:{kind}"><sf:exceptionCode>{code}</sf:exceptionCode><sf:exceptionMessage>{}</sf:exceptionMessage></sf:{kind}>"#,
         escaped(message)
     );
     fault(

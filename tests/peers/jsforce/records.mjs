@@ -1,44 +1,8 @@
-// Runs jsforce, unmodified, against a dev org: `node jsforce.mjs URL`.
-// Prints one line for each check, `ok - NAME` or `not ok - NAME: REASON`.
+// jsforce, unmodified, against a dev org: logins, describe, records, queries.
+// `node records.mjs URL`.
 
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
-import path from "node:path";
-
-const folder = process.env.PEERS_FOLDER;
-const require = createRequire(path.join(folder, "package.json"));
-const jsforce = require("jsforce");
-const url = process.argv[2];
-const run = Date.now().toString(36);
-
-let failed = false;
-
-async function check(name, body) {
-  try {
-    await body();
-    console.log(`ok - ${name}`);
-  } catch (error) {
-    failed = true;
-    const reason = String(error?.stack ?? error).split("\n").slice(0, 6).join(" | ");
-    console.log(`not ok - ${name}: ${reason}`);
-  }
-}
-
-async function refusal(promise) {
-  try {
-    await promise;
-  } catch (error) {
-    return error;
-  }
-  throw new Error("was not refused");
-}
-
-const oauth2 = {
-  loginUrl: url,
-  clientId: "dev-org-client",
-  clientSecret: "dev-org-secret",
-};
-const conn = new jsforce.Connection({ instanceUrl: url, oauth2, version: "60.0" });
+import { check, codes, conn, jsforce, oauth2, refusal, run, url } from "./harness.mjs";
 
 await check("login by client credentials", async () => {
   const user = await conn.authorize({ grant_type: "client_credentials" });
@@ -70,6 +34,17 @@ await check("wrong client secret is refused with invalid_client", async () => {
   });
   const error = await refusal(other.authorize({ grant_type: "client_credentials" }));
   assert.equal(error.name, "invalid_client");
+});
+
+await check("login and logout by SOAP", async () => {
+  const other = new jsforce.Connection({ loginUrl: url, version: "60.0" });
+  const user = await other.login("admin@example.com", "dev-org-password");
+  assert.match(user.id, /^005.{15}$/);
+  assert.match(user.organizationId, /^00D.{15}$/);
+  assert.equal((await other.query("SELECT Id FROM Account LIMIT 1")).records.length, 1);
+  await other.logout();
+  const error = await refusal(other.login("admin@example.com", "wrong"));
+  assert.match(error.message, /^INVALID_LOGIN: Invalid username, password, security token/);
 });
 
 await check("versions", async () => {
@@ -163,20 +138,8 @@ await check("update many keeps the order and tells failures apart", async () => 
 await check("allOrNone undoes everything", async () => {
   const name = `Rolled ${run}`;
   const records = [{ Name: name }, { Phone: "without a name" }];
-  const error = await refusal(
-    conn
-      .sobject("Account")
-      .create(records, { allOrNone: true })
-      .then((results) => {
-        if (results.every((result) => !result.success)) {
-          throw Object.assign(new Error("refused"), { results });
-        }
-      }),
-  );
-  const codes = (error.results ?? []).flatMap((result) =>
-    result.errors.map((each) => each.statusCode ?? each.errorCode),
-  );
-  assert.ok(codes.includes("ALL_OR_NONE_OPERATION_ROLLED_BACK"), codes.join());
+  const results = await conn.sobject("Account").create(records, { allOrNone: true });
+  assert.deepEqual(codes(results), ["ALL_OR_NONE_OPERATION_ROLLED_BACK", "REQUIRED_FIELD_MISSING"]);
   const left = await conn.query(`SELECT Id FROM Account WHERE Name = '${name}'`);
   assert.equal(left.totalSize, 0);
 });
@@ -202,6 +165,16 @@ await check("query with a parent and a child relationship", async () => {
     `SELECT Id, (SELECT LastName FROM Contacts) FROM Account WHERE Id = '${accountId}'`,
   );
   assert.equal(accounts.records[0].Contacts.records[0].LastName, `Child ${run}`);
+});
+
+await check("query with autoFetch goes through the pages of children", async () => {
+  const contacts = Array.from({ length: 450 }, (_, at) => ({ LastName: `Page ${at}`, AccountId: accountId }));
+  await conn.sobject("Contact").create(contacts, { allowRecursive: true });
+  const accounts = await conn
+    .query(`SELECT Id, (SELECT Id FROM Contacts) FROM Account WHERE Id = '${accountId}'`)
+    .execute({ autoFetch: true, headers: { "Sforce-Query-Options": "batchSize=200" } });
+  const children = (accounts.records ?? accounts)[0].Contacts.records;
+  assert.equal(new Set(children.map((child) => child.Id)).size, 451);
 });
 
 let total = 0;
@@ -318,5 +291,3 @@ await check("logout ends the session", async () => {
   const error = await refusal(ended.query("SELECT Id FROM Account LIMIT 1"));
   assert.equal(error.errorCode, "INVALID_SESSION_ID");
 });
-
-process.exitCode = failed ? 1 : 0;

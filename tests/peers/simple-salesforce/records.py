@@ -1,22 +1,12 @@
-"""Runs simple-salesforce, unmodified, against a dev org: `python simple_salesforce.py URL`.
-
-Prints one line for each check, `ok - NAME` or `not ok - NAME: REASON`.
-"""
+"""simple-salesforce, unmodified, against a dev org: logins, describe, records,
+queries. `python records.py URL`."""
 
 import sys
-import time
-import traceback
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
-from urllib.parse import urlsplit
 
-# This file has the package's name; without its folder the package is found.
-sys.path = [entry for entry in sys.path if Path(entry or ".").resolve() != Path(__file__).parent.resolve()]
-
-import requests  # noqa: E402
-from requests.adapters import HTTPAdapter  # noqa: E402
-from simple_salesforce import Salesforce  # noqa: E402
-from simple_salesforce.exceptions import (  # noqa: E402
+from harness import HOST, RUN, URL, check, code, control, login, main, own_domain, refusal
+from simple_salesforce import Salesforce
+from simple_salesforce.exceptions import (
     SalesforceAuthenticationFailed,
     SalesforceExpiredSession,
     SalesforceMalformedRequest,
@@ -25,61 +15,7 @@ from simple_salesforce.exceptions import (  # noqa: E402
     SalesforceResourceNotFound,
 )
 
-URL = sys.argv[1]
-HOST = urlsplit(URL).netloc
-RUN = format(int(time.time() * 1000), "x")
-CHECKS = []
 STATE = {}
-
-
-def check(name):
-    """Registers a check; they run in the order of this file."""
-
-    def register(body):
-        CHECKS.append((name, body))
-        return body
-
-    return register
-
-
-def refusal(kind, body):
-    """What `body` is refused with, which has to be of this kind."""
-    try:
-        body()
-    except kind as error:
-        return error
-    raise AssertionError(f"was not refused with {kind.__name__}")
-
-
-def code(error):
-    """The `errorCode` in a typed exception."""
-    return error.content[0]["errorCode"]
-
-
-class OwnDomain(HTTPAdapter):
-    """Leads `https://NAME.salesforce.com`, which the client always logs in to,
-    to the dev org: what DNS does for a company's own domain."""
-
-    def send(self, request, **rest):
-        parts = urlsplit(request.url)
-        request.url = parts._replace(netloc=HOST).geturl()
-        return super().send(request, **rest)
-
-
-def own_domain():
-    session = requests.Session()
-    session.mount("https://lockgate.my.salesforce.com", OwnDomain())
-    return session
-
-
-def login(secret="dev-org-secret"):
-    return Salesforce(
-        consumer_key="dev-org-client",
-        consumer_secret=secret,
-        domain="lockgate.my",
-        session=own_domain(),
-        version="60.0",
-    )
 
 
 def org():
@@ -105,6 +41,25 @@ def _():
 def _():
     error = refusal(SalesforceAuthenticationFailed, lambda: login("wrong"))
     assert error.code == "invalid_client", error.code
+
+
+@check("login by SOAP with username, password and security token")
+def _():
+    def log_in(password):
+        return Salesforce(
+            username="admin@example.com",
+            password=password,
+            security_token="",
+            domain="lockgate.my",
+            session=own_domain(),
+            version="60.0",
+        )
+
+    by_password = log_in("dev-org-password")
+    assert by_password.sf_instance == HOST, by_password.sf_instance
+    assert by_password.query("SELECT Id FROM Account LIMIT 1")["totalSize"] == 1
+    error = refusal(SalesforceAuthenticationFailed, lambda: log_in("wrong"))
+    assert error.code == "INVALID_LOGIN", error.code
 
 
 @check("a dead token is SalesforceExpiredSession")
@@ -283,34 +238,20 @@ def _():
 
 @check("a used-up quota is SalesforceRefusedRequest")
 def _():
-    control = f"{URL}/__control/quota"
-    used = requests.get(control, timeout=10).json()["used"]
+    used = control("GET", "quota").json()["used"]
     try:
-        requests.put(control, json={"used": 15000}, timeout=10)
+        control("PUT", "quota", {"used": 15000})
         error = refusal(SalesforceRefusedRequest, lambda: org().query("SELECT Id FROM Account"))
         assert code(error) == "REQUEST_LIMIT_EXCEEDED"
         assert error.content[0]["message"] == "TotalRequests Limit exceeded."
     finally:
-        requests.put(control, json={"used": used}, timeout=10)
+        control("PUT", "quota", {"used": used})
 
 
 @check("an expired session is renewed and the request repeated")
 def _():
-    requests.post(f"{URL}/__control/sessions/expire", timeout=10)
+    control("POST", "sessions/expire")
     assert org().query("SELECT Id FROM Account LIMIT 1")["totalSize"] == 1
-
-
-def main():
-    failed = False
-    for name, body in CHECKS:
-        try:
-            body()
-            print(f"ok - {name}", flush=True)
-        except Exception:  # Any failure of a check is a failed check.
-            failed = True
-            reason = " | ".join(traceback.format_exc().strip().splitlines()[-3:])
-            print(f"not ok - {name}: {reason}", flush=True)
-    return 1 if failed else 0
 
 
 sys.exit(main())
