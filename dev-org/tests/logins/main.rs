@@ -12,5 +12,6 @@ mod authorize;
 mod client;
 mod identity;
 mod refresh;
+mod soap;
 #[path = "../support/mod.rs"]
 mod support;

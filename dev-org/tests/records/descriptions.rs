@@ -30,3 +30,21 @@ async fn the_organization_says_which_edition_it_is() {
     assert_eq!(organization["OrganizationType"], "Enterprise Edition");
     assert_eq!(organization["IsSandbox"], true);
 }
+
+#[tokio::test]
+async fn recent_items_are_ten_or_as_many_as_are_asked_for() {
+    let session = start().await;
+    for number in 0..12 {
+        session
+            .create("Account", json!({ "Name": format!("Seen {number}") }))
+            .await;
+    }
+    let count = async |path: &str| {
+        let (status, body) = read(session.get(path).await).await;
+        assert_eq!(status, 200, "{body}");
+        body.as_array().unwrap().len()
+    };
+    assert_eq!(count("/recent").await, 10);
+    assert_eq!(count("/recent?limit=3").await, 3);
+    assert_eq!(count("/recent?limit=200").await, 12);
+}

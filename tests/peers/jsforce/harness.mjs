@@ -38,7 +38,7 @@ export async function refusal(promise) {
   throw new Error("was not refused");
 }
 
-/** Steers the org, past the client. */
+/** Steers the org, past the client; what it answers, if anything. */
 export async function control(method, address, body) {
   const answer = await fetch(`${url}/__control/${address}`, {
     method,
@@ -47,6 +47,7 @@ export async function control(method, address, body) {
   if (!answer.ok) {
     throw new Error(`${method} ${address} answered ${answer.status}`);
   }
+  return answer.status === 204 ? null : answer.json();
 }
 
 /** The codes of the errors in results of collections. */

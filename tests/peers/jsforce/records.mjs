@@ -2,7 +2,7 @@
 // `node records.mjs URL`.
 
 import assert from "node:assert/strict";
-import { check, codes, conn, jsforce, oauth2, refusal, run, url } from "./harness.mjs";
+import { check, codes, conn, control, jsforce, oauth2, refusal, run, url } from "./harness.mjs";
 
 await check("login by client credentials", async () => {
   const user = await conn.authorize({ grant_type: "client_credentials" });
@@ -233,6 +233,37 @@ await check("query errors carry Salesforce's codes", async () => {
 await check("a missing required field is REQUIRED_FIELD_MISSING", async () => {
   const error = await refusal(conn.sobject("Account").create({ Phone: "1" }));
   assert.equal(error.errorCode, "REQUIRED_FIELD_MISSING");
+});
+
+await check("an ambiguous key is MULTIPLE_CHOICES with the addresses of the records", async () => {
+  const twin = { LastName: "Twin", Email: `twin.${run}@example.com` };
+  const headers = { "Sforce-Duplicate-Rule-Header": "allowSave=true" };
+  await conn.sobject("Contact").create([twin, twin], { headers });
+  const error = await refusal(conn.sobject("Contact").upsert(twin, "Email"));
+  assert.equal(error.errorCode, "MULTIPLE_CHOICES");
+  assert.equal(error.data.length, 2);
+  assert.match(error.data[0], /\/sobjects\/Contact\/003/);
+});
+
+await check("a record that somebody else writes to is UNABLE_TO_LOCK_ROW", async () => {
+  await control("POST", "locks", { ids: [accountId] });
+  try {
+    const error = await refusal(conn.sobject("Account").update({ Id: accountId, Phone: "2" }));
+    assert.equal(error.errorCode, "UNABLE_TO_LOCK_ROW");
+  } finally {
+    await control("DELETE", "locks");
+  }
+});
+
+await check("a used-up quota is REQUEST_LIMIT_EXCEEDED", async () => {
+  const { used } = await control("GET", "quota");
+  await control("PUT", "quota", { used: 15000 });
+  try {
+    const error = await refusal(conn.query("SELECT Id FROM Account"));
+    assert.equal(error.errorCode, "REQUEST_LIMIT_EXCEEDED");
+  } finally {
+    await control("PUT", "quota", { used });
+  }
 });
 
 await check("a record that is not there is NOT_FOUND", async () => {
