@@ -11,8 +11,8 @@ use crate::fault::refused;
 
 /// The most records and bytes of a bulk job. Salesforce takes 100 MB a job, the
 /// host 32 MiB a request; this is what a guest's memory holds a few times.
-const JOB_ROWS: usize = 100_000;
-const JOB_BYTES: usize = 8 * 1024 * 1024;
+pub(super) const JOB_ROWS: usize = 100_000;
+pub(super) const JOB_BYTES: usize = 8 * 1024 * 1024;
 
 /// Some records, and where they stand among all.
 #[derive(Debug, Default)]

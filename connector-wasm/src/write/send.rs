@@ -15,10 +15,10 @@ use crate::fault::as_problem;
 use crate::host::{Host, Level};
 
 /// Tries of rows that were locked, the first one included.
-const LOCK_TRIES: u32 = 4;
+pub(super) const LOCK_TRIES: u32 = 4;
 /// The pause before the second try, in milliseconds; it doubles. Salesforce
 /// itself waits 10 s for a lock before it gives up.
-const LOCK_PAUSE_MS: u32 = 500;
+pub(super) const LOCK_PAUSE_MS: u32 = 500;
 
 /// The pause that a caller is told after a connection that broke in between.
 const BROKEN_PAUSE_MS: u64 = 1_000;
