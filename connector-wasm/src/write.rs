@@ -11,6 +11,8 @@ mod choice;
 mod collections;
 mod forest;
 mod held;
+mod pace;
+mod parent;
 mod plan;
 mod route;
 mod schema;
@@ -34,6 +36,7 @@ use bulk::BulkJob;
 use choice::{Choice, Kind, forced};
 use forest::Forest;
 use held::{Chunk, Held};
+use pace::Pace;
 use plan::{Job, MAX_ROWS, Verb};
 use schema::Schema;
 use tree::Trees;
@@ -42,8 +45,11 @@ use tree::Trees;
 /// the host lets 100 of a call out, and some are made again.
 const COLLECTIONS_ROWS: usize = 40 * MAX_ROWS;
 
-/// Trees are taken apart so many at a time, and not before there are a few.
+/// Trees are taken apart so many and so many bytes at a time, since a record that
+/// stands for itself takes a guest's memory several times; and not before there are
+/// a few.
 const FOREST_ROWS: usize = 2_000;
+const FOREST_BYTES: usize = 2 * 1024 * 1024;
 const FOREST_FROM_ROWS: usize = 500;
 
 /// A write under way.
@@ -58,6 +64,7 @@ pub(crate) struct Writer<H> {
     is_forced: bool,
     way: RefCell<Option<Choice>>,
     schema: Schema,
+    pace: Pace,
     /// Taken while a call works on it: calls of one writer do not overlap.
     state: RefCell<Option<State>>,
 }
@@ -77,7 +84,8 @@ struct State {
 enum UnderWay {
     /// A bulk job with the records that went up, kept for those that were locked.
     Job(Chunk, BulkJob),
-    Trees(Box<Forest>),
+    /// Trees, and those that come after them.
+    Trees(Held, Option<Box<Forest>>),
 }
 
 /// Begins a write. What is wrong with it as a whole shows here.
@@ -93,6 +101,7 @@ pub(crate) fn open<H: Host>(
     }
     let way = forced(&options, &operation)?;
     Ok(Writer {
+        pace: Pace::new(api.settings.write_overlap),
         api,
         object: object.to_owned(),
         operation,
@@ -115,7 +124,7 @@ pub(crate) async fn one<H: Host>(
     let job = Job::new(object, operation);
     let records = format!("[{record}]");
     let rows = read_rows(records.as_bytes(), job.verb.keyed_by())?;
-    let results = collections::run(api, job, rows).await?;
+    let results = collections::run(api, job, rows, &Pace::new(1)).await?;
     results.into_iter().next().ok_or(Error::UnknownOutcome)
 }
 
@@ -168,7 +177,7 @@ impl<H: Host> Writer<H> {
                 state.under_way.pop_front();
                 Ok(Some(results))
             }
-            Some(UnderWay::Trees(_)) => self.go_on_with_trees(state).await.map(Some),
+            Some(UnderWay::Trees(..)) => self.go_on_with_trees(state).await.map(Some),
         }
     }
 
@@ -194,33 +203,48 @@ impl<H: Host> Writer<H> {
 
     /// One step with the trees in front, and their results once they are done.
     async fn go_on_with_trees(&self, state: &mut State) -> Result<Vec<RowResult>, Error> {
-        let Some(UnderWay::Trees(forest)) = state.under_way.front_mut() else {
+        let Some(UnderWay::Trees(rest, forest)) = state.under_way.front_mut() else {
             return Ok(Vec::new());
         };
-        if !forest.is_done() {
-            forest.step(self).await?;
+        let mut growing = match forest.take() {
+            Some(growing) => growing,
+            None => match self.next_forest(rest).await? {
+                Some(next) => next,
+                None => {
+                    state.under_way.pop_front();
+                    return Ok(Vec::new());
+                }
+            },
+        };
+        let step = match growing.is_done() {
+            true => Ok(()),
+            false => growing.step(self).await,
+        };
+        if !growing.is_done() {
+            *forest = Some(growing);
+            return step.map(|()| Vec::new());
         }
-        if !forest.is_done() {
-            return Ok(Vec::new());
+        if rest.is_empty() {
+            state.under_way.pop_front();
         }
-        match state.under_way.pop_front() {
-            Some(UnderWay::Trees(forest)) => Ok(forest.results()),
-            _ => Ok(Vec::new()),
-        }
+        Ok(growing.results())
     }
 
-    /// Begins with the trees of a chunk.
-    async fn plant(&self, state: &mut State, chunk: Chunk) -> Result<(), Error> {
+    /// The next trees, taken apart.
+    async fn next_forest(&self, rest: &mut Held) -> Result<Option<Box<Forest>>, Error> {
+        let (max_rows, max_bytes) = match self.all_or_none {
+            true => (usize::MAX, usize::MAX),
+            false => (FOREST_ROWS, FOREST_BYTES),
+        };
+        let Some(chunk) = rest.take(max_rows, max_bytes) else {
+            return Ok(None);
+        };
         let (api, schema) = (&self.api, &self.schema);
         match Trees::of(api, schema, &self.object, &self.operation, &chunk.json).await {
-            Ok(trees) => {
-                let forest = Box::new(Forest::new(trees, chunk.first, self));
-                state.under_way.push_back(UnderWay::Trees(forest));
-                Ok(())
-            }
+            Ok(trees) => Ok(Some(Box::new(Forest::new(trees, chunk.first, self)))),
             Err(error) => {
                 if may_be_tried_again(&error) {
-                    state.held.put_back(chunk);
+                    rest.put_back(chunk);
                 }
                 Err(error)
             }
@@ -252,11 +276,18 @@ impl<H: Host> Writer<H> {
         if !is_end && (self.all_or_none || (kind == Kind::Graph && rows < FOREST_FROM_ROWS)) {
             return Ok(Vec::new());
         }
-        let Some(chunk) = state.held.take(max_rows) else {
+        let Some(chunk) = state.held.take(max_rows, usize::MAX) else {
             return Ok(Vec::new());
         };
         if kind == Kind::Graph || self.hold_children(&chunk.json) {
-            self.plant(state, chunk).await?;
+            if self.all_or_none && kind != Kind::Graph {
+                return Err(wrong(
+                    "only a graph undoes records with those that they hold: leave the way out, or \
+                     take `graph`",
+                ));
+            }
+            let trees = UnderWay::Trees(Held::of(chunk)?, None);
+            state.under_way.push_back(trees);
             return self.go_on_with_trees(state).await;
         }
         self.by_collections(state, chunk).await
@@ -298,7 +329,7 @@ impl<H: Host> Writer<H> {
             .enumerate()
             .filter(|(place, _)| wanted(*place))
             .unzip();
-        let results = collections::run(&self.api, self.job(), rows).await?;
+        let results = collections::run(&self.api, self.job(), rows, &self.pace).await?;
         let placed = places.into_iter().zip(results);
         Ok(placed
             .map(|(place, result)| row_result(chunk.first + place as u64, result))
@@ -313,7 +344,8 @@ impl<H: Host> Writer<H> {
         }
         while let Some(chunk) = state.held.take_full(is_end) {
             if self.hold_children(&chunk.json) {
-                self.plant(state, chunk).await?;
+                let trees = UnderWay::Trees(Held::of(chunk)?, None);
+                state.under_way.push_back(trees);
                 continue;
             }
             let note = self
@@ -421,6 +453,8 @@ fn bulk_job<'r>(
             Err(problem) => wrong.push((at, problem)),
         }
     }
+    // A job works on its rows in parts that overlap.
+    let sound = parent::grouped(sound, |(_, row)| row);
     let numbered = sound.iter().map(|(at, row)| (*at, row));
     let (bulk, unfit) = BulkJob::of(job, numbered, note);
     wrong.extend(unfit);

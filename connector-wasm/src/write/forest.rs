@@ -363,7 +363,7 @@ impl Forest {
             }
             return Ok(());
         }
-        let results = match collections::run(&writer.api, job, rows).await {
+        let results = match collections::run(&writer.api, job, rows, &writer.pace).await {
             Ok(results) => results,
             Err(error) if may_be_tried_again(&error) => return Err(error),
             Err(error) => vec![failed(None, vec![as_problem(&error)]); some.len()],

@@ -244,6 +244,37 @@ fn a_tree_too_large_for_a_graph_goes_level_by_level_with_the_parents_ids() {
 }
 
 #[test]
+fn many_trees_are_taken_apart_in_parts_and_each_keeps_its_place() {
+    let long = "x".repeat(900);
+    let row = json!({ "Name": long, "Contacts": children(&json!([{ "LastName": long }])) });
+    // Two parts of 2 MiB at most, each by graphs of 75.
+    let mut fake = Fake::new().answer(200, ACCOUNT);
+    let row_of = |fake: Fake, from: usize, to: usize, n_roots: usize| {
+        let saved: Vec<Value> = (from..to)
+            .map(|at| {
+                let nodes = [done(&format!("n{at}")), done(&format!("n{}", n_roots + at))];
+                graph(&format!("g{}", at % 300), true, &nodes)
+            })
+            .collect();
+        fake.answer(200, graphs(&saved))
+    };
+    for (n_roots, ends) in [
+        (1_131, [0, 300, 600, 900, 1_131].as_slice()),
+        (69, &[0, 69]),
+    ] {
+        for step in ends.windows(2) {
+            for from in (step[0]..step[1]).step_by(75) {
+                fake = row_of(fake, from, (from + 75).min(step[1]), n_roots);
+            }
+        }
+    }
+    let results = write_all(&fake, Operation::Create, &json!(vec![row; 1_200]), EACH).unwrap();
+    assert_eq!(letters(&results), "c".repeat(1_200));
+    assert!(results.iter().all(|result| result.related.len() == 1));
+    assert!(fake.is_done());
+}
+
+#[test]
 fn children_of_a_parent_that_was_not_written_are_not_sent_and_say_so() {
     let row =
         |name: &str| json!({ "Name": name, "Contacts": children(&json!([{ "LastName": name }])) });
@@ -330,6 +361,18 @@ fn all_or_none_puts_all_trees_into_one_graph_or_refuses_them() {
     let fake = Fake::new().answer(200, ACCOUNT);
     let many = json!(vec![row.clone(); 251]);
     let refused = write_all(&fake, Operation::Create, &many, ALL);
+    assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
+
+    let by_collections = WriteOptions {
+        all_or_none: true,
+        ..with("collections")
+    };
+    let refused = write_all(
+        &Fake::new(),
+        Operation::Create,
+        &json!([row]),
+        by_collections,
+    );
     assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
 
     let wrong = json!({ "Name": "A", "Contacts": children(&json!([7])) });
