@@ -157,6 +157,33 @@ async fn records_that_fail_are_told_one_by_one_and_the_exit_code_is_5() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn records_that_hold_others_are_written_with_them_and_each_is_told() {
+    let bench = Bench::connected().await;
+    let rows = r#"[{"Name":"A","Contacts":{"records":[{"LastName":"B"}]}},
+                   {"Name":"C","Contacts":{"records":[{"FirstName":"D"}]}}]"#;
+    let create = ["record", "create", "crm", "Account", rows];
+    let table = bench.lockgate(&create).ended(5);
+    assert!(table.out.starts_with("RECORD"), "{table:#?}");
+    for place in ["0/Contacts/records/0", "1/Contacts/records/0"] {
+        assert!(table.out.contains(place), "{table:#?}");
+    }
+    assert!(table.err.contains("1 record of 2"), "{table:#?}");
+    let json = bench
+        .lockgate(&[&create[..], &["--output", "json"]].concat())
+        .ended(5)
+        .json();
+    let child = &json[0]["related"][0];
+    assert_eq!(
+        (&child["object"], &child["outcome"]),
+        (&json!("Contact"), &json!("created"))
+    );
+    assert!(child["id"].is_string(), "{json}");
+    let blamed = &json[1]["related"][0];
+    assert_eq!(blamed["pointer"], "/Contacts/records/0");
+    assert_eq!(blamed["problems"][0]["code"], "REQUIRED_FIELD_MISSING");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn wrong_input_ends_with_2_before_anything_is_sent() {
     let bench = Bench::connected().await;
     bench.control.clear_requests();

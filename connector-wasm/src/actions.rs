@@ -5,7 +5,7 @@
 
 mod changes;
 mod find;
-mod graph;
+pub(crate) mod graph;
 mod lead;
 mod order;
 mod picklist;

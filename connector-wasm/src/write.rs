@@ -1,22 +1,29 @@
 //! Writing records: one `Writer` for creating, changing and deleting, with one
 //! result for each record.
 //!
-//! There are two ways. *Collections* go out as the records come, and tell at once
-//! what happened. A *bulk* job costs a handful of calls for many thousand
-//! records, and tells later. Records are held until it is clear which is better,
-//! unless the caller has said so.
+//! There are three ways. *Collections* go out as the records come, and tell at
+//! once what happened. A *bulk* job costs a handful of calls for many thousand
+//! records, and tells later. *Graphs* take records that hold others. Records are
+//! held until it is clear which is best, unless the caller has said so.
 
 mod bulk;
+mod choice;
 mod collections;
+mod forest;
 mod held;
+mod pace;
+mod parent;
 mod plan;
 mod route;
+mod schema;
 mod send;
+mod tree;
 
 use std::cell::RefCell;
 use std::collections::{HashSet, VecDeque};
 use std::rc::Rc;
 
+use crate::actions::graph::MAX_NODES;
 use crate::api::Api;
 use crate::bindings::exports::lockgate::connector::records::{
     Advice, Error, Operation, Outcome, Problem, RecordResult, RowResult, Way, WriteOptions,
@@ -26,29 +33,24 @@ use crate::fault::{as_problem, problem, refused};
 use crate::host::Host;
 use crate::names;
 use bulk::BulkJob;
+use choice::{Choice, Kind, forced};
+use forest::Forest;
 use held::{Chunk, Held};
-use plan::{Job, MAX_ROWS};
-
-/// The names of the ways.
-const COLLECTIONS: &str = "collections";
-const BULK: &str = "bulk";
-
-/// From here on a bulk job costs fewer calls than collections, and Salesforce
-/// asks for it.
-const BULK_FROM_ROWS: usize = 2_000;
+use pace::Pace;
+use plan::{Job, MAX_ROWS, Verb};
+use schema::Schema;
+use tree::Trees;
 
 /// The most that one call of the writer sends by collections: 40 requests, since
 /// the host lets 100 of a call out, and some are made again.
 const COLLECTIONS_ROWS: usize = 40 * MAX_ROWS;
 
-/// The longest name of a write that can be taken up again, in bytes.
-const MAX_NAME_BYTES: usize = 64;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Collections,
-    Bulk,
-}
+/// Trees are taken apart so many and so many bytes at a time, since a record that
+/// stands for itself takes a guest's memory several times; and not before there are
+/// a few.
+const FOREST_ROWS: usize = 2_000;
+const FOREST_BYTES: usize = 2 * 1024 * 1024;
+const FOREST_FROM_ROWS: usize = 500;
 
 /// A write under way.
 #[derive(Debug)]
@@ -58,7 +60,11 @@ pub(crate) struct Writer<H> {
     operation: Operation,
     all_or_none: bool,
     name: Option<String>,
-    way: RefCell<Option<(Kind, String)>>,
+    /// The caller chose the way.
+    is_forced: bool,
+    way: RefCell<Option<Choice>>,
+    schema: Schema,
+    pace: Pace,
     /// Taken while a call works on it: calls of one writer do not overlap.
     state: RefCell<Option<State>>,
 }
@@ -67,9 +73,19 @@ pub(crate) struct Writer<H> {
 #[derive(Debug, Default)]
 struct State {
     held: Held,
-    /// Bulk jobs with the records that went up, kept for those that were locked.
-    jobs: VecDeque<(Chunk, BulkJob)>,
+    /// Some record held others.
+    has_trees: bool,
+    under_way: VecDeque<UnderWay>,
     n_jobs: usize,
+}
+
+/// Records that are being written.
+#[derive(Debug)]
+enum UnderWay {
+    /// A bulk job with the records that went up, kept for those that were locked.
+    Job(Chunk, BulkJob),
+    /// Trees, and those that come after them.
+    Trees(Held, Option<Box<Forest>>),
 }
 
 /// Begins a write. What is wrong with it as a whole shows here.
@@ -83,14 +99,17 @@ pub(crate) fn open<H: Host>(
     if let Operation::Upsert(field) = &operation {
         names::key_field(field)?;
     }
-    let way = forced(&options)?;
+    let way = forced(&options, &operation)?;
     Ok(Writer {
+        pace: Pace::new(api.settings.write_overlap),
         api,
         object: object.to_owned(),
         operation,
         all_or_none: options.all_or_none,
         name: options.name,
+        is_forced: way.is_some(),
         way: RefCell::new(way),
+        schema: Schema::default(),
         state: RefCell::new(Some(State::default())),
     })
 }
@@ -105,72 +124,31 @@ pub(crate) async fn one<H: Host>(
     let job = Job::new(object, operation);
     let records = format!("[{record}]");
     let rows = read_rows(records.as_bytes(), job.verb.keyed_by())?;
-    let results = collections::run(api, job, rows).await?;
+    let results = collections::run(api, job, rows, &Pace::new(1)).await?;
     results.into_iter().next().ok_or(Error::UnknownOutcome)
-}
-
-/// The way that the options leave.
-fn forced(options: &WriteOptions) -> Result<Option<(Kind, String)>, Error> {
-    if let Some(name) = &options.name {
-        let is_sound = (1..=MAX_NAME_BYTES).contains(&name.len())
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
-        if !is_sound {
-            return Err(wrong(
-                "a write's name has 1 to 64 characters of A-Z a-z 0-9 . _ -",
-            ));
-        }
-    }
-    let asked = match options.way.as_deref() {
-        None => None,
-        Some(COLLECTIONS) => Some(Kind::Collections),
-        Some(BULK) => Some(Kind::Bulk),
-        Some(_) => {
-            return Err(wrong(
-                "a write goes by one of the ways `collections` and `bulk`",
-            ));
-        }
-    };
-    match (asked, options.all_or_none, &options.name) {
-        (Some(Kind::Bulk), true, _) => Err(wrong("a bulk job cannot undo all if one record fails")),
-        (Some(Kind::Collections), _, Some(_)) => Err(wrong(
-            "only a write by a bulk job has a name and can be taken up again",
-        )),
-        (_, true, Some(_)) => Err(wrong(
-            "a write that undoes all if one record fails cannot be taken up again",
-        )),
-        (Some(kind), ..) => Ok(Some((kind, "it was asked for".to_owned()))),
-        (None, true, None) => Ok(Some((
-            Kind::Collections,
-            "only they undo all if one record fails".to_owned(),
-        ))),
-        (None, _, Some(_)) => Ok(Some((
-            Kind::Bulk,
-            "the write has a name, and only a bulk job can be taken up again".to_owned(),
-        ))),
-        (None, false, None) => Ok(None),
-    }
 }
 
 impl<H: Host> Writer<H> {
     /// How it is done, once that is known.
     pub(crate) fn way(&self) -> Option<Way> {
         self.way.borrow().as_ref().map(|(kind, reason)| Way {
-            name: match kind {
-                Kind::Collections => COLLECTIONS,
-                Kind::Bulk => BULK,
-            }
-            .to_owned(),
+            name: kind.name().to_owned(),
             reason: reason.clone(),
         })
+    }
+
+    fn kind(&self) -> Option<Kind> {
+        self.way.borrow().as_ref().map(|(kind, _)| *kind)
     }
 
     /// Takes records, and gives results that are known by now.
     pub(crate) async fn push(&self, records: &[u8]) -> Result<Vec<RowResult>, Error> {
         let mut state = self.take_state()?;
         let outcome = match state.held.push(records) {
-            Ok(()) => self.work(&mut state, false).await,
+            Ok(()) => {
+                state.has_trees = state.has_trees || self.hold_children(records);
+                self.work(&mut state, false).await
+            }
             Err(error) => Err(error),
         };
         self.state.replace(Some(state));
@@ -189,15 +167,18 @@ impl<H: Host> Writer<H> {
         if !state.held.is_empty() {
             return self.work(state, true).await.map(Some);
         }
-        let Some((chunk, job)) = state.jobs.front_mut() else {
-            return Ok(None);
-        };
-        let Some(results) = job.results(&self.api, &self.job()).await? else {
-            return Ok(Some(Vec::new()));
-        };
-        let results = self.unlocked(chunk, results).await;
-        state.jobs.pop_front();
-        Ok(Some(results))
+        match state.under_way.front_mut() {
+            None => Ok(None),
+            Some(UnderWay::Job(chunk, job)) => {
+                let Some(results) = job.results(&self.api, &self.job()).await? else {
+                    return Ok(Some(Vec::new()));
+                };
+                let results = self.unlocked(chunk, results).await;
+                state.under_way.pop_front();
+                Ok(Some(results))
+            }
+            Some(UnderWay::Trees(..)) => self.go_on_with_trees(state).await.map(Some),
+        }
     }
 
     fn take_state(&self) -> Result<State, Error> {
@@ -207,54 +188,116 @@ impl<H: Host> Writer<H> {
 
     /// Sends what is held as far as it should go now.
     async fn work(&self, state: &mut State, is_end: bool) -> Result<Vec<RowResult>, Error> {
-        match self.choose(state, is_end) {
+        match self.choose(state, is_end).await? {
             None => Ok(Vec::new()),
-            Some(Kind::Collections) => self.by_collections(state, is_end).await,
             Some(Kind::Bulk) => self.by_bulk(state, is_end).await,
+            Some(kind) => self.by_requests(state, kind, is_end).await,
         }
     }
 
-    fn choose(&self, state: &State, is_end: bool) -> Option<Kind> {
-        let mut way = self.way.borrow_mut();
-        if way.is_none() {
-            *way = self.chosen(state.held.rows(), is_end);
-        }
-        way.as_ref().map(|(kind, _)| *kind)
+    /// Whether any of the records holds others that are written with it.
+    fn hold_children(&self, records: &[u8]) -> bool {
+        matches!(self.operation, Operation::Create | Operation::Upsert(_))
+            && str::from_utf8(records).is_ok_and(tree::hold_children)
     }
 
-    fn chosen(&self, rows: usize, is_end: bool) -> Option<(Kind, String)> {
-        if let Some(header) = self.api.settings.header_of_single_requests() {
-            let reason = format!("a bulk job does not heed the setting {header}");
-            return Some((Kind::Collections, reason));
+    /// One step with the trees in front, and their results once they are done.
+    async fn go_on_with_trees(&self, state: &mut State) -> Result<Vec<RowResult>, Error> {
+        let Some(UnderWay::Trees(rest, forest)) = state.under_way.front_mut() else {
+            return Ok(Vec::new());
+        };
+        let mut growing = match forest.take() {
+            Some(growing) => growing,
+            None => match self.next_forest(rest).await? {
+                Some(next) => next,
+                None => {
+                    state.under_way.pop_front();
+                    return Ok(Vec::new());
+                }
+            },
+        };
+        let step = match growing.is_done() {
+            true => Ok(()),
+            false => growing.step(self).await,
+        };
+        if !growing.is_done() {
+            *forest = Some(growing);
+            return step.map(|()| Vec::new());
         }
-        if !names::is_bulk_object(&self.object) {
-            let reason = format!("bulk jobs do not know {}", self.object);
-            return Some((Kind::Collections, reason));
+        if rest.is_empty() {
+            state.under_way.pop_front();
         }
-        if rows >= BULK_FROM_ROWS {
-            let reason = format!("from {BULK_FROM_ROWS} records on it costs fewer calls");
-            return Some((Kind::Bulk, reason));
+        Ok(growing.results())
+    }
+
+    /// The next trees, taken apart.
+    async fn next_forest(&self, rest: &mut Held) -> Result<Option<Box<Forest>>, Error> {
+        let (max_rows, max_bytes) = match self.all_or_none {
+            true => (usize::MAX, usize::MAX),
+            false => (FOREST_ROWS, FOREST_BYTES),
+        };
+        let Some(chunk) = rest.take(max_rows, max_bytes) else {
+            return Ok(None);
+        };
+        let (api, schema) = (&self.api, &self.schema);
+        match Trees::of(api, schema, &self.object, &self.operation, &chunk.json).await {
+            Ok(trees) => Ok(Some(Box::new(Forest::new(trees, chunk.first, self)))),
+            Err(error) => {
+                if may_be_tried_again(&error) {
+                    rest.put_back(chunk);
+                }
+                Err(error)
+            }
         }
-        let reason = format!("{rows} records are few, and their results come at once");
-        is_end.then_some((Kind::Collections, reason))
+    }
+
+    /// By collections or graphs, a part with each call.
+    async fn by_requests(
+        &self,
+        state: &mut State,
+        kind: Kind,
+        is_end: bool,
+    ) -> Result<Vec<RowResult>, Error> {
+        if !state.under_way.is_empty() {
+            return self.go_on_with_trees(state).await;
+        }
+        let rows = state.held.rows();
+        let max_rows = match (self.all_or_none, kind) {
+            // All of them are one request, so all of them must be here.
+            (true, Kind::Collections) => MAX_ROWS,
+            (true, _) => MAX_NODES,
+            (false, Kind::Graph) => FOREST_ROWS,
+            (false, _) => COLLECTIONS_ROWS,
+        };
+        if self.all_or_none && rows > max_rows {
+            state.held = Held::default();
+            return Err(collections::too_many_for_all_or_none());
+        }
+        if !is_end && (self.all_or_none || (kind == Kind::Graph && rows < FOREST_FROM_ROWS)) {
+            return Ok(Vec::new());
+        }
+        let Some(chunk) = state.held.take(max_rows, usize::MAX) else {
+            return Ok(Vec::new());
+        };
+        if kind == Kind::Graph || self.hold_children(&chunk.json) {
+            if self.all_or_none && kind != Kind::Graph {
+                return Err(wrong(
+                    "only a graph undoes records with those that they hold: leave the way out, or \
+                     take `graph`",
+                ));
+            }
+            let trees = UnderWay::Trees(Held::of(chunk)?, None);
+            state.under_way.push_back(trees);
+            return self.go_on_with_trees(state).await;
+        }
+        self.by_collections(state, chunk).await
     }
 
     async fn by_collections(
         &self,
         state: &mut State,
-        is_end: bool,
+        chunk: Chunk,
     ) -> Result<Vec<RowResult>, Error> {
-        if self.all_or_none && !is_end {
-            // All of them are one request, so all of them must be here.
-            if state.held.rows() > MAX_ROWS {
-                state.held = Held::default();
-                return Err(collections::too_many_for_all_or_none());
-            }
-            return Ok(Vec::new());
-        }
-        let Some(chunk) = state.held.take(COLLECTIONS_ROWS) else {
-            return Ok(Vec::new());
-        };
         match self.send(&chunk, |_| true).await {
             Ok(results) => Ok(results),
             // It may have happened, to each of them. If these are all, the call as
@@ -266,10 +309,7 @@ impl<H: Host> Writer<H> {
                     .collect())
             }
             Err(error) => {
-                if matches!(
-                    error,
-                    Error::OverQuota(_) | Error::Unavailable(_) | Error::Reconnect
-                ) {
+                if may_be_tried_again(&error) {
                     state.held.put_back(chunk);
                 }
                 Err(error)
@@ -289,7 +329,7 @@ impl<H: Host> Writer<H> {
             .enumerate()
             .filter(|(place, _)| wanted(*place))
             .unzip();
-        let results = collections::run(&self.api, self.job(), rows).await?;
+        let results = collections::run(&self.api, self.job(), rows, &self.pace).await?;
         let placed = places.into_iter().zip(results);
         Ok(placed
             .map(|(place, result)| row_result(chunk.first + place as u64, result))
@@ -299,22 +339,29 @@ impl<H: Host> Writer<H> {
     async fn by_bulk(&self, state: &mut State, is_end: bool) -> Result<Vec<RowResult>, Error> {
         let mut results = Vec::new();
         // A job that could not be started before is the last one.
-        if let Some((_, job)) = state.jobs.back_mut() {
+        if let Some(UnderWay::Job(_, job)) = state.under_way.back_mut() {
             job.start(&self.api, &self.job()).await?;
         }
         while let Some(chunk) = state.held.take_full(is_end) {
+            if self.hold_children(&chunk.json) {
+                let trees = UnderWay::Trees(Held::of(chunk)?, None);
+                state.under_way.push_back(trees);
+                continue;
+            }
             let note = self
                 .name
                 .as_ref()
                 .map(|name| format!("write/{name}/{}", state.n_jobs));
-            let (job, refused) = self.bulk_job(&chunk, note)?;
-            results.extend(refused);
+            let rows = self.rows(&chunk)?.into_iter().enumerate();
+            let (job, refused) = bulk_job(&self.job(), rows, note);
+            let refused = refused.into_iter();
+            results.extend(refused.map(|(at, result)| row_result(chunk.first + at as u64, result)));
             if job.is_empty() {
                 continue;
             }
             state.n_jobs += 1;
-            state.jobs.push_back((chunk, job));
-            if let Some((_, job)) = state.jobs.back_mut()
+            state.under_way.push_back(UnderWay::Job(chunk, job));
+            if let Some(UnderWay::Job(_, job)) = state.under_way.back_mut()
                 && let Err(error) = job.start(&self.api, &self.job()).await
             {
                 if results.is_empty() {
@@ -328,38 +375,14 @@ impl<H: Host> Writer<H> {
         Ok(results)
     }
 
-    /// A job of a chunk's rows, and the results of those that cannot go.
-    fn bulk_job(
-        &self,
-        chunk: &Chunk,
-        note: Option<String>,
-    ) -> Result<(BulkJob, Vec<RowResult>), Error> {
-        let job = self.job();
-        let mut sound = Vec::with_capacity(chunk.rows);
-        let mut wrong = Vec::new();
-        for (place, row) in self.rows(chunk)?.into_iter().enumerate() {
-            match row {
-                Ok(row) => sound.push((place, row)),
-                Err(problem) => wrong.push((place, problem)),
-            }
-        }
-        let numbered = sound.iter().map(|(place, row)| (*place, row));
-        let (bulk, unfit) = BulkJob::of(&job, numbered, note);
-        wrong.extend(unfit);
-        let refused = wrong.into_iter().map(|(place, mut problem)| {
-            problem.object.get_or_insert_with(|| self.object.clone());
-            row_result(chunk.first + place as u64, failed(None, vec![problem]))
-        });
-        Ok((bulk, refused.collect()))
-    }
-
     /// Sends rows that were locked once more, by collections, as many as one call
     /// may, and gives all results. Rows of one parent meet in a bulk job, which has
     /// no order.
     async fn unlocked(&self, chunk: &Chunk, results: bulk::Results) -> Vec<RowResult> {
+        let goes_again = self.locked_rows_go_again(self.job().verb);
         let (locked, mut settled): (Vec<_>, Vec<_>) = results
             .into_iter()
-            .partition(|(_, result)| send::is_locked(result));
+            .partition(|(_, result)| goes_again && send::is_locked(result));
         let again: HashSet<usize> = locked
             .iter()
             .map(|(at, _)| *at)
@@ -390,6 +413,13 @@ impl<H: Host> Writer<H> {
         sent
     }
 
+    /// Whether rows that were locked in a bulk job are written by collections. A
+    /// job that is taken up again tells of the same locks once more, and what was
+    /// created meanwhile must not be created twice.
+    fn locked_rows_go_again(&self, verb: Verb<'_>) -> bool {
+        verb != Verb::Create || self.name.is_none()
+    }
+
     fn job(&self) -> Job<'_> {
         Job {
             all_or_none: self.all_or_none,
@@ -399,8 +429,48 @@ impl<H: Host> Writer<H> {
 
     /// The rows of a chunk, each with what is wrong with it.
     fn rows<'c>(&self, chunk: &'c Chunk) -> Result<Vec<Result<Row<'c>, Problem>>, Error> {
-        read_rows(&chunk.json, self.job().verb.keyed_by())
+        let mut rows = read_rows(&chunk.json, self.job().verb.keyed_by())?;
+        if matches!(self.operation, Operation::Update)
+            && str::from_utf8(&chunk.json).is_ok_and(tree::hold_children)
+        {
+            rows.iter_mut().for_each(tree::refuse_children);
+        }
+        Ok(rows)
     }
+}
+
+/// A job of numbered rows, and the results of those that cannot go by one.
+fn bulk_job<'r>(
+    job: &Job<'_>,
+    rows: impl Iterator<Item = (usize, Result<Row<'r>, Problem>)>,
+    note: Option<String>,
+) -> (BulkJob, Vec<(usize, RecordResult)>) {
+    let mut sound = Vec::new();
+    let mut wrong = Vec::new();
+    for (at, row) in rows {
+        match row {
+            Ok(row) => sound.push((at, row)),
+            Err(problem) => wrong.push((at, problem)),
+        }
+    }
+    // A job works on its rows in parts that overlap.
+    let sound = parent::grouped(sound, |(_, row)| row);
+    let numbered = sound.iter().map(|(at, row)| (*at, row));
+    let (bulk, unfit) = BulkJob::of(job, numbered, note);
+    wrong.extend(unfit);
+    let refused = wrong.into_iter().map(|(at, mut problem)| {
+        problem.object.get_or_insert_with(|| job.object.to_owned());
+        (at, failed(None, vec![problem]))
+    });
+    (bulk, refused.collect())
+}
+
+/// Whether an error means that nothing was done, and that the same may go later.
+const fn may_be_tried_again(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::OverQuota(_) | Error::Unavailable(_) | Error::Reconnect
+    )
 }
 
 fn row_result(row: u64, outcome: RecordResult) -> RowResult {
@@ -420,9 +490,15 @@ fn failed(id: Option<String>, mut problems: Vec<Problem>) -> RecordResult {
             "Salesforce refused this record and gave no reason",
         ));
     }
+    told(id, Outcome::Failed(problems))
+}
+
+/// The result of a record that holds no others.
+pub(crate) const fn told(id: Option<String>, outcome: Outcome) -> RecordResult {
     RecordResult {
         id,
-        outcome: Outcome::Failed(problems),
+        outcome,
+        related: Vec::new(),
     }
 }
 

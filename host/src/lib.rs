@@ -71,8 +71,8 @@ pub use pages::Pages;
 pub use park::{Parking, QuotaWait};
 pub use records::{
     Action, Advice, Child, ConnectorDescription, Event, Field, ObjectDescription, ObjectSummary,
-    Operation, Outcome, Page, Problem, QueryOptions, RecordResult, Records, Rejected, RowResult,
-    SettingProblem, Way, WriteOptions,
+    Operation, Outcome, Page, Problem, QueryOptions, RecordResult, Records, Rejected,
+    RelatedResult, RowResult, SettingProblem, Way, WriteOptions,
 };
 pub use seal::MasterKey;
 pub use store::{ConnectionKey, ConnectionRecord, ConnectionState, Flow};

@@ -224,14 +224,31 @@ pub struct RecordResult {
     /// What happened.
     #[serde(flatten)]
     pub outcome: Outcome,
+    /// What became of the records that it held, parents before their children.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub related: Vec<RelatedResult>,
 }
 
 impl RecordResult {
-    /// Whether the record was written.
+    /// Whether the record was written, with all that it held.
     #[must_use]
-    pub const fn is_ok(&self) -> bool {
-        !matches!(self.outcome, Outcome::Failed { .. })
+    pub fn is_ok(&self) -> bool {
+        self.outcome.is_ok() && self.related.iter().all(|related| related.outcome.is_ok())
     }
+}
+
+/// What became of a record that another one held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RelatedResult {
+    /// Where it stands in the record that was given, as a JSON pointer (RFC 6901).
+    pub pointer: String,
+    /// Its object.
+    pub object: String,
+    /// The record's id, if it has one.
+    pub id: Option<String>,
+    /// What happened.
+    #[serde(flatten)]
+    pub outcome: Outcome,
 }
 
 /// What became of one record.
@@ -249,6 +266,14 @@ pub enum Outcome {
         /// Why; never empty.
         problems: Vec<Problem>,
     },
+}
+
+impl Outcome {
+    /// Whether it was done.
+    #[must_use]
+    pub const fn is_ok(&self) -> bool {
+        !matches!(self, Self::Failed { .. })
+    }
 }
 
 /// A setting that is wrong.
@@ -311,8 +336,8 @@ impl Operation {
 pub struct WriteOptions {
     /// Undo all if one record fails.
     pub all_or_none: bool,
-    /// The connector's name of the way to do it, for instance `collections` or
-    /// `bulk`; `None` leaves the choice to the connector. A name that it does not
+    /// The connector's name of the way to do it, for instance `collections`, `bulk`
+    /// or `graph`; `None` leaves the choice to the connector. A name that it does not
     /// know is refused with the list of those that it knows.
     pub way: Option<String>,
     /// A name under which the write can be taken up again after a crash: with

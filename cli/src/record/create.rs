@@ -12,6 +12,7 @@ const EXAMPLES: &str = "\
 Examples:
   lockgate record create crm Account '{\"Name\": \"Acme\"}'
   lockgate record create crm Contact --file contacts.json --output json
+  lockgate record create crm Account '{\"Name\": \"Acme\", \"Contacts\": {\"records\": [{\"LastName\": \"Doe\"}]}}'
   cat leads.ndjson | lockgate record create crm Lead";
 
 #[derive(Debug, clap::Args)]

@@ -28,8 +28,9 @@ pub(super) struct Write {
     /// Undo all if one record fails; all must fit in one request then
     #[arg(long)]
     pub(super) all_or_none: bool,
-    /// How to write them, by the connector's name of it: `collections` or `bulk`
-    /// for Salesforce; by default the connector chooses what costs fewer calls
+    /// How to write them, by the connector's name of it: `collections`, `bulk` or
+    /// `graph` for Salesforce; by default the connector chooses what costs fewer
+    /// calls, and `graph` for records that hold others
     #[arg(long, value_name = "NAME")]
     way: Option<String>,
     /// A name for this write: if it is broken off, the same command goes on where
@@ -157,8 +158,14 @@ impl Results {
                 if failed == 0 {
                     return Ok(Status::Done);
                 }
+                let is_partial =
+                    |row: &RowResult| !row.result.is_ok() && row.result.outcome.is_ok();
+                let whole = match self.all.iter().any(is_partial) {
+                    true => " with all that they hold",
+                    false => "",
+                };
                 let failed = text::counted(failed, "record");
-                output::error(&format!("{failed} of {expected} not written"), None);
+                output::error(&format!("{failed} of {expected} not written{whole}"), None);
                 Ok(Status::SomeFailed)
             }
         }
@@ -169,18 +176,36 @@ fn tell(results: &[RowResult], shape: Shape) -> Result<()> {
     if shape.is_json() {
         return output::json(results);
     }
-    let rows = results.iter().map(|RowResult { result, .. }| {
-        let id = result.id.clone().unwrap_or_default();
-        let (what, problems) = match &result.outcome {
-            Outcome::Created => ("created", String::new()),
-            Outcome::Updated => ("updated", String::new()),
-            Outcome::Deleted => ("deleted", String::new()),
-            Outcome::Failed { problems } => {
-                let problems: Vec<String> = problems.iter().map(Problem::to_string).collect();
-                ("failed", problems.join(" | "))
-            }
-        };
-        [what.to_owned(), id, problems]
+    let is_flat = |row: &RowResult| row.result.related.is_empty();
+    if results.iter().all(is_flat) {
+        let rows = results
+            .iter()
+            .map(|row| cells(row.result.id.as_ref(), &row.result.outcome));
+        return table::print(["outcome", "id", "problem"], rows);
+    }
+    let rows = results.iter().flat_map(|RowResult { row, result }| {
+        let related = result.related.iter().map(move |related| {
+            let place = format!("{row}{}", related.pointer);
+            (place, related.id.as_ref(), &related.outcome)
+        });
+        std::iter::once((row.to_string(), result.id.as_ref(), &result.outcome)).chain(related)
     });
-    table::print(["outcome", "id", "problem"], rows)
+    let rows = rows.map(|(place, id, outcome)| {
+        let [outcome, id, problem] = cells(id, outcome);
+        [place, outcome, id, problem]
+    });
+    table::print(["record", "outcome", "id", "problem"], rows)
+}
+
+fn cells(id: Option<&String>, outcome: &Outcome) -> [String; 3] {
+    let (what, problems) = match outcome {
+        Outcome::Created => ("created", String::new()),
+        Outcome::Updated => ("updated", String::new()),
+        Outcome::Deleted => ("deleted", String::new()),
+        Outcome::Failed { problems } => {
+            let problems: Vec<String> = problems.iter().map(Problem::to_string).collect();
+            ("failed", problems.join(" | "))
+        }
+    };
+    [what.to_owned(), id.cloned().unwrap_or_default(), problems]
 }

@@ -16,17 +16,21 @@ use serde_json::{Value, json};
 
 use super::{at_most, told};
 use crate::api::{Api, Ask, Kind};
-use crate::bindings::exports::lockgate::connector::records::{Advice, Error};
+use crate::bindings::exports::lockgate::connector::records::{
+    Advice, Error, Outcome, Problem, RecordResult,
+};
 use crate::fault::{Effect, Fault, as_problem, refused};
 use crate::host::{Host, Level, Method};
 use answer::Fate;
-use node::NodeInput;
-use plan::{MAX_GRAPHS, MAX_KINDS, MAX_NODES, Plan};
+use plan::{MAX_GRAPHS, MAX_KINDS};
+
+pub(crate) use node::NodeInput;
+pub(crate) use plan::{MAX_NODES, Plan};
 
 /// Graphs of one call: as many requests as a caller can wait for.
 const MAX_GRAPHS_OF_CALL: usize = 300;
 /// A bound of ours for one request's body, in bytes.
-const MAX_BODY_BYTES: usize = 6 * 1024 * 1024;
+pub(crate) const MAX_BODY_BYTES: usize = 6 * 1024 * 1024;
 /// The version that brought graphs.
 const GRAPHS_SINCE: u32 = 50;
 /// The pause that a caller is told before what was not sent, in milliseconds.
@@ -53,18 +57,107 @@ pub(super) async fn save<H: Host>(api: &Api<H>, input: GraphsInput<'_>) -> Resul
     let plans: Vec<Plan<'_>> = plans
         .map(|(at, graph)| Plan::new(graph.nodes).map_err(|problem| plan::in_graph(at, problem)))
         .collect::<Result<_, _>>()?;
-    let version = api.version().await?;
-    let major = version
-        .split('.')
-        .next()
-        .and_then(|major| major.parse().ok());
-    if major.is_some_and(|major: u32| major < GRAPHS_SINCE) {
+    if !are_spoken(api).await? {
+        let version = api.version().await?;
         return Err(refused(
             Advice::FixSchema,
             "UNSUPPORTED_API_VERSION",
             &format!("graphs need version {GRAPHS_SINCE}.0 of the API, and {version} is spoken"),
         ));
     }
+    let saved = save_plans(api, &plans).await?;
+    let n_whole = saved.iter().filter(|saved| saved.is_whole()).count();
+    let told: Vec<Value> = plans
+        .iter()
+        .zip(&saved)
+        .map(|(plan, saved)| saved.told(plan))
+        .collect();
+    Ok(json!({ "saved": n_whole, "graphs": told })
+        .to_string()
+        .into_bytes())
+}
+
+/// Whether the version that is spoken has graphs.
+pub(crate) async fn are_spoken<H: Host>(api: &Api<H>) -> Result<bool, Error> {
+    let version = api.version().await?;
+    let major = version
+        .split('.')
+        .next()
+        .and_then(|major| major.parse().ok());
+    Ok(major.is_none_or(|major: u32| major >= GRAPHS_SINCE))
+}
+
+/// What became of one graph.
+#[derive(Clone, Debug)]
+pub(crate) enum Saved {
+    /// It was saved: what was done for each node, in the caller's order.
+    Whole(Vec<RecordResult>),
+    /// Nothing of it was saved: what was said against each node. Those that are
+    /// not to blame say that they were undone.
+    Undone(Vec<Vec<Problem>>),
+    /// It came to nothing as a whole, or nobody knows to what.
+    Broken {
+        outcome: &'static str,
+        problem: Problem,
+    },
+}
+
+impl Saved {
+    const fn is_whole(&self) -> bool {
+        matches!(self, Self::Whole(_))
+    }
+
+    /// As the action's output says it.
+    fn told(&self, plan: &Plan<'_>) -> Value {
+        let names = plan.nodes.iter().map(|node| &node.name);
+        match self {
+            Self::Whole(results) => {
+                let nodes = names.zip(results).map(|(name, result)| {
+                    let outcome = match result.outcome {
+                        Outcome::Updated => "updated",
+                        Outcome::Deleted => "deleted",
+                        _ => "created",
+                    };
+                    json!({ "ref": name, "outcome": outcome, "id": result.id })
+                });
+                json!({ "outcome": "saved", "nodes": nodes.collect::<Vec<_>>() })
+            }
+            Self::Undone(refusals) => {
+                let nodes = names.zip(refusals).map(|(name, problems)| {
+                    if problems.iter().all(answer::is_blameless) {
+                        json!({ "ref": name, "outcome": "rolled-back" })
+                    } else {
+                        json!({
+                            "ref": name, "outcome": "failed", "problems": told::problems(problems),
+                        })
+                    }
+                });
+                json!({ "outcome": "failed", "nodes": nodes.collect::<Vec<_>>() })
+            }
+            Self::Broken { outcome, problem } => {
+                let nodes: Vec<Value> = names
+                    .map(|name| json!({ "ref": name, "outcome": outcome }))
+                    .collect();
+                json!({
+                    "outcome": outcome,
+                    "problems": told::problems(std::slice::from_ref(problem)),
+                    "nodes": nodes,
+                })
+            }
+        }
+    }
+}
+
+/// Saves graphs in as few requests as hold them, and says what became of each, in
+/// their order.
+///
+/// An error means that nothing is known of any of them; one that can be tried
+/// again, that nothing was done.
+pub(crate) async fn save_plans<H: Host>(
+    api: &Api<H>,
+    plans: &[Plan<'_>],
+) -> Result<Vec<Saved>, Error> {
+    let version = api.version().await?;
     let headers = node::headers(api);
     let written = plans.iter().enumerate().map(|(at, plan)| Written {
         at,
@@ -74,14 +167,10 @@ pub(super) async fn save<H: Host>(api: &Api<H>, input: GraphsInput<'_>) -> Resul
     });
     let written: Vec<Written<'_>> = written.collect();
     let mut saving = Saving {
-        told: vec![None; plans.len()],
-        saved: 0,
+        saved: vec![None; plans.len()],
     };
     saving.all(api, &written).await?;
-    let told: Vec<Value> = saving.told.into_iter().flatten().collect();
-    Ok(json!({ "saved": saving.saved, "graphs": told })
-        .to_string()
-        .into_bytes())
+    Ok(saving.saved.into_iter().flatten().collect())
 }
 
 /// A graph as it goes out.
@@ -93,8 +182,7 @@ struct Written<'p> {
 }
 
 struct Saving {
-    told: Vec<Option<Value>>,
-    saved: usize,
+    saved: Vec<Option<Saved>>,
 }
 
 impl Saving {
@@ -110,7 +198,7 @@ impl Saving {
             let (batch, rest) = pending.split_at(first_batch(&pending));
             let fates = match send(api, batch).await {
                 Ok(fates) => fates,
-                Err(error) if self.told.iter().all(Option::is_none) => return Err(error),
+                Err(error) if self.saved.iter().all(Option::is_none) => return Err(error),
                 Err(error) => {
                     // What is known of the others must not be lost.
                     self.broken(batch, &error);
@@ -127,10 +215,7 @@ impl Saving {
             let mut untried = Vec::new();
             for (graph, fate) in batch.iter().zip(fates) {
                 match fate {
-                    Some(Fate::Known { saved, told }) => {
-                        self.saved += usize::from(saved);
-                        self.tell(graph, told);
-                    }
+                    Some(Fate::Known(saved)) => self.note(graph, saved),
                     Some(Fate::NotTried) => untried.push(*graph),
                     None => self.broken(&[graph], &Error::UnknownOutcome),
                 }
@@ -144,9 +229,9 @@ impl Saving {
         Ok(())
     }
 
-    fn tell(&mut self, graph: &Written<'_>, told: Value) {
-        if let Some(place) = self.told.get_mut(graph.at) {
-            *place = Some(told);
+    fn note(&mut self, graph: &Written<'_>, saved: Saved) {
+        if let Some(place) = self.saved.get_mut(graph.at) {
+            *place = Some(saved);
         }
     }
 
@@ -163,16 +248,8 @@ impl Saving {
                 .clone_into(&mut problem.message);
         }
         for graph in graphs {
-            let nodes = graph.plan.nodes.iter();
-            let nodes: Vec<Value> = nodes
-                .map(|node| json!({ "ref": node.name, "outcome": outcome }))
-                .collect();
-            let told = json!({
-                "outcome": outcome,
-                "problems": told::problems(std::slice::from_ref(&problem)),
-                "nodes": nodes,
-            });
-            self.tell(graph, told);
+            let problem = problem.clone();
+            self.note(graph, Saved::Broken { outcome, problem });
         }
     }
 }

@@ -4,6 +4,7 @@
 //! A write whose answer was lost is never sent again: only rows that Salesforce
 //! says it did not write, because another writer held a lock, are.
 
+use super::pace::Pace;
 use super::plan::{Job, MAX_ROWS, Verb};
 use super::send::send_all;
 use super::{failed, lost};
@@ -56,6 +57,7 @@ pub(super) async fn run<H: Host>(
     api: &Api<H>,
     job: Job<'_>,
     mut rows: Vec<Result<Row<'_>, Problem>>,
+    pace: &Pace,
 ) -> Result<Vec<RecordResult>, Error> {
     let all_or_none = job.all_or_none;
     if all_or_none && rows.len() > MAX_ROWS {
@@ -87,7 +89,7 @@ pub(super) async fn run<H: Host>(
     if sound.is_empty() {
         return Ok(slots.into_iter().flatten().collect());
     }
-    send_all(api, &job, &sound, &mut slots).await?;
+    send_all(api, &job, &sound, pace, &mut slots).await?;
     explain_fields(api, &job, &sound, &mut slots).await;
     Ok(slots
         .into_iter()

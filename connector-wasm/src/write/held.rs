@@ -11,8 +11,8 @@ use crate::fault::refused;
 
 /// The most records and bytes of a bulk job. Salesforce takes 100 MB a job, the
 /// host 32 MiB a request; this is what a guest's memory holds a few times.
-const JOB_ROWS: usize = 100_000;
-const JOB_BYTES: usize = 8 * 1024 * 1024;
+pub(super) const JOB_ROWS: usize = 100_000;
+pub(super) const JOB_BYTES: usize = 8 * 1024 * 1024;
 
 /// Some records, and where they stand among all.
 #[derive(Debug, Default)]
@@ -67,23 +67,29 @@ impl Held {
         self.ends.len() + self.returned.as_ref().map_or(0, |chunk| chunk.rows)
     }
 
-    /// Takes the first records, at most so many; `None` if nothing is held.
-    pub(super) fn take(&mut self, max_rows: usize) -> Option<Chunk> {
+    /// Holds the records of a chunk again.
+    pub(super) fn of(chunk: Chunk) -> Result<Self, Error> {
+        let mut held = Self {
+            first: chunk.first,
+            ..Self::default()
+        };
+        held.push(&chunk.json)?;
+        Ok(held)
+    }
+
+    /// Takes the first records, at most so many and so many bytes, but at least
+    /// one; `None` if nothing is held.
+    pub(super) fn take(&mut self, max_rows: usize, max_bytes: usize) -> Option<Chunk> {
         if let Some(chunk) = self.returned.take() {
             return Some(chunk);
         }
-        let rows = max_rows.min(self.ends.len());
-        (rows > 0).then(|| self.cut(rows))
+        let rows = self.fitting(max_rows, max_bytes).max(1);
+        (!self.ends.is_empty()).then(|| self.cut(rows))
     }
 
     /// Takes as many records as go into one bulk job; fewer only at the end.
     pub(super) fn take_full(&mut self, is_end: bool) -> Option<Chunk> {
-        let fitting = self
-            .ends
-            .iter()
-            .take(JOB_ROWS)
-            .take_while(|end| **end <= JOB_BYTES)
-            .count();
+        let fitting = self.fitting(JOB_ROWS, JOB_BYTES);
         let is_full = fitting < self.ends.len() || fitting == JOB_ROWS;
         if self.ends.is_empty() || !(is_full || is_end) {
             return None;
@@ -95,6 +101,11 @@ impl Held {
     /// Gives back what could not be sent, to be taken next.
     pub(super) fn put_back(&mut self, chunk: Chunk) {
         self.returned = Some(chunk);
+    }
+
+    fn fitting(&self, max_rows: usize, max_bytes: usize) -> usize {
+        let ends = self.ends.iter().take(max_rows);
+        ends.take_while(|end| **end <= max_bytes).count()
     }
 
     fn cut(&mut self, rows: usize) -> Chunk {
@@ -149,7 +160,7 @@ mod tests {
         assert!(held.push(br#"[{"a":3},"#).is_err());
         held.push(br#"[{"a":3}]"#).unwrap();
         assert_eq!(held.rows(), 3);
-        let first = held.take(2);
+        let first = held.take(2, 100);
         assert_eq!(text(first), Some((0, 2, r#"[{"a":1},{"a":2}]"#.to_owned())));
         assert_eq!(text(held.take_full(false)), None);
         assert_eq!(
@@ -170,7 +181,7 @@ mod tests {
         assert_eq!((chunk.first, chunk.rows), (0, 1));
         held.put_back(chunk);
         assert_eq!(held.rows(), 3);
-        assert_eq!(held.take(10).unwrap().first, 0);
-        assert_eq!(held.take(10).unwrap().rows, 2);
+        assert_eq!(held.take(10, JOB_BYTES).unwrap().first, 0);
+        assert_eq!(held.take(10, usize::MAX).unwrap().rows, 2);
     }
 }

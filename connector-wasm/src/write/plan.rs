@@ -28,6 +28,14 @@ pub(super) struct Job<'j> {
 }
 
 impl<'k> Verb<'k> {
+    /// The field by which an upsert finds records.
+    pub(super) const fn field(self) -> Option<&'k str> {
+        match self {
+            Self::Upsert(field) => Some(field),
+            Self::Create | Self::Update | Self::Delete => None,
+        }
+    }
+
     /// How the records are found that it is done to.
     pub(super) const fn keyed_by(self) -> KeyedBy<'k> {
         match self {
@@ -56,10 +64,7 @@ impl<'j> Job<'j> {
 
     /// The field that stands for the record in a collection's upsert.
     pub(super) const fn key_field(&self) -> Option<&'j str> {
-        match self.verb {
-            Verb::Upsert(field) => Some(field),
-            Verb::Create | Verb::Update | Verb::Delete => None,
-        }
+        self.verb.field()
     }
 
     /// Whether a single record has a route of its own: all but upserts by `Id`.

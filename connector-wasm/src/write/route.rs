@@ -11,8 +11,8 @@ use crate::fault::{Effect, Fault, problem};
 use crate::host::{Answer, Host, Level, Method};
 use crate::wire::{self, RowResult, text};
 
-use super::failed;
 use super::plan::{Job, Verb};
+use super::{failed, told};
 
 /// Writes one record by its own route.
 pub(super) async fn alone<H: Host>(
@@ -47,14 +47,8 @@ pub(super) async fn alone<H: Host>(
         (Verb::Upsert(_), 201) => created_alone(api, &answer, Outcome::Created),
         (Verb::Upsert(_), 200) => created_alone(api, &answer, Outcome::Updated),
         // Before version 46, an upsert that updates says nothing more.
-        (Verb::Update | Verb::Upsert(_), 200 | 204) => Ok(RecordResult {
-            id: known_id,
-            outcome: Outcome::Updated,
-        }),
-        (Verb::Delete, 200 | 204) => Ok(RecordResult {
-            id: known_id,
-            outcome: Outcome::Deleted,
-        }),
+        (Verb::Update | Verb::Upsert(_), 200 | 204) => Ok(told(known_id, Outcome::Updated)),
+        (Verb::Delete, 200 | 204) => Ok(told(known_id, Outcome::Deleted)),
         (Verb::Upsert(field), 300) => Ok(failed(None, vec![ambiguous(job, field, &answer.body)])),
         (_, status) => {
             let fault = Fault::read(status, &answer.body);
@@ -84,10 +78,7 @@ fn created_alone<H: Host>(
         Some(false) => Outcome::Updated,
         None => unless_told,
     };
-    Ok(RecordResult {
-        id: result.id,
-        outcome,
-    })
+    Ok(told(result.id, outcome))
 }
 
 /// Writes up to 200 records.
@@ -187,7 +178,7 @@ fn row_result<H: Host>(
         (Verb::Update | Verb::Upsert(_), _) => Outcome::Updated,
         (Verb::Delete, _) => Outcome::Deleted,
     };
-    RecordResult { id, outcome }
+    told(id, outcome)
 }
 
 /// A create cannot miss a record, nor can an upsert: what was not found is the

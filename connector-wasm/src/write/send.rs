@@ -1,12 +1,15 @@
-//! Sending a write: batches that overlap, rows that were locked, and what is
-//! kept of the others when one breaks.
+//! Sending a write: requests that overlap as far as the org bears it and no parent
+//! is in two of them, rows that were locked, and what is kept of the others when
+//! one request breaks.
 
-use std::cell::RefCell;
+use std::collections::VecDeque;
 
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::collections::Slots;
-use super::plan::{Job, chunks};
+use super::pace::Pace;
+use super::parent::{grouped, parent_of};
+use super::plan::{Job, MAX_ROWS, chunks};
 use super::{failed, lost, route};
 use crate::api::Api;
 use crate::bindings::exports::lockgate::connector::records::{Error, Outcome, RecordResult};
@@ -15,27 +18,38 @@ use crate::fault::as_problem;
 use crate::host::{Host, Level};
 
 /// Tries of rows that were locked, the first one included.
-const LOCK_TRIES: u32 = 4;
+pub(super) const LOCK_TRIES: u32 = 4;
 /// The pause before the second try, in milliseconds; it doubles. Salesforce
 /// itself waits 10 s for a lock before it gives up.
-const LOCK_PAUSE_MS: u32 = 500;
+pub(super) const LOCK_PAUSE_MS: u32 = 500;
 
 /// The pause that a caller is told after a connection that broke in between.
 const BROKEN_PAUSE_MS: u64 = 1_000;
+
+/// Tries of a request that the org refused as too much, the first one included.
+const REFUSED_TRIES: u32 = 3;
+/// The longest pause that is waited for here before such a request goes again, in
+/// milliseconds: what the host asks for after too many at once. A budget that is
+/// used up takes longer.
+const LONGEST_PAUSE_MS: u64 = 60_000;
 
 /// Sends the rows, and those that were locked again.
 pub(super) async fn send_all<H: Host>(
     api: &Api<H>,
     job: &Job<'_>,
     rows: &[(usize, Row<'_>)],
+    pace: &Pace,
     slots: &mut Slots,
 ) -> Result<(), Error> {
     // Before anything overlaps, so that it is asked once.
     api.version().await?;
     let mut pending: Vec<&(usize, Row<'_>)> = rows.iter().collect();
+    if pending.len() > MAX_ROWS {
+        pending = grouped(pending, |(_, row)| row);
+    }
     let mut pause_ms = LOCK_PAUSE_MS;
     for attempt in 1..=LOCK_TRIES {
-        let results = match send_once(api, job, &pending).await {
+        let results = match send_once(api, job, &pending, pace).await {
             Ok(results) => results,
             Err(error) if attempt == 1 => return Err(error),
             // What is known of the other rows must not be lost, and of these
@@ -90,6 +104,7 @@ async fn send_once<H: Host>(
     api: &Api<H>,
     job: &Job<'_>,
     pending: &[&(usize, Row<'_>)],
+    pace: &Pace,
 ) -> Result<Vec<RecordResult>, Error> {
     if let [only] = pending
         && job.fits_alone(&only.1)
@@ -102,34 +117,7 @@ async fn send_once<H: Host>(
     } else {
         None
     };
-    // Set by the first chunk that shows that the next would fare no better.
-    let stop: RefCell<Option<Error>> = RefCell::new(None);
-    let send = async |chunk: &[&(usize, Row<'_>)]| {
-        let stopped = stop.borrow().clone();
-        if let Some(error) = stopped {
-            return Err(error);
-        }
-        let result = route::collection(api, job, chunk).await;
-        if let Err(error) = &result {
-            let next = match error {
-                Error::UnknownOutcome => Some(Error::Unavailable(BROKEN_PAUSE_MS)),
-                Error::Reconnect | Error::OverQuota(_) | Error::Unavailable(_) => {
-                    Some(error.clone())
-                }
-                Error::Refused(_) | Error::Unexpected(_) => None,
-            };
-            if let Some(next) = next {
-                stop.borrow_mut().get_or_insert(next);
-            }
-        }
-        result
-    };
-    let overlap = api.settings.write_overlap.max(1);
-    let answers: Vec<_> = stream::iter(chunks.iter().map(|chunk| send(chunk)))
-        .buffered(overlap)
-        .collect()
-        .await;
-
+    let answers = overlapping(api, job, &chunks, pace).await;
     let first = answers
         .first()
         .and_then(|answer| answer.as_ref().err())
@@ -151,6 +139,126 @@ async fn send_once<H: Host>(
         }
     }
     Ok(results)
+}
+
+/// Rows of one request.
+type Chunk<'c, 'r, 'a> = &'c [&'r (usize, Row<'a>)];
+
+/// Sends requests so many at a time as the pace allows, those that hold rows of
+/// one parent one after the other, and gives their answers in order. The first
+/// error that shows that the next would fare no better ends it.
+async fn overlapping<H: Host>(
+    api: &Api<H>,
+    job: &Job<'_>,
+    chunks: &[Chunk<'_, '_, '_>],
+    pace: &Pace,
+) -> Vec<Result<Vec<RecordResult>, Error>> {
+    let parents: Vec<Parents<'_>> = chunks.iter().map(|chunk| Parents::of(chunk)).collect();
+    let mut answers: Vec<Option<Result<Vec<RecordResult>, Error>>> = vec![None; chunks.len()];
+    let mut tries = vec![0_u32; chunks.len()];
+    let mut waiting: VecDeque<usize> = (0..chunks.len()).collect();
+    let mut busy: Vec<usize> = Vec::new();
+    let mut is_over = false;
+    let mut under_way = FuturesUnordered::new();
+    loop {
+        while under_way.len() < pace.limit() {
+            let meets = |at: &usize| busy.iter().any(|other| meet(&parents, *at, *other));
+            let next = waiting.iter().position(|at| !meets(at));
+            let Some(at) = next.and_then(|next| waiting.remove(next)) else {
+                break;
+            };
+            let Some(chunk) = chunks.get(at) else {
+                continue;
+            };
+            let epoch = pace.epoch();
+            busy.push(at);
+            under_way.push(async move { (at, epoch, route::collection(api, job, chunk).await) });
+        }
+        let Some((at, epoch, answer)) = under_way.next().await else {
+            break;
+        };
+        busy.retain(|other| *other != at);
+        match &answer {
+            Ok(results) if results.iter().any(is_locked) => pace.met_resistance(epoch),
+            Ok(_) => pace.went_well(),
+            Err(error) => {
+                if let (Some(pause_ms), Some(tries)) = (too_much(error), tries.get_mut(at)) {
+                    let can_slow = chunks.len() > 1 && pace.can_slow(epoch);
+                    pace.met_resistance(epoch);
+                    *tries += 1;
+                    if can_slow && !is_over && *tries < REFUSED_TRIES {
+                        // Nothing of it was done.
+                        waiting.push_front(at);
+                        api.host.wait(pause_ms).await;
+                        continue;
+                    }
+                }
+                if let Some(next) = ends_all(error) {
+                    is_over = true;
+                    for at in waiting.drain(..) {
+                        note(&mut answers, at, Err(next.clone()));
+                    }
+                }
+            }
+        }
+        note(&mut answers, at, answer);
+    }
+    let unknown = || Err(Error::UnknownOutcome);
+    answers
+        .into_iter()
+        .map(|answer| answer.unwrap_or_else(unknown))
+        .collect()
+}
+
+fn note<T>(answers: &mut [Option<T>], at: usize, answer: T) {
+    if let Some(place) = answers.get_mut(at) {
+        *place = Some(answer);
+    }
+}
+
+/// The pause after a refusal that fewer requests at a time may avoid, in
+/// milliseconds.
+fn too_much(error: &Error) -> Option<u32> {
+    match error {
+        Error::Unavailable(ms) | Error::OverQuota(ms) if *ms <= LONGEST_PAUSE_MS => {
+            u32::try_from(*ms).ok()
+        }
+        _ => None,
+    }
+}
+
+/// What becomes of requests that were not sent yet.
+fn ends_all(error: &Error) -> Option<Error> {
+    match error {
+        Error::UnknownOutcome => Some(Error::Unavailable(BROKEN_PAUSE_MS)),
+        Error::Reconnect | Error::OverQuota(_) | Error::Unavailable(_) => Some(error.clone()),
+        Error::Refused(_) | Error::Unexpected(_) => None,
+    }
+}
+
+/// The parents of the first and the last row of a request. Rows are grouped, so
+/// these are the only ones that another request can have too.
+struct Parents<'a> {
+    first: Option<&'a str>,
+    last: Option<&'a str>,
+}
+
+impl<'a> Parents<'a> {
+    fn of(chunk: Chunk<'_, '_, 'a>) -> Self {
+        Self {
+            first: chunk.first().and_then(|(_, row)| parent_of(row)),
+            last: chunk.last().and_then(|(_, row)| parent_of(row)),
+        }
+    }
+}
+
+/// Whether two requests hold rows of one parent.
+fn meet(parents: &[Parents<'_>], one: usize, other: usize) -> bool {
+    let (Some(before), Some(behind)) = (parents.get(one.min(other)), parents.get(one.max(other)))
+    else {
+        return false;
+    };
+    before.last.is_some() && before.last == behind.first
 }
 
 pub(super) fn is_locked(result: &RecordResult) -> bool {

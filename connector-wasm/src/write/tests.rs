@@ -1,6 +1,8 @@
 //! Which requests a write makes, and what each record is told.
 
 mod keyed;
+mod locks;
+mod trees;
 
 use super::*;
 use crate::fake::{Fake, broken, run};

@@ -2,7 +2,8 @@
 
 use super::{
     Action, Advice, Child, ConnectorDescription, Event, Field, ObjectDescription, ObjectSummary,
-    Operation, Outcome, Problem, RecordResult, RowResult, SettingProblem, Way, WriteOptions,
+    Operation, Outcome, Problem, RecordResult, RelatedResult, RowResult, SettingProblem, Way,
+    WriteOptions,
 };
 use crate::bindings::connector::exports::lockgate::connector::records as wit;
 use crate::plain::is_forging;
@@ -96,17 +97,33 @@ impl From<wit::RecordResult> for RecordResult {
     fn from(result: wit::RecordResult) -> Self {
         Self {
             id: result.id,
-            outcome: match result.outcome {
-                wit::Outcome::Created => Outcome::Created,
-                wit::Outcome::Updated => Outcome::Updated,
-                wit::Outcome::Deleted => Outcome::Deleted,
-                wit::Outcome::Failed(problems) => Outcome::Failed {
-                    problems: problems
-                        .into_iter()
-                        .take(MAX_LISTED)
-                        .map(Problem::from)
-                        .collect(),
-                },
+            outcome: result.outcome.into(),
+            related: result
+                .related
+                .into_iter()
+                .map(|related| RelatedResult {
+                    pointer: bounded(&related.pointer),
+                    object: bounded(&related.object),
+                    id: related.id,
+                    outcome: related.outcome.into(),
+                })
+                .collect(),
+        }
+    }
+}
+
+impl From<wit::Outcome> for Outcome {
+    fn from(outcome: wit::Outcome) -> Self {
+        match outcome {
+            wit::Outcome::Created => Self::Created,
+            wit::Outcome::Updated => Self::Updated,
+            wit::Outcome::Deleted => Self::Deleted,
+            wit::Outcome::Failed(problems) => Self::Failed {
+                problems: problems
+                    .into_iter()
+                    .take(MAX_LISTED)
+                    .map(Problem::from)
+                    .collect(),
             },
         }
     }

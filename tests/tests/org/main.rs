@@ -24,3 +24,4 @@ mod secrets;
 mod sessions;
 mod settings;
 mod tenants;
+mod trees;

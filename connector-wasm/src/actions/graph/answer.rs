@@ -5,14 +5,16 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
+use super::Saved;
 use super::node::{NodeInput, Verb};
 use super::plan::Plan;
-use crate::actions::told;
-use crate::bindings::exports::lockgate::connector::records::{Advice, Problem};
+use crate::bindings::exports::lockgate::connector::records::{
+    Advice, Outcome, Problem, RecordResult,
+};
 use crate::fault::{Fault, problem};
 use crate::wire::{self, RowResult};
+use crate::write;
 
 /// The code of nodes that were undone or not tried because of others.
 const HALTED: &str = "PROCESSING_HALTED";
@@ -58,8 +60,7 @@ impl NodeAnswer<'_> {
 /// What became of one graph.
 #[derive(Debug)]
 pub(super) enum Fate {
-    /// As it is told.
-    Known { saved: bool, told: Value },
+    Known(Saved),
     /// Salesforce stopped before this graph, since too many others failed.
     NotTried,
 }
@@ -97,55 +98,38 @@ fn fate(plan: &Plan<'_>, answer: &GraphAnswer<'_>) -> Option<Fate> {
         // Whole or not at all: this is neither.
         return None;
     }
-    let told: Vec<Value> = if answer.is_successful {
+    if answer.is_successful {
         let done = nodes.iter().map(|(node, answer)| done(node, answer));
-        done.collect()
-    } else {
-        let refusals: Vec<Vec<Problem>> = nodes
-            .iter()
-            .map(|(node, answer)| refusals(node, answer))
-            .collect();
-        if was_not_tried(&refusals) {
-            return Some(Fate::NotTried);
-        }
-        let told = nodes.iter().zip(&refusals);
-        let told = told.map(|((node, _), problems)| {
-            if problems.iter().all(is_blameless) {
-                json!({ "ref": node.name, "outcome": "rolled-back" })
-            } else {
-                json!({
-                    "ref": node.name, "outcome": "failed", "problems": told::problems(problems),
-                })
-            }
-        });
-        told.collect()
-    };
-    let outcome = if answer.is_successful {
-        "saved"
-    } else {
-        "failed"
-    };
-    Some(Fate::Known {
-        saved: answer.is_successful,
-        told: json!({ "outcome": outcome, "nodes": told }),
-    })
+        return Some(Fate::Known(Saved::Whole(done.collect())));
+    }
+    let refusals: Vec<Vec<Problem>> = nodes
+        .iter()
+        .map(|(node, answer)| refusals(node, answer))
+        .collect();
+    if was_not_tried(&refusals) {
+        return Some(Fate::NotTried);
+    }
+    Some(Fate::Known(Saved::Undone(refusals)))
 }
 
-fn done(node: &NodeInput<'_>, answer: &NodeAnswer<'_>) -> Value {
+fn done(node: &NodeInput<'_>, answer: &NodeAnswer<'_>) -> RecordResult {
     let result: Option<RowResult> = wire::read(answer.body());
     let created = result.as_ref().and_then(|result| result.created);
     let outcome = match (node.verb, created, answer.http_status_code) {
-        (Verb::Delete, ..) => "deleted",
-        (Verb::Create, ..) | (Verb::Upsert, Some(true), _) | (Verb::Upsert, None, 201) => "created",
-        (Verb::Update | Verb::Upsert, ..) => "updated",
+        (Verb::Delete, ..) => Outcome::Deleted,
+        (Verb::Create, ..) | (Verb::Upsert, Some(true), _) | (Verb::Upsert, None, 201) => {
+            Outcome::Created
+        }
+        (Verb::Update | Verb::Upsert, ..) => Outcome::Updated,
     };
     let id = result
         .and_then(|result| result.id)
         .or_else(|| node.known_id());
-    json!({ "ref": node.name, "outcome": outcome, "id": id })
+    write::told(id, outcome)
 }
 
-fn is_blameless(problem: &Problem) -> bool {
+/// Whether a node was only undone with others.
+pub(super) fn is_blameless(problem: &Problem) -> bool {
     problem.code == HALTED && problem.message.starts_with(BLAMELESS)
 }
 

@@ -31,7 +31,7 @@ pub(super) enum Verb {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NodeInput<'a> {
+pub(crate) struct NodeInput<'a> {
     #[serde(rename = "ref")]
     pub(super) name: String,
     #[serde(default, rename = "method")]

@@ -10,7 +10,7 @@ use crate::wire::push_text;
 
 /// Salesforce's bounds of one request: nodes of all graphs together, graphs,
 /// and kinds of nodes (method and object).
-pub(super) const MAX_NODES: usize = 500;
+pub(crate) const MAX_NODES: usize = 500;
 pub(super) const MAX_GRAPHS: usize = 75;
 pub(super) const MAX_KINDS: usize = 15;
 /// Salesforce's bound of nodes that refer to one another in a row.
@@ -18,7 +18,7 @@ const MAX_DEPTH: usize = 15;
 
 /// A graph that can be sent.
 #[derive(Debug)]
-pub(super) struct Plan<'a> {
+pub(crate) struct Plan<'a> {
     /// In the caller's order.
     pub(super) nodes: Vec<NodeInput<'a>>,
     /// In the order in which they are sent.
@@ -27,7 +27,7 @@ pub(super) struct Plan<'a> {
 
 impl<'a> Plan<'a> {
     /// Checks a graph; the problem names the node.
-    pub(super) fn new(nodes: Vec<NodeInput<'a>>) -> Result<Self, Problem> {
+    pub(crate) fn new(nodes: Vec<NodeInput<'a>>) -> Result<Self, Problem> {
         if nodes.is_empty() || nodes.len() > MAX_NODES {
             return Err(wrong(&format!(
                 "a graph has 1 to {MAX_NODES} nodes: split what does not depend on one another"

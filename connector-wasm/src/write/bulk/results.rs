@@ -10,7 +10,7 @@ use crate::bindings::exports::lockgate::connector::records::{Error, Outcome, Rec
 use crate::fault::{Entry, unexpected};
 use crate::host::{Host, Method};
 use crate::write::plan::{Job, Verb};
-use crate::write::{failed, lost};
+use crate::write::{failed, lost, told};
 
 /// Columns of Salesforce's own.
 const ID: &str = "sf__Id";
@@ -42,14 +42,14 @@ pub(super) async fn read<H: Host>(
         false => Vec::new(),
     };
     let mut results = Results::new();
-    let success = |line: &Line<'_>| RecordResult {
-        outcome: match job.verb {
+    let success = |line: &Line<'_>| {
+        let outcome = match job.verb {
             Verb::Create => Outcome::Created,
             Verb::Upsert(_) if line.created == "true" => Outcome::Created,
             Verb::Update | Verb::Upsert(_) => Outcome::Updated,
             Verb::Delete => Outcome::Deleted,
-        },
-        id: id_of(line.id),
+        };
+        told(id_of(line.id), outcome)
     };
     each(&written, sheet, success, &mut results)?;
     let failure = |line: &Line<'_>| {

@@ -63,6 +63,7 @@ impl GuestWriter for Lie {
             outcome: RecordResult {
                 id: None,
                 outcome: Outcome::Created,
+                related: Vec::new(),
             },
         });
         Ok(results.collect())

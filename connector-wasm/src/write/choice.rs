@@ -1,0 +1,146 @@
+//! Which way a write goes, and why.
+
+use super::{State, Writer, wrong};
+use crate::actions::graph::{self, MAX_NODES};
+use crate::bindings::exports::lockgate::connector::records::{Error, Operation, WriteOptions};
+use crate::host::Host;
+use crate::names;
+
+/// From here on a bulk job costs fewer calls than collections, and Salesforce
+/// asks for it.
+pub(super) const BULK_FROM_ROWS: usize = 2_000;
+
+/// The longest name of a write that can be taken up again, in bytes.
+const MAX_NAME_BYTES: usize = 64;
+
+/// The ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Collections,
+    Bulk,
+    Graph,
+}
+
+impl Kind {
+    /// What callers call it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Collections => "collections",
+            Self::Bulk => "bulk",
+            Self::Graph => "graph",
+        }
+    }
+
+    fn named(name: &str) -> Result<Self, Error> {
+        [Self::Collections, Self::Bulk, Self::Graph]
+            .into_iter()
+            .find(|kind| kind.name() == name)
+            .ok_or_else(|| {
+                wrong("a write goes by one of the ways `collections`, `bulk` and `graph`")
+            })
+    }
+}
+
+/// A way, and why it is taken.
+pub(super) type Choice = (Kind, String);
+
+/// The way that the options leave.
+pub(super) fn forced(
+    options: &WriteOptions,
+    operation: &Operation,
+) -> Result<Option<Choice>, Error> {
+    if let Some(name) = &options.name {
+        let is_sound = (1..=MAX_NAME_BYTES).contains(&name.len())
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+        if !is_sound {
+            return Err(wrong(
+                "a write's name has 1 to 64 characters of A-Z a-z 0-9 . _ -",
+            ));
+        }
+    }
+    let asked = options.way.as_deref().map(Kind::named).transpose()?;
+    match (asked, options.all_or_none, &options.name) {
+        (Some(Kind::Bulk), true, _) => Err(wrong("a bulk job cannot undo all if one record fails")),
+        (Some(Kind::Collections | Kind::Graph), _, Some(_)) => Err(wrong(
+            "only a write by a bulk job has a name and can be taken up again",
+        )),
+        (Some(Kind::Graph), ..) if matches!(operation, Operation::Update | Operation::Delete) => {
+            Err(wrong("a write by graphs creates or upserts"))
+        }
+        (_, true, Some(_)) => Err(wrong(
+            "a write that undoes all if one record fails cannot be taken up again",
+        )),
+        (Some(kind), ..) => Ok(Some((kind, "it was asked for".to_owned()))),
+        (None, _, Some(_)) => Ok(Some((
+            Kind::Bulk,
+            "the write has a name, and only a bulk job can be taken up again".to_owned(),
+        ))),
+        (None, _, None) => Ok(None),
+    }
+}
+
+impl<H: Host> Writer<H> {
+    /// The way, once it can be told; all records are there at the end.
+    pub(super) async fn choose(&self, state: &State, is_end: bool) -> Result<Option<Kind>, Error> {
+        if self.way.borrow().is_none() {
+            let chosen = self.chosen(state, is_end).await?;
+            self.way.replace(chosen);
+        }
+        Ok(self.kind())
+    }
+
+    async fn chosen(&self, state: &State, is_end: bool) -> Result<Option<Choice>, Error> {
+        let rows = state.held.rows();
+        if self.all_or_none {
+            if rows > MAX_NODES {
+                return Err(super::collections::too_many_for_all_or_none());
+            }
+            // More may come, and hold children.
+            let choice = match state.has_trees {
+                true => (Kind::Graph, "one graph is saved whole or not at all"),
+                false => (Kind::Collections, "only they undo all if one record fails"),
+            };
+            return Ok(is_end.then(|| (choice.0, choice.1.to_owned())));
+        }
+        if state.has_trees {
+            return self.chosen_for_trees().await.map(Some);
+        }
+        if let Some(reason) = self.no_bulk(&self.object) {
+            return Ok(Some((Kind::Collections, reason)));
+        }
+        if rows >= BULK_FROM_ROWS {
+            let reason = format!("from {BULK_FROM_ROWS} records on it costs fewer calls");
+            return Ok(Some((Kind::Bulk, reason)));
+        }
+        let reason = format!("{rows} records are few, and their results come at once");
+        Ok(is_end.then_some((Kind::Collections, reason)))
+    }
+
+    async fn chosen_for_trees(&self) -> Result<Choice, Error> {
+        if graph::are_spoken(&self.api).await? {
+            let reason = "records that hold others are saved whole or not at all, many in one call";
+            return Ok((Kind::Graph, reason.to_owned()));
+        }
+        let reason = "the API version has no graphs: records go before those that they hold";
+        Ok((Kind::Collections, reason.to_owned()))
+    }
+
+    /// Why records of an object cannot go by a bulk job.
+    fn no_bulk(&self, object: &str) -> Option<String> {
+        if let Some(header) = self.api.settings.header_of_single_requests() {
+            return Some(format!("a bulk job does not heed the setting {header}"));
+        }
+        (!names::is_bulk_object(object)).then(|| format!("bulk jobs do not know {object}"))
+    }
+
+    /// Whether some records of one level of trees go by a bulk job.
+    pub(super) fn level_goes_by_bulk(&self, object: &str, rows: usize) -> bool {
+        match self.kind() {
+            Some(Kind::Bulk) if self.is_forced => true,
+            Some(Kind::Collections) if self.is_forced => false,
+            _ => rows >= BULK_FROM_ROWS && self.no_bulk(object).is_none(),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What the objects of a write are, asked of the org once for each of them.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::api::Api;
+use crate::bindings::exports::lockgate::connector::records::{
+    Child, Error, Field, ObjectDescription,
+};
+use crate::describe::described;
+use crate::host::Host;
+
+/// Descriptions by the names of their objects, in lower case.
+#[derive(Debug, Default)]
+pub(super) struct Schema {
+    known: RefCell<HashMap<String, Rc<Described>>>,
+}
+
+/// One object.
+#[derive(Debug)]
+pub(super) struct Described {
+    pub(super) object: ObjectDescription,
+}
+
+impl Schema {
+    /// An object's description.
+    pub(super) async fn of<H: Host>(
+        &self,
+        api: &Api<H>,
+        object: &str,
+    ) -> Result<Rc<Described>, Error> {
+        if let Some(known) = self.known(object) {
+            return Ok(known);
+        }
+        let (object, _) = described(api, object).await?;
+        let described = Rc::new(Described { object });
+        let name = described.object.summary.name.to_ascii_lowercase();
+        self.known.borrow_mut().insert(name, Rc::clone(&described));
+        Ok(described)
+    }
+
+    /// A description that was asked for before.
+    pub(super) fn known(&self, object: &str) -> Option<Rc<Described>> {
+        self.known
+            .borrow()
+            .get(&object.to_ascii_lowercase())
+            .cloned()
+    }
+}
+
+impl Described {
+    /// A field by its name.
+    pub(super) fn field(&self, name: &str) -> Option<&Field> {
+        let mut fields = self.object.fields.iter();
+        fields.find(|field| field.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The children that a record holds under a name.
+    pub(super) fn children(&self, relationship: &str) -> Option<&Child> {
+        self.object.children.iter().find(|child| {
+            child
+                .relationship
+                .as_deref()
+                .is_some_and(|name| name.eq_ignore_ascii_case(relationship))
+        })
+    }
+}
