@@ -38,10 +38,14 @@ pub(crate) fn run(client: &str, task: &str, url: &str, rows: u64, is_check: bool
             let session = ours::Session::open(url).await?;
             begin(env!("CARGO_PKG_VERSION"))?;
             let outcome = match (task, is_check) {
-                ("query", true) => session.list_all().await?,
-                ("query", false) => session.read_all().await?,
-                ("write", _) => session.write_all(rows).await?,
-                ("get", _) => return session.time_gets(url, rows).await,
+                ("query-rest", true) => session.list_all("rest").await?,
+                ("query-rest", false) => session.read_all("rest").await?,
+                ("query-bulk", true) => session.list_all("bulk").await?,
+                ("query-bulk", false) => session.read_all("bulk").await?,
+                ("write-collections", _) => session.write_all("collections", rows).await?,
+                ("write-bulk", _) => session.write_all("bulk", rows).await?,
+                ("get", true) => return session.time_gets(url, rows).await,
+                ("get", false) => session.get_all(rows).await?,
                 _ => bail!("there is no task {task:?}"),
             };
             end(outcome)
@@ -49,10 +53,14 @@ pub(crate) fn run(client: &str, task: &str, url: &str, rows: u64, is_check: bool
             let session = native::Session::open(url).await?;
             begin(&reqwest_version())?;
             let outcome = match (task, is_check) {
-                ("query", true) => session.list_all().await?,
-                ("query", false) if client == "reqwest-value" => session.read_values().await?,
-                ("query", false) => session.read_all().await?,
-                ("write", _) => session.write_all(0..rows).await?,
+                ("query-rest", true) => session.list_all().await?,
+                ("query-rest", false) if client == "reqwest-value" => session.read_values().await?,
+                ("query-rest", false) => session.read_all().await?,
+                ("query-bulk", true) => session.list_bulk().await?,
+                ("query-bulk", false) => session.read_bulk().await?,
+                ("write-collections", _) => session.write_all(0..rows).await?,
+                ("write-bulk", _) => session.write_bulk(rows).await?,
+                ("get", _) => session.get_all(rows).await?,
                 _ => bail!("there is no task {task:?}"),
             };
             end(outcome)
@@ -90,7 +98,7 @@ pub(crate) fn wait() -> Result<()> {
 }
 
 /// The release of reqwest that this is built with.
-pub(crate) fn reqwest_version() -> String {
+fn reqwest_version() -> String {
     let lock = include_str!("../../../Cargo.lock");
     let after = lock.split("name = \"reqwest\"\nversion = \"").nth(1);
     let version = after.and_then(|rest| rest.split('"').next());

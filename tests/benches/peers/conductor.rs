@@ -40,6 +40,8 @@ pub(crate) fn run(options: &[&str]) -> Result<()> {
     let runtime = Runtime::new()?;
     let mut runs = Vec::new();
     let mut waits = Vec::new();
+    // Filled once for all queries.
+    let mut filled = None;
     for task in &options.tasks {
         let rows = match task {
             // So many times the same one.
@@ -48,9 +50,22 @@ pub(crate) fn run(options: &[&str]) -> Result<()> {
         };
         println!("{} of {rows} rows, {} rounds", task.name(), options.rounds);
         match task {
-            Task::QueryRest => queries(&runtime, rows, options.rounds, &mut runs)?,
-            Task::WriteCollections => writes(&runtime, rows, options.rounds, &mut runs)?,
-            Task::Get => gets(&runtime, rows, options.rounds, &mut waits)?,
+            Task::QueryRest | Task::QueryBulk => {
+                let org = match filled.take() {
+                    Some(org) => org,
+                    None => Org::start(&runtime, rows)?,
+                };
+                let org = filled.insert(org);
+                queries(&runtime, *task, org, rows, options.rounds, &mut runs)?;
+            }
+            Task::WriteCollections | Task::WriteBulk => {
+                filled = None;
+                writes(&runtime, *task, rows, options.rounds, &mut runs)?;
+            }
+            Task::Get => {
+                filled = None;
+                gets(&runtime, rows, options.rounds, &mut runs, &mut waits)?;
+            }
         }
     }
     report::write(&runs, &waits)
@@ -116,19 +131,24 @@ impl Org {
     }
 }
 
-fn queries(runtime: &Runtime, rows: u64, rounds: usize, runs: &mut Vec<Run>) -> Result<()> {
-    let task = Task::QueryRest;
-    let org = Org::start(runtime, rows)?;
+fn queries(
+    runtime: &Runtime,
+    task: Task,
+    org: &Org,
+    rows: u64,
+    rounds: usize,
+    runs: &mut Vec<Run>,
+) -> Result<()> {
     let mut first = None;
     for client in task.clients() {
-        let digest = checked(*client, &org, rows)?;
+        let digest = checked(task, *client, org, rows)?;
         let first = first.get_or_insert(digest);
         ensure!(*first == digest, "{} read other rows", client.name());
     }
     let mut length = None;
     for _ in 0..rounds {
         for client in task.clients() {
-            let (run, outcome) = measured(runtime, task, *client, &org, rows)?;
+            let (run, outcome) = measured(runtime, task, *client, org, rows)?;
             let length = length.get_or_insert(outcome.length);
             ensure!(
                 *length == outcome.length,
@@ -142,8 +162,8 @@ fn queries(runtime: &Runtime, rows: u64, rounds: usize, runs: &mut Vec<Run>) -> 
 }
 
 /// Has a client say all rows, and gives a digest of them.
-fn checked(client: Client, org: &Org, rows: u64) -> Result<u64> {
-    let mut command = client.command(Task::QueryRest, &org.url, rows)?;
+fn checked(task: Task, client: Client, org: &Org, rows: u64) -> Result<u64> {
+    let mut command = client.command(task, &org.url, rows)?;
     command.arg("check");
     let mut child = Child::start(&command, CLIENT_CORE)?;
     child.expect("ready", |_| ())?;
@@ -161,8 +181,13 @@ fn checked(client: Client, org: &Org, rows: u64) -> Result<u64> {
     Ok(digest.finish())
 }
 
-fn writes(runtime: &Runtime, rows: u64, rounds: usize, runs: &mut Vec<Run>) -> Result<()> {
-    let task = Task::WriteCollections;
+fn writes(
+    runtime: &Runtime,
+    task: Task,
+    rows: u64,
+    rounds: usize,
+    runs: &mut Vec<Run>,
+) -> Result<()> {
     let mut first = None;
     for _ in 0..rounds {
         for client in task.clients() {
@@ -235,11 +260,21 @@ fn outcome(done: &str) -> Result<Outcome> {
     })
 }
 
-fn gets(runtime: &Runtime, rows: u64, rounds: usize, waits: &mut Vec<Waits>) -> Result<()> {
+fn gets(
+    runtime: &Runtime,
+    rows: u64,
+    rounds: usize,
+    runs: &mut Vec<Run>,
+    waits: &mut Vec<Waits>,
+) -> Result<()> {
     // Enough contacts for the table to be one, few enough to be there at once.
     let org = Org::start(runtime, 1_000)?;
     for _ in 0..rounds {
-        let command = Client::Lockgate.command(Task::Get, &org.url, rows)?;
+        for client in Task::Get.clients() {
+            runs.push(measured(runtime, Task::Get, *client, &org, rows)?.0);
+        }
+        let mut command = Client::Lockgate.command(Task::Get, &org.url, rows)?;
+        command.arg("check");
         let mut child = Child::start(&command, CLIENT_CORE)?;
         child.expect("ready", |_| ())?;
         child.go()?;

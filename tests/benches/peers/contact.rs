@@ -13,6 +13,10 @@ const TEMPLATES: &str = include_str!("../../peers/contacts.json");
 pub(crate) const SOQL: &str = "SELECT Id, FirstName, LastName, Email, Title, Department, Phone, \
      MailingStreet, MailingCity, MailingCountry, LeadSource FROM Contact";
 
+/// How long every client waits between two looks at a job, ours at first. Their
+/// own seconds would say nothing but how long they are.
+pub(crate) const LOOK_MS: u64 = 250;
+
 /// The most records that one request writes.
 pub(crate) const COLLECTION: u64 = 200;
 
@@ -126,5 +130,10 @@ impl Outcome {
     pub(crate) fn read(&mut self, rows: &[Row<'_>]) {
         self.rows += rows.len() as u64;
         self.length += rows.iter().map(|row| row.email.len() as u64).sum::<u64>();
+    }
+
+    /// Reads the field of one row.
+    pub(crate) fn read_one(&mut self, row: &Row<'_>) {
+        self.read(std::slice::from_ref(row));
     }
 }

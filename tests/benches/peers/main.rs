@@ -17,6 +17,7 @@ mod client;
 mod conductor;
 mod contact;
 mod native;
+mod native_bulk;
 mod ours;
 mod report;
 mod task;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use reqwest::header::CONTENT_TYPE;
+use reqwest::{Method, RequestBuilder};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
@@ -60,10 +61,15 @@ impl Session {
         })
     }
 
+    /// A request of this session.
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = format!("{}{path}", self.origin);
+        self.client.request(method, url).bearer_auth(&self.token)
+    }
+
     /// The body of an answer to a GET.
     pub(crate) async fn get(&self, path: &str) -> Result<Bytes> {
-        let url = format!("{}{path}", self.origin);
-        let request = self.client.get(url).bearer_auth(&self.token);
+        let request = self.request(Method::GET, path);
         Ok(request.send().await?.error_for_status()?.bytes().await?)
     }
 
@@ -120,7 +126,7 @@ impl Session {
     /// Creates contacts by Collections.
     pub(crate) async fn write_all(&self, numbers: Range<u64>) -> Result<Outcome> {
         let templates = templates()?;
-        let url = format!("{}/services/data/v60.0/composite/sobjects", self.origin);
+        let path = "/services/data/v60.0/composite/sobjects";
         let mut outcome = Outcome::default();
         let mut from = numbers.start;
         while from < numbers.end {
@@ -133,12 +139,26 @@ impl Session {
                 all_or_none: false,
                 records,
             })?;
-            let request = self.client.post(&url).bearer_auth(&self.token).body(body);
+            let request = self.request(Method::POST, path).body(body);
             let request = request.header(CONTENT_TYPE, "application/json");
             let answer = request.send().await?.error_for_status()?.bytes().await?;
             let results: Vec<SaveResult> = serde_json::from_slice(&answer)?;
             outcome.rows += results.iter().filter(|result| result.success).count() as u64;
             from = to;
+        }
+        Ok(outcome)
+    }
+
+    /// Gets one contact again and again.
+    pub(crate) async fn get_all(&self, rows: u64) -> Result<Outcome> {
+        let body = self.get(&path_of("SELECT Id FROM Contact LIMIT 1")).await?;
+        let page: Page<Json> = serde_json::from_slice(&body)?;
+        let first = page.records.first().and_then(|record| record.get("Id"));
+        let id = first.and_then(Json::as_str).context("no contacts")?;
+        let path = path_of_contact(id);
+        let mut outcome = Outcome::default();
+        for _ in 0..rows {
+            outcome.rows += u64::from(!self.get(&path).await?.is_empty());
         }
         Ok(outcome)
     }
@@ -171,6 +191,11 @@ impl Session {
         let used = quota.pointer("/used").and_then(Json::as_u64);
         used.context("the org does not say its calls")
     }
+}
+
+/// Where a contact is.
+pub(crate) fn path_of_contact(id: &str) -> String {
+    format!("/services/data/v60.0/sobjects/Contact/{id}")
 }
 
 fn query_path() -> String {

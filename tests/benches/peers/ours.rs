@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use lockgate::{
-    Connection, Flow, Host, LoginTo, NewConnection, QueryOptions, RecordResult, Records,
+    Connection, Flow, Host, LoginTo, NewConnection, Operation, QueryOptions, Records, RowResult,
     WriteOptions,
 };
 use lockgate_tests::packages::package;
@@ -16,22 +16,22 @@ use crate::client::{say, wait};
 use crate::contact::{Outcome, Row, SOQL, Shown, contacts, templates};
 use crate::native;
 
-/// Records that are given to the connector at a time: ten requests of 200.
+/// Records that are given to the connector at a time: ten collections of 200.
 const BATCH: u64 = 2_000;
 
 /// The way of the task: left to itself the connector would take Bulk for a
 /// million rows.
-fn by_rest() -> QueryOptions {
+fn queried(way: &str) -> QueryOptions {
     QueryOptions {
-        way: Some("rest".to_owned()),
+        way: Some(way.to_owned()),
         ..QueryOptions::default()
     }
 }
 
 /// The same for writes.
-fn by_collections() -> WriteOptions {
+fn written(way: &str) -> WriteOptions {
     WriteOptions {
-        way: Some("collections".to_owned()),
+        way: Some(way.to_owned()),
         ..WriteOptions::default()
     }
 }
@@ -70,9 +70,9 @@ impl Session {
     }
 
     /// Reads one field of all contacts, into a typed struct.
-    pub(crate) async fn read_all(&self) -> Result<Outcome> {
+    pub(crate) async fn read_all(&self, way: &str) -> Result<Outcome> {
         let mut outcome = Outcome::default();
-        let mut pages = self.connection.query(SOQL, by_rest()).await?;
+        let mut pages = self.connection.query(SOQL, queried(way)).await?;
         while let Some(page) = pages.next_page().await? {
             let rows: Vec<Row<'_>> = page.records.to_vec()?;
             outcome.read(&rows);
@@ -81,9 +81,9 @@ impl Session {
     }
 
     /// Says all contacts.
-    pub(crate) async fn list_all(&self) -> Result<Outcome> {
+    pub(crate) async fn list_all(&self, way: &str) -> Result<Outcome> {
         let mut outcome = Outcome::default();
-        let mut pages = self.connection.query(SOQL, by_rest()).await?;
+        let mut pages = self.connection.query(SOQL, queried(way)).await?;
         while let Some(page) = pages.next_page().await? {
             let rows: Vec<Shown> = page.records.to_vec()?;
             outcome.rows += rows.len() as u64;
@@ -93,20 +93,39 @@ impl Session {
         Ok(outcome)
     }
 
-    /// Creates contacts; the connector takes Collections.
-    pub(crate) async fn write_all(&self, rows: u64) -> Result<Outcome> {
+    /// Creates contacts, and learns what became of each.
+    pub(crate) async fn write_all(&self, way: &str, rows: u64) -> Result<Outcome> {
         let templates = templates()?;
         let mut outcome = Outcome::default();
+        let mut count = |results: &[RowResult]| {
+            let written = results.iter().filter(|row| row.result.is_ok());
+            outcome.rows += written.count() as u64;
+        };
+        let create = Operation::Create;
+        let mut writer = self
+            .connection
+            .write("Contact", create, written(way))
+            .await?;
         let mut from = 0;
         while from < rows {
             let to = (from + BATCH).min(rows);
             let records = Records::from_items(&contacts(&templates, from..to))?;
-            let create = self
-                .connection
-                .create("Contact", &records, by_collections());
-            let results: Vec<RecordResult> = create.await?;
-            outcome.rows += results.iter().filter(|result| result.is_ok()).count() as u64;
+            count(&writer.push(&records).await?);
             from = to;
+        }
+        while let Some(results) = writer.finish().await? {
+            count(&results);
+        }
+        Ok(outcome)
+    }
+
+    /// Gets one contact again and again.
+    pub(crate) async fn get_all(&self, rows: u64) -> Result<Outcome> {
+        let ids = [self.some_id().await?];
+        let mut outcome = Outcome::default();
+        for _ in 0..rows {
+            let record = self.connection.get("Contact", &ids, &[]).await?;
+            outcome.rows += u64::from(!record.is_empty());
         }
         Ok(outcome)
     }
@@ -117,7 +136,7 @@ impl Session {
     pub(crate) async fn time_gets(&self, url: &str, rows: u64) -> Result<()> {
         let bare = native::Session::open(url).await?;
         let id = self.some_id().await?;
-        let path = format!("/services/data/v60.0/sobjects/Contact/{id}");
+        let path = native::path_of_contact(&id);
         let ids = [id];
         let mut lines = Vec::new();
         for _ in 0..rows {

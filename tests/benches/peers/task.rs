@@ -7,24 +7,37 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::contact::SOQL;
 
-/// What is done. Bulk API 2.0 has its place here, when the connector speaks it.
+/// What is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
     /// Read one field of every row of a query, by REST.
     QueryRest,
+    /// The same by a job of Bulk API 2.0.
+    QueryBulk,
     /// Create records by Collections.
     WriteCollections,
+    /// The same by jobs of Bulk API 2.0.
+    WriteBulk,
     /// Get one record by its id.
     Get,
 }
 
 impl Task {
-    pub(crate) const ALL: [Self; 3] = [Self::QueryRest, Self::WriteCollections, Self::Get];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::QueryRest,
+        Self::QueryBulk,
+        Self::WriteCollections,
+        Self::WriteBulk,
+        Self::Get,
+    ];
 
+    /// What clients know it by, too.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::QueryRest => "query-rest",
+            Self::QueryBulk => "query-bulk",
             Self::WriteCollections => "write-collections",
+            Self::WriteBulk => "write-bulk",
             Self::Get => "get",
         }
     }
@@ -32,8 +45,8 @@ impl Task {
     /// Rows unless the caller says how many.
     pub(crate) const fn rows(self) -> u64 {
         match self {
-            Self::QueryRest => 1_000_000,
-            Self::WriteCollections => 100_000,
+            Self::QueryRest | Self::QueryBulk => 1_000_000,
+            Self::WriteCollections | Self::WriteBulk => 100_000,
             Self::Get => 2_000,
         }
     }
@@ -54,22 +67,13 @@ impl Task {
                 Client::Reqwest,
                 Client::ReqwestValue,
             ],
-            Self::WriteCollections => &[
+            Self::QueryBulk | Self::WriteCollections | Self::WriteBulk => &[
                 Client::Lockgate,
                 Client::Jsforce,
                 Client::SimpleSalesforce,
                 Client::Reqwest,
             ],
-            Self::Get => &[Client::Lockgate],
-        }
-    }
-
-    /// The word that clients know the task by.
-    const fn word(self) -> &'static str {
-        match self {
-            Self::QueryRest => "query",
-            Self::WriteCollections => "write",
-            Self::Get => "get",
+            Self::Get => &[Client::Lockgate, Client::Reqwest],
         }
     }
 }
@@ -98,11 +102,12 @@ impl Client {
     }
 
     /// The most CPU that ours may take over this one's, if that was promised.
-    pub(crate) const fn target(self) -> Option<f64> {
-        match self {
-            Self::Jsforce | Self::SimpleSalesforce => Some(0.25),
-            Self::Reqwest => Some(1.4),
-            Self::Lockgate | Self::ReqwestValue => None,
+    pub(crate) const fn target(self, task: Task) -> Option<f64> {
+        match (self, task) {
+            (_, Task::Get) => None,
+            (Self::Jsforce | Self::SimpleSalesforce, _) => Some(0.25),
+            (Self::Reqwest, _) => Some(1.4),
+            (Self::Lockgate | Self::ReqwestValue, _) => None,
         }
     }
 
@@ -126,7 +131,7 @@ impl Client {
                 command
             }
         };
-        command.args([task.word(), url, &rows.to_string()]);
+        command.args([task.name(), url, &rows.to_string()]);
         command.env("PEERS_SOQL", SOQL);
         Ok(command)
     }
