@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use crate::api::{Api, Ask, Kind, Path};
 use crate::bindings::exports::lockgate::connector::records::{Advice, Error};
 use crate::body::segment;
-use crate::describe::{described, explain_unseen};
+use crate::describe::{Age, described, explain_unseen};
 use crate::fault::{Effect, Fault, problem, refused, unexpected};
 use crate::host::{Answer, Host, Method};
 use crate::names;
@@ -158,7 +158,7 @@ async fn nothing_related<H: Host>(
     input: &RelatedInput,
     id: &str,
 ) -> Result<Vec<u8>, Error> {
-    let (description, _) = described(api, &input.object).await?;
+    let (description, _) = described(api, &input.object, Age::Anew).await?;
     let is_named = |name: &str| name.eq_ignore_ascii_case(&input.relationship);
     let is_child = description
         .children
@@ -235,7 +235,7 @@ fn is_missing(answer: &Answer) -> bool {
 /// The answer for a record that is not there also stands for an object or a
 /// field that is not.
 async fn check_key_field<H: Host>(api: &Api<H>, object: &str, field: &str) -> Result<(), Error> {
-    let (description, _) = described(api, object).await?;
+    let (description, _) = described(api, object, Age::Anew).await?;
     let is_key = description
         .fields
         .iter()
