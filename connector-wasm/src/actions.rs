@@ -4,14 +4,18 @@
 //! each against them.
 
 mod changes;
+mod composite;
 mod find;
 pub(crate) mod graph;
 mod lead;
 mod order;
 mod picklist;
 mod price;
+mod related;
+mod request;
 mod search;
 mod told;
+mod tree;
 mod usage;
 
 use serde::Deserialize;
@@ -68,7 +72,14 @@ pub(crate) async fn invoke<H: Host>(
         "activate-order" => order::activate(api, read(input)?).await,
         "set-price" => price::set(api, read(input)?).await,
         "convert-leads" => lead::convert(api, read(input)?).await,
+        "get-by-key" => related::by_key(api, read(input)?).await,
+        "delete-by-key" => related::delete_by_key(api, read(input)?).await,
+        "related" => related::related(api, &read(input)?).await,
         "save-graph" => graph::save(api, read(input)?).await,
+        "save-tree" => tree::save(api, &read(input)?).await,
+        "composite" => composite::composite(api, read(input)?).await,
+        "composite-batch" => composite::batch(api, read(input)?).await,
+        "request" => request::send(api, read(input)?).await,
         "picklist-values" => picklist::values(api, read(input)?).await,
         _ => Err(refused(
             Advice::FixRecord,

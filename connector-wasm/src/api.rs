@@ -48,6 +48,8 @@ pub(crate) struct Ask {
     /// What follows `/services/data/v62.0`, or a whole path of the org's own.
     pub(crate) path: Path,
     pub(crate) query: Vec<(String, String)>,
+    /// Headers of its own, instead of those of the same names.
+    pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Option<Vec<u8>>,
     pub(crate) kind: Kind,
 }
@@ -67,6 +69,7 @@ impl Ask {
             method,
             path: Path::Resource(resource.into()),
             query: Vec::new(),
+            headers: Vec::new(),
             body: None,
             kind,
         }
@@ -245,6 +248,10 @@ impl<H: Host> Api<H> {
                 WRITE_TIMEOUT_MS
             }
         };
+        for (name, value) in &ask.headers {
+            headers.retain(|header| !header.name.eq_ignore_ascii_case(name));
+            headers.push(header(name, value));
+        }
         let path = match &ask.path {
             Path::Resource(resource) => format!("/services/data/v{version}{resource}"),
             Path::Given(path) => path.clone(),

@@ -1,39 +1,49 @@
 //! What the org has: its objects, their fields as the connected user sees them,
 //! and what that says about a refused field.
 
-use serde::Deserialize;
+mod kept;
+
+use serde::{Deserialize, Serialize};
 
 use crate::api::{Api, Ask, Kind};
 use crate::bindings::exports::lockgate::connector::records::{
     Advice, Child, Error, Field, ObjectDescription, ObjectSummary, Problem,
 };
-use crate::fault::{cut, unexpected};
+use crate::fault::{Effect, Fault, cut, unexpected};
 use crate::host::{Host, Method};
 use crate::names;
 use crate::wire;
 
+pub(crate) use kept::Age;
+use kept::Kept;
+
 /// The contract's bound of a message, in bytes.
 const MAX_MESSAGE_BYTES: usize = 1024;
 
-#[derive(Deserialize)]
+/// Whether a member says nothing that its absence does not: it is not kept.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+#[derive(Deserialize, Serialize)]
 struct GlobalWire {
     sobjects: Vec<SummaryWire>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 struct SummaryWire {
     name: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     label: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     custom: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     createable: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     updateable: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     deletable: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     queryable: bool,
 }
 
@@ -51,66 +61,69 @@ impl From<SummaryWire> for ObjectSummary {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ObjectWire {
     // The summary's members once more: serde can only flatten what it first
     // builds as a tree, and this answer is half a megabyte.
     name: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     label: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     custom: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     createable: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     updateable: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     deletable: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     queryable: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     key_prefix: Option<String>,
     fields: Vec<FieldWire>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     child_relationships: Vec<ChildWire>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct FieldWire {
     name: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     label: String,
     #[serde(rename = "type", default)]
     kind: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     length: u32,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     nillable: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     defaulted_on_create: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     createable: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     updateable: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     custom: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     unique: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     external_id: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     id_lookup: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     restricted_picklist: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     reference_to: Vec<String>,
-    #[serde(default)]
+    /// For queries: a description for the caller does without it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    relationship_name: Option<String>,
+    #[serde(default, skip_serializing_if = "is_default")]
     picklist_values: Vec<PicklistWire>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize, PartialEq)]
 struct PicklistWire {
     #[serde(default)]
     active: bool,
@@ -118,14 +131,14 @@ struct PicklistWire {
     value: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 struct ChildWire {
     #[serde(rename = "childSObject")]
     object: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     field: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     relationship_name: Option<String>,
 }
 
@@ -158,9 +171,7 @@ impl From<FieldWire> for Field {
 
 /// All objects that the user can see.
 pub(crate) async fn global<H: Host>(api: &Api<H>) -> Result<Vec<ObjectSummary>, Error> {
-    let body = api
-        .fetch(Ask::new(Method::Get, "/sobjects", Kind::Read), None)
-        .await?;
+    let (body, _) = trimmed(api, "", Age::Checked).await?;
     let global: GlobalWire = wire::read(&body).ok_or_else(|| unexpected("a list of sobjects"))?;
     Ok(global
         .sobjects
@@ -169,15 +180,15 @@ pub(crate) async fn global<H: Host>(api: &Api<H>) -> Result<Vec<ObjectSummary>, 
         .collect())
 }
 
-/// An object's description as Salesforce words it.
-pub(crate) async fn describe_body<H: Host>(api: &Api<H>, object: &str) -> Result<Vec<u8>, Error> {
+/// An object's description as Salesforce words it, without what nothing here
+/// reads, and whether the org was asked for it just now.
+pub(crate) async fn describe_body<H: Host>(
+    api: &Api<H>,
+    object: &str,
+    age: Age,
+) -> Result<(Vec<u8>, bool), Error> {
     names::object(object)?;
-    let ask = Ask::new(
-        Method::Get,
-        format!("/sobjects/{object}/describe"),
-        Kind::Read,
-    );
-    let answer = api.fetch(ask, Some(object)).await;
+    let answer = trimmed(api, object, age).await;
     answer.map_err(|error| match error {
         // The route of an object that is not there is not there either.
         Error::Refused(mut problem) if problem.code == "NOT_FOUND" => {
@@ -188,13 +199,59 @@ pub(crate) async fn describe_body<H: Host>(api: &Api<H>, object: &str) -> Result
     })
 }
 
+/// The description of an object, or the list of all if the name is empty: kept
+/// if it is young enough, else asked for, whole only if it has changed.
+async fn trimmed<H: Host>(api: &Api<H>, object: &str, age: Age) -> Result<(Vec<u8>, bool), Error> {
+    let version = api.version().await?;
+    let kept = match age {
+        Age::Anew => None,
+        Age::Recent | Age::Checked => Kept::load(api, object, &version).await,
+    };
+    let path = if object.is_empty() {
+        "/sobjects".to_owned()
+    } else {
+        format!("/sobjects/{object}/describe")
+    };
+    let mut ask = Ask::new(Method::Get, path, Kind::Read);
+    if let Some(kept) = &kept {
+        if age == Age::Recent && kept.is_fresh(api.host.now_ms()) {
+            return Ok((kept.body.clone(), false));
+        }
+        ask = kept.unless_same(ask);
+    }
+    let mut answer = api.send(ask).await?;
+    match (answer.status, kept) {
+        (304, Some(kept)) => Ok((kept.confirm(api).await, true)),
+        (200, _) => {
+            let whole = std::mem::take(&mut answer.body);
+            let body = if object.is_empty() {
+                trim::<GlobalWire>(&whole).ok_or_else(|| unexpected("a list of sobjects"))?
+            } else {
+                trim::<ObjectWire>(&whole)
+                    .ok_or_else(|| unexpected("a description of an sobject"))?
+            };
+            Ok((Kept::keep(api, object, version, answer, body).await, true))
+        }
+        (status, _) => {
+            let object = Some(object).filter(|object| !object.is_empty());
+            Err(Fault::read(status, &answer.body).error(object, Effect::Read))
+        }
+    }
+}
+
+/// The members that are read here, of which a description has a small part.
+fn trim<'a, T: Deserialize<'a> + Serialize>(body: &'a [u8]) -> Option<Vec<u8>> {
+    serde_json::to_vec(&wire::read::<T>(body)?).ok()
+}
+
 /// An object's description and the first three characters of its ids, if it has
-/// its own.
+/// its own. `age` says how old it may be.
 pub(crate) async fn described<H: Host>(
     api: &Api<H>,
     object: &str,
+    age: Age,
 ) -> Result<(ObjectDescription, Option<String>), Error> {
-    let body = describe_body(api, object).await?;
+    let (body, _) = describe_body(api, object, age).await?;
     let wire: ObjectWire =
         wire::read(&body).ok_or_else(|| unexpected("a description of an sobject"))?;
     let children = wire.child_relationships.into_iter().map(|child| Child {

@@ -18,6 +18,8 @@ pub(crate) enum Reply {
     Answer(u16, String),
     /// Rows of a job's results, and its `Sforce-Locator`.
     Rows(String, String),
+    /// An answer with its `ETag` and `Last-Modified`.
+    Valid(u16, String, [&'static str; 2]),
     Lost(Lost),
 }
 
@@ -67,6 +69,13 @@ impl Fake {
     pub(crate) fn rows(self, csv: impl Into<String>, locator: &str) -> Self {
         let rows = Reply::Rows(csv.into(), locator.to_owned());
         self.0.replies.borrow_mut().push_back(rows);
+        self
+    }
+
+    /// An answer with the validators that a later request may name.
+    pub(crate) fn valid(self, status: u16, body: &str, validators: [&'static str; 2]) -> Self {
+        let reply = Reply::Valid(status, body.to_owned(), validators);
+        self.0.replies.borrow_mut().push_back(reply);
         self
     }
 
@@ -151,13 +160,21 @@ impl Host for Fake {
         match reply.expect("a request that the script does not know") {
             Reply::Answer(status, body) => Ok(Answer {
                 status,
-                locator: None,
                 body: body.into_bytes(),
+                ..Answer::default()
+            }),
+            Reply::Valid(status, body, [etag, last_modified]) => Ok(Answer {
+                status,
+                etag: Some(etag.to_owned()),
+                last_modified: Some(last_modified.to_owned()),
+                body: body.into_bytes(),
+                ..Answer::default()
             }),
             Reply::Rows(body, locator) => Ok(Answer {
                 status: 200,
                 locator: Some(locator),
                 body: body.into_bytes(),
+                ..Answer::default()
             }),
             Reply::Lost(lost) => Err(lost),
         }

@@ -14,15 +14,20 @@ pub(crate) use quota::Error as QuotaError;
 /// default. Pages of queries and lists of objects stay far below it.
 const MAX_BODY_BYTES: u64 = 32 * 1024 * 1024;
 
-/// The one header of answers that is looked at here; the budget's is the host's.
+/// The headers of answers that are looked at here; the budget's is the host's.
 const LOCATOR: &str = "Sforce-Locator";
+const ETAG: &str = "ETag";
+const LAST_MODIFIED: &str = "Last-Modified";
 
 /// An answer with its whole body.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     /// What `Sforce-Locator` says: where the results of a job go on.
     pub(crate) locator: Option<String>,
+    /// What to ask with whether the answer has changed since.
+    pub(crate) etag: Option<String>,
+    pub(crate) last_modified: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -71,12 +76,16 @@ impl Host for Imports {
         let response = http::send(request).await.map_err(Lost::Head)?;
         let status = response.status();
         let locator = response.header(LOCATOR);
+        let etag = response.header(ETAG);
+        let last_modified = response.header(LAST_MODIFIED);
         let body = http::Response::take_body(response, MAX_BODY_BYTES)
             .await
             .map_err(Lost::Body)?;
         Ok(Answer {
             status,
             locator,
+            etag,
+            last_modified,
             body,
         })
     }

@@ -95,7 +95,8 @@ impl Guest for Connector {
     }
 
     async fn describe_object(object: String) -> Result<ObjectDescription, Error> {
-        let (description, _) = describe::described(&Self::api(), &object).await?;
+        let (description, _) =
+            describe::described(&Self::api(), &object, describe::Age::Checked).await?;
         Ok(description)
     }
 

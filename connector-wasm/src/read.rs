@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use crate::api::{Api, Ask, Kind};
 use crate::bindings::exports::lockgate::connector::records::{Advice, Error, Problem};
-use crate::describe::{Access, described, explain, is_about_fields};
+use crate::describe::{Access, Age, described, explain, is_about_fields};
 use crate::fault::{Effect, Fault, problem, unexpected};
 use crate::host::{Host, Method};
 use crate::names;
@@ -54,16 +54,29 @@ pub(crate) async fn get<H: Host>(
         ([], _) => Ok(b"[]".to_vec()),
         ([only], []) => all_of_one(api, object, only).await,
         (ids, []) => {
-            let (description, _) = described(api, object).await?;
-            let all: Vec<String> = description
-                .fields
-                .into_iter()
-                .map(|field| field.name)
-                .collect();
-            many(api, object, ids, &all).await
+            let all = all_fields(api, object, Age::Recent).await?;
+            match many(api, object, ids, &all).await {
+                // The description that was kept may be older than the refusal,
+                // whose explanation has asked for another one.
+                Err(Error::Refused(refusal)) if is_about_fields(&refusal) => {
+                    let now = all_fields(api, object, Age::Recent).await?;
+                    if now == all {
+                        return Err(Error::Refused(refusal));
+                    }
+                    many(api, object, ids, &now).await
+                }
+                records => records,
+            }
         }
         (ids, fields) => many(api, object, ids, fields).await,
     }
+}
+
+/// The names of all fields that the user may read.
+async fn all_fields<H: Host>(api: &Api<H>, object: &str, age: Age) -> Result<Vec<String>, Error> {
+    let (description, _) = described(api, object, age).await?;
+    let names = description.fields.into_iter().map(|field| field.name);
+    Ok(names.collect())
 }
 
 /// One record by its own route, which gives all that the user may read.
@@ -79,7 +92,7 @@ async fn all_of_one<H: Host>(api: &Api<H>, object: &str, id: &str) -> Result<Vec
         (404, "ENTITY_IS_DELETED") => Ok(b"[null]".to_vec()),
         (404, "NOT_FOUND") => {
             // The same answer stands for a missing record and a missing object.
-            described(api, object).await?;
+            described(api, object, Age::Recent).await?;
             Ok(b"[null]".to_vec())
         }
         _ => Err(fault.error(Some(object), Effect::Read)),
@@ -129,7 +142,7 @@ async fn explained<H: Host>(
     mut refusal: Problem,
 ) -> Problem {
     if is_about_fields(&refusal)
-        && let Ok((description, _)) = described(api, object).await
+        && let Ok((description, _)) = described(api, object, Age::Anew).await
     {
         let touched = fields.iter().map(String::as_str);
         explain(&mut refusal, &description, touched, Access::Read);

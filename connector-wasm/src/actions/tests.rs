@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::fake::{Fake, run};
 
-fn invoked(fake: &Fake, action: &str, input: &str) -> Result<Value, Error> {
+pub(super) fn invoked(fake: &Fake, action: &str, input: &str) -> Result<Value, Error> {
     run(invoke(&fake.api(), action, input.as_bytes()))
         .map(|output| serde_json::from_slice(&output).unwrap())
 }
@@ -24,7 +24,14 @@ fn every_action_is_listed_with_its_schemas() {
             "search",
             "parameterized-search",
             "picklist-values",
+            "get-by-key",
+            "delete-by-key",
+            "related",
             "save-graph",
+            "save-tree",
+            "composite",
+            "composite-batch",
+            "request",
             "activate-order",
             "set-price",
             "convert-leads",

@@ -26,7 +26,7 @@ const CONTACT: &str = r#"{"name":"Contact","label":"Contact","custom":false,"cre
 
 fn contact() -> ObjectDescription {
     let fake = Fake::new().answer(200, CONTACT);
-    let (description, prefix) = run(described(&fake.api(), "Contact")).unwrap();
+    let (description, prefix) = run(described(&fake.api(), "Contact", Age::Anew)).unwrap();
     assert_eq!(prefix.as_deref(), Some("003"));
     assert_eq!(
         fake.lines(),
@@ -70,12 +70,12 @@ fn an_object_that_is_not_there_is_a_matter_of_the_schema() {
         404,
         r#"[{"errorCode":"NOT_FOUND","message":"The requested resource does not exist"}]"#,
     );
-    let Err(Error::Refused(problem)) = run(described(&fake.api(), "Nope__c")) else {
+    let Err(Error::Refused(problem)) = run(described(&fake.api(), "Nope__c", Age::Anew)) else {
         panic!("not refused");
     };
     assert_eq!(problem.advice, Advice::FixSchema);
     assert_eq!(problem.object.as_deref(), Some("Nope__c"));
-    assert!(run(described(&Fake::new().api(), "../limits")).is_err());
+    assert!(run(described(&Fake::new().api(), "../limits", Age::Anew)).is_err());
 }
 
 #[test]

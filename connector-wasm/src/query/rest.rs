@@ -232,6 +232,7 @@ fn follow(url: &str, kind: Kind) -> Result<Ask, Error> {
         method: Method::Get,
         path: Path::Given(path.to_owned()),
         query,
+        headers: Vec::new(),
         body: None,
         kind,
     })

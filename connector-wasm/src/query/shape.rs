@@ -5,7 +5,7 @@
 //! names each record's address. A job's rows do neither, so it is also asked for
 //! the ids on the way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
@@ -13,7 +13,7 @@ use super::csv::Rows;
 use super::select::Select;
 use crate::api::Api;
 use crate::bindings::exports::lockgate::connector::records::{Advice, Error};
-use crate::describe::describe_body;
+use crate::describe::{Age, describe_body};
 use crate::fault::{problem, unexpected};
 use crate::host::Host;
 use crate::wire::{self, push_text};
@@ -153,6 +153,7 @@ impl Shape {
             api,
             version,
             described: BTreeMap::new(),
+            latest: BTreeSet::new(),
             columns: select.fields.iter().map(|&f| f.to_owned()).collect(),
             nodes: Vec::new(),
             paths: Vec::new(),
@@ -215,6 +216,9 @@ struct Builder<'a, H> {
     api: &'a Api<H>,
     version: String,
     described: BTreeMap<String, Described>,
+    /// Those whose description is the org's of just now, and not one that was
+    /// kept.
+    latest: BTreeSet<String>,
     columns: Vec<String>,
     nodes: Vec<Node>,
     /// The way to each node in lower case, `account.owner.`, and its object.
@@ -227,7 +231,10 @@ impl<H: Host> Builder<'_, H> {
     async fn node(&mut self, object: &str, path: &str) -> Result<usize, Obstacle> {
         let key = object.to_ascii_lowercase();
         if !self.described.contains_key(&key) {
-            let body = describe_body(self.api, object).await?;
+            let (body, is_latest) = describe_body(self.api, object, Age::Recent).await?;
+            if is_latest {
+                self.latest.insert(key.clone());
+            }
             let described: Described =
                 wire::read(&body).ok_or_else(|| unexpected("a description of an sobject"))?;
             self.described.insert(key.clone(), described);
@@ -275,6 +282,11 @@ impl<H: Host> Builder<'_, H> {
                 .await?;
         }
         let name = path.get(start..).unwrap_or_default();
+        let is_seen =
+            |object: &Described| find(&object.fields, |field| &field.name, name).is_some();
+        if !self.object_of(at).is_some_and(is_seen) {
+            self.look_again(at).await?;
+        }
         let field = self
             .object_of(at)
             .and_then(|object| find(&object.fields, |field| &field.name, name))
@@ -298,6 +310,13 @@ impl<H: Host> Builder<'_, H> {
             return Ok(known);
         }
         let relationship = |field: &Field| field.relationship_name.clone().unwrap_or_default();
+        let is_seen = |object: &Described| {
+            let mut fields = object.fields.iter();
+            fields.any(|field| relationship(field).eq_ignore_ascii_case(step))
+        };
+        if !self.object_of(child).is_some_and(is_seen) {
+            self.look_again(child).await?;
+        }
         let field = self.object_of(child).and_then(|object| {
             let mut fields = object.fields.iter();
             fields.find(|field| relationship(field).eq_ignore_ascii_case(step))
@@ -317,6 +336,21 @@ impl<H: Host> Builder<'_, H> {
             node.members.push(Member { key, value });
         }
         Ok(parent)
+    }
+
+    /// Describes an object anew, once: a field may be younger than the
+    /// description that was kept.
+    async fn look_again(&mut self, node: usize) -> Result<(), Obstacle> {
+        let Some((_, key)) = self.paths.get(node).cloned() else {
+            return Ok(());
+        };
+        if self.latest.insert(key.clone()) {
+            let (body, _) = describe_body(self.api, &key, Age::Anew).await?;
+            let described: Described =
+                wire::read(&body).ok_or_else(|| unexpected("a description of an sobject"))?;
+            self.described.insert(key, described);
+        }
+        Ok(())
     }
 
     fn object_of(&self, node: usize) -> Option<&Described> {

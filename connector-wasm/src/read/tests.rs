@@ -133,3 +133,27 @@ fn nothing_malformed_is_ever_sent() {
     assert_eq!(got(&fake, &[], &[]).unwrap(), "[]");
     assert!(fake.lines().is_empty());
 }
+
+#[test]
+fn a_field_that_went_since_the_description_was_kept_is_left_out_instead_of_refused() {
+    let described = |fields: &[&str]| {
+        let fields: Vec<String> = fields
+            .iter()
+            .map(|name| format!(r#"{{"name":"{name}"}}"#))
+            .collect();
+        format!(r#"{{"name":"Contact","fields":[{}]}}"#, fields.join(","))
+    };
+    let gone = r#"[{"errorCode":"INVALID_FIELD","message":"No such column 'Gone__c' on entity 'Contact'"}]"#;
+    let fake = Fake::new()
+        .answer(200, described(&["Id", "Gone__c"]))
+        .answer(200, "[null,null]")
+        // From here on with what is kept.
+        .answer(400, gone)
+        .answer(200, described(&["Id"]))
+        .answer(200, "[null,null]");
+    for _ in 0..2 {
+        assert_eq!(got(&fake, &[A, B], &[]).unwrap(), "[null,null]");
+    }
+    assert!(fake.is_done());
+    assert!(!fake.body(4).contains("Gone__c"), "{}", fake.body(4));
+}

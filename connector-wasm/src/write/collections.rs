@@ -13,7 +13,7 @@ use crate::bindings::exports::lockgate::connector::records::{
     Advice, Error, Outcome, Problem, RecordResult,
 };
 use crate::body::Row;
-use crate::describe::{Access, described, explain, is_about_fields};
+use crate::describe::{Access, Age, described, explain, is_about_fields};
 use crate::fault::{problem, refused};
 use crate::host::Host;
 
@@ -28,7 +28,7 @@ async fn keep_to_object<H: Host>(
     let prefix = match api.host.load(&key).await.map(String::from_utf8) {
         Some(Ok(prefix)) => prefix,
         _ => {
-            let (_, prefix) = described(api, object).await?;
+            let (_, prefix) = described(api, object, Age::Recent).await?;
             let prefix = prefix.unwrap_or_default();
             api.host.store(&key, prefix.clone().into_bytes()).await;
             prefix
@@ -116,7 +116,7 @@ async fn explain_fields<H: Host>(
     if !slots.iter().flatten().any(refused) {
         return;
     }
-    let Ok((description, _)) = described(api, job.object).await else {
+    let Ok((description, _)) = described(api, job.object, Age::Anew).await else {
         // Salesforce's own words stand as they are.
         return;
     };
