@@ -356,15 +356,19 @@ impl<H: Host> Writer<H> {
     /// Sends rows that were locked once more, by collections, as many as one call
     /// may, and gives all results. Rows of one parent meet in a bulk job, which has
     /// no order.
+    ///
+    /// Creations and deletions of a write with a name stay locked: nothing notes
+    /// that they were sent again, so a write that is taken up once more would do
+    /// them twice.
     async fn unlocked(&self, chunk: &Chunk, results: bulk::Results) -> Vec<RowResult> {
         let (locked, mut settled): (Vec<_>, Vec<_>) = results
             .into_iter()
             .partition(|(_, result)| send::is_locked(result));
-        let again: HashSet<usize> = locked
-            .iter()
-            .map(|(at, _)| *at)
-            .take(COLLECTIONS_ROWS)
-            .collect();
+        let most = match self.operation {
+            Operation::Create | Operation::Delete if self.name.is_some() => 0,
+            _ => COLLECTIONS_ROWS,
+        };
+        let again: HashSet<usize> = locked.iter().map(|(at, _)| *at).take(most).collect();
         let mut sent = Vec::new();
         if again.is_empty() {
             settled.extend(locked);

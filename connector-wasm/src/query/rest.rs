@@ -23,6 +23,11 @@ use crate::wire::{self, QueryPage, push_text};
 /// and the host's headers need some.
 const MAX_QUERY_BYTES: usize = 12_000;
 
+/// Tries of a page whose answer was lost, and the pause before the second, in
+/// milliseconds; it doubles. What was read so far would be lost with it.
+const PAGE_TRIES: u32 = 3;
+const PAGE_PAUSE_MS: u32 = 500;
+
 /// What a page is asked for with, and where the one behind it is.
 #[derive(Debug)]
 pub(super) struct First {
@@ -86,7 +91,17 @@ pub(super) async fn page_at<H: Host>(
     kind: Kind,
     url: &str,
 ) -> Result<(Page, Option<String>), Error> {
-    let body = api.fetch(follow(url, kind)?, None).await?;
+    let ask = follow(url, kind)?;
+    let mut pause_ms = PAGE_PAUSE_MS;
+    for _ in 1..PAGE_TRIES {
+        match api.fetch(ask.clone(), None).await {
+            Err(Error::Unavailable(_)) => {}
+            body => return read_page(api, kind, body?).await,
+        }
+        api.host.wait(pause_ms).await;
+        pause_ms *= 2;
+    }
+    let body = api.fetch(ask, None).await?;
     read_page(api, kind, body).await
 }
 

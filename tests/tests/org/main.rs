@@ -10,6 +10,7 @@
 
 mod actions;
 mod advice;
+mod bad_input;
 mod batches;
 mod bulk_queries;
 mod bulk_writes;
@@ -20,6 +21,7 @@ mod logins;
 mod queries;
 mod quota;
 mod records;
+mod resumes;
 mod secrets;
 mod sessions;
 mod settings;
