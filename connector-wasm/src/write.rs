@@ -259,12 +259,11 @@ impl<H: Host> Writer<H> {
             Ok(results) => Ok(results),
             // It may have happened, to each of them. If these are all, the call as
             // a whole says so.
-            Err(Error::UnknownOutcome) if chunk.first > 0 || !state.held.is_empty() => {
-                Ok((chunk.first..)
-                    .take(chunk.rows)
-                    .map(|row| row_result(row, lost()))
-                    .collect())
+            Err(error @ Error::UnknownOutcome) if chunk.first > 0 || !state.held.is_empty() => {
+                Ok(chunk.all_told(&error))
             }
+            // Others were told before, so this is no answer for all of them.
+            Err(error @ Error::Refused(_)) if chunk.first > 0 => Ok(chunk.all_told(&error)),
             Err(error) => {
                 if matches!(
                     error,

@@ -12,6 +12,7 @@ mod results;
 use serde::{Deserialize, Serialize};
 
 use super::plan::{Job, Verb};
+use super::send::BROKEN_PAUSE_MS;
 use crate::api::{Api, Ask, Kind};
 use crate::bindings::exports::lockgate::connector::records::{
     Advice, Error, Problem, RecordResult,
@@ -58,7 +59,7 @@ enum Step {
     Created(String),
     /// It has its rows, and waits to be closed.
     Uploaded(String),
-    /// Salesforce works on it, or is done.
+    /// It was asked to begin: Salesforce works on it, or is done.
     Closed(String),
 }
 
@@ -188,8 +189,11 @@ impl BulkJob {
         id: &str,
     ) -> Result<Option<Results>, Error> {
         let info = info(api, id).await?;
-        if !matches!(&*info.state, "JobComplete" | "Failed" | "Aborted") {
-            return Ok(None);
+        match &*info.state {
+            "JobComplete" | "Failed" | "Aborted" => {}
+            // Nobody heard that it was closed.
+            "Open" => return close(api, id).await.map(|()| None),
+            _ => return Ok(None),
         }
         results::read(api, job, id, &info, &mut self.sheet)
             .await
@@ -252,7 +256,7 @@ impl BulkJob {
         if api.host.load(key).await == Some(note) {
             return Ok(());
         }
-        Err(Error::Unavailable(1_000))
+        Err(Error::Unavailable(BROKEN_PAUSE_MS))
     }
 
     async fn forget<H: Host>(&self, api: &Api<H>) {
@@ -304,24 +308,20 @@ async fn create<H: Host>(api: &Api<H>, job: &Job<'_>) -> Result<String, Error> {
 async fn upload<H: Host>(api: &Api<H>, job: &Job<'_>, id: &str, csv: &[u8]) -> Result<(), Error> {
     let path = format!("/jobs/ingest/{id}/batches");
     let ask = Ask::new(Method::Put, path, Kind::Upload).body(csv.to_vec());
-    succeeded(api.send(ask).await?, Some(job.object)).map(drop)
+    match succeeded(api.send(ask).await?, Some(job.object))?.status {
+        201 => Ok(()),
+        // Something on the way answered, and the rows are not there.
+        _ => Err(Error::Unavailable(BROKEN_PAUSE_MS)),
+    }
 }
 
-/// Lets Salesforce begin. Where the answer leaves it open, or says that a job
-/// which is closed cannot be closed, the job itself tells.
+/// Lets Salesforce begin. If the answer is lost, the next look at the job tells
+/// whether it was heard: until then the job may be at work.
 async fn close<H: Host>(api: &Api<H>, id: &str) -> Result<(), Error> {
-    again(api, async || {
-        match set_state(api, id, "UploadComplete").await {
-            Err(error @ (Error::Unavailable(_) | Error::Refused(_))) => {
-                match info_once(api, id).await?.state.as_str() {
-                    "Open" => Err(error),
-                    _ => Ok(()),
-                }
-            }
-            answer => answer,
-        }
-    })
-    .await
+    match set_state(api, id, "UploadComplete").await {
+        Err(Error::Unavailable(_)) => Ok(()),
+        answer => answer,
+    }
 }
 
 async fn set_state<H: Host>(api: &Api<H>, id: &str, state: &str) -> Result<(), Error> {
@@ -331,13 +331,12 @@ async fn set_state<H: Host>(api: &Api<H>, id: &str, state: &str) -> Result<(), E
 }
 
 async fn info<H: Host>(api: &Api<H>, id: &str) -> Result<Info, Error> {
-    again(api, async || info_once(api, id).await).await
-}
-
-async fn info_once<H: Host>(api: &Api<H>, id: &str) -> Result<Info, Error> {
     let ask = Ask::new(Method::Get, format!("/jobs/ingest/{id}"), Kind::Read);
-    let answer = succeeded(api.send(ask).await?, None)?;
-    wire::read(&answer.body).ok_or_else(|| unexpected("the state of a bulk job"))
+    again(api, async || {
+        let answer = succeeded(api.send(ask.clone()).await?, None)?;
+        wire::read(&answer.body).ok_or_else(|| unexpected("the state of a bulk job"))
+    })
+    .await
 }
 
 /// Asks again what can be asked again.

@@ -21,7 +21,7 @@ const LOCK_TRIES: u32 = 4;
 const LOCK_PAUSE_MS: u32 = 500;
 
 /// The pause that a caller is told after a connection that broke in between.
-const BROKEN_PAUSE_MS: u64 = 1_000;
+pub(super) const BROKEN_PAUSE_MS: u64 = 1_000;
 
 /// Sends the rows, and those that were locked again.
 pub(super) async fn send_all<H: Host>(

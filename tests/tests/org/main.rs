@@ -18,6 +18,7 @@ mod embed;
 mod faults;
 mod fields;
 mod logins;
+mod model;
 mod queries;
 mod quota;
 mod records;

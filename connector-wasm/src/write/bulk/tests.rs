@@ -208,6 +208,17 @@ fn an_upload_whose_answer_was_lost_is_given_up_before_it_is_made_again() {
 }
 
 #[test]
+fn a_page_for_people_in_place_of_an_upload_is_not_taken_for_one() {
+    let fake = Fake::new()
+        .answer(200, CREATED)
+        .answer(200, "<html></html>")
+        .answer(200, "{}");
+    let error = written(&fake, None).unwrap_err();
+    assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
+    assert_eq!(fake.body(2), r#"{"state":"Aborted"}"#);
+}
+
+#[test]
 fn closing_a_job_is_not_done_twice_if_the_first_time_arrived() {
     let fake = Fake::new()
         .answer(200, CREATED)
@@ -231,7 +242,7 @@ fn closing_a_job_is_not_done_twice_if_the_first_time_arrived() {
 #[test]
 fn a_job_with_a_name_is_noted_before_its_rows_go_up_and_taken_up_again() {
     let fake = Fake::new().answer(200, CREATED).answer(201, "");
-    let fake = (0..6).fold(fake, |fake, _| fake.lose(broken(false)));
+    let fake = (0..28).fold(fake, |fake, _| fake.lose(broken(false)));
     // The crash: the job is closed, and nobody is left to hear of it.
     written(&fake, Some("night")).unwrap_err();
     let note = fake
@@ -450,24 +461,27 @@ fn a_job_that_cannot_be_asked_for_long_is_told_and_can_be_asked_again() {
 }
 
 #[test]
-fn a_job_that_says_it_is_closed_already_is_not_taken_for_refused() {
-    let closed =
-        r#"[{"errorCode":"INVALIDJOBSTATE","message":"Updating an immutable Job is not allowed"}]"#;
+fn a_job_whose_closing_was_lost_is_under_way_until_a_look_says_that_it_is_open() {
     let fake = Fake::new()
         .answer(200, CREATED)
         .answer(201, "")
         .lose(broken(true))
-        .lose(broken(false))
-        .lose(broken(false))
-        .lose(broken(false))
-        .answer(400, closed)
-        .answer(200, info("InProgress", 0, 0))
+        .lose(broken(true))
+        .lose(broken(true))
+        .lose(broken(true))
+        .answer(200, info("Open", 0, 0))
+        .lose(broken(true))
         .answer(200, info("JobComplete", 3, 0))
         .answer(
             200,
             "sf__Id,sf__Created,Key__c,Name\n001A,true,a,A\n001B,true,b,\n001C,true,c,C\n",
         );
-    assert_eq!(written(&fake, None).unwrap().len(), 3);
+    let writer = writer(&fake, None);
+    run(writer.push(ROWS.as_bytes())).unwrap();
+    // No error that would read as if nothing was written.
+    assert_eq!(run(writer.finish()), Ok(Some(Vec::new())));
+    assert_eq!(finish(&writer).unwrap().len(), 3);
+    assert!(fake.is_done());
 }
 
 #[test]
