@@ -302,12 +302,11 @@ impl<H: Host> Writer<H> {
             Ok(results) => Ok(results),
             // It may have happened, to each of them. If these are all, the call as
             // a whole says so.
-            Err(Error::UnknownOutcome) if chunk.first > 0 || !state.held.is_empty() => {
-                Ok((chunk.first..)
-                    .take(chunk.rows)
-                    .map(|row| row_result(row, lost()))
-                    .collect())
+            Err(error @ Error::UnknownOutcome) if chunk.first > 0 || !state.held.is_empty() => {
+                Ok(chunk.all_told(&error))
             }
+            // Others were told before, so this is no answer for all of them.
+            Err(error @ Error::Refused(_)) if chunk.first > 0 => Ok(chunk.all_told(&error)),
             Err(error) => {
                 if may_be_tried_again(&error) {
                     state.held.put_back(chunk);
@@ -414,10 +413,10 @@ impl<H: Host> Writer<H> {
     }
 
     /// Whether rows that were locked in a bulk job are written by collections. A
-    /// job that is taken up again tells of the same locks once more, and what was
-    /// created meanwhile must not be created twice.
+    /// job that is taken up again tells of the same locks once more, and nothing
+    /// notes what was done meanwhile: it must not be created or deleted twice.
     fn locked_rows_go_again(&self, verb: Verb<'_>) -> bool {
-        verb != Verb::Create || self.name.is_none()
+        !matches!(verb, Verb::Create | Verb::Delete) || self.name.is_none()
     }
 
     fn job(&self) -> Job<'_> {

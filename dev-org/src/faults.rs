@@ -70,6 +70,9 @@ pub struct FaultRule {
     /// Only requests with this method.
     #[serde(default)]
     pub method: Option<String>,
+    /// So many matching requests pass before the first one is hit.
+    #[serde(default)]
+    pub skip: u32,
     /// Share of the matching requests, from 0 to 1.
     #[serde(default = "always")]
     pub rate: f64,
@@ -93,6 +96,7 @@ impl FaultRule {
             fault,
             path: None,
             method: None,
+            skip: 0,
             rate: 1.0,
             times: None,
             after: false,
@@ -191,6 +195,10 @@ impl Faults {
             if !matches {
                 continue;
             }
+            if rule.skip > 0 {
+                rule.skip -= 1;
+                continue;
+            }
             let slot = match (&rule.fault, rule.after) {
                 (FaultKind::Latency { .. }, _) => None,
                 (FaultKind::Error { .. } | FaultKind::Drop, false) => Some(&mut plan.before),
@@ -249,6 +257,20 @@ mod tests {
         assert!(faults.plan("GET", "/query").before.is_some());
         assert!(faults.plan("GET", "/query").before.is_none());
         assert!(faults.list().is_empty());
+    }
+
+    #[test]
+    fn a_rule_lets_as_many_requests_pass_as_it_says() {
+        let mut faults = Faults::new(0, 1);
+        faults.add(FaultRule {
+            skip: 2,
+            ..FaultRule::next(1, "/query", FaultKind::Drop)
+        });
+        assert!(faults.plan("GET", "/sobjects").before.is_none());
+        let hits: Vec<bool> = (0..4)
+            .map(|_| faults.plan("GET", "/query").before.is_some())
+            .collect();
+        assert_eq!(hits, [false, false, true, false]);
     }
 
     #[test]

@@ -157,7 +157,12 @@ impl Connection {
     /// Creates records, and gives one result for each in their order.
     ///
     /// # Errors
-    /// See [`Self::objects`]. A failure of single records is in their results.
+    /// See [`Self::objects`]. A failure of single records is in their results, and
+    /// so is one that comes when a part was written or is under way: records of
+    /// which nothing is known then have the advice [`Advice::CheckOutcome`]. Use
+    /// [`Self::write`] to go on after a passing fault instead.
+    ///
+    /// [`Advice::CheckOutcome`]: crate::Advice::CheckOutcome
     pub async fn create(
         &self,
         object: &str,
@@ -358,8 +363,23 @@ async fn finish(
     mut writer: Writer,
     mut results: Vec<RowResult>,
 ) -> Result<Vec<RecordResult>, Error> {
-    while let Some(more) = writer.finish().await? {
-        results.extend(more);
+    let mut is_under_way = !results.is_empty();
+    loop {
+        match writer.finish().await {
+            Ok(Some(more)) => {
+                results.extend(more);
+                is_under_way = true;
+            }
+            Ok(None) => break,
+            // What is known must not be lost with the call, and the product may
+            // be at work on the rest: as an error it would read as if nothing
+            // had been written.
+            Err(error) if is_under_way => {
+                results.extend(writer.in_doubt(&error));
+                break;
+            }
+            Err(error) => return Err(error),
+        }
     }
     results.sort_unstable_by_key(|result| result.row);
     Ok(results.into_iter().map(|result| result.result).collect())

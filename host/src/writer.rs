@@ -6,7 +6,9 @@ use wasmtime::component::ResourceAny;
 use crate::bindings::connector::exports::lockgate::connector::records as wit;
 use crate::connector::Instance;
 use crate::error::Error;
-use crate::records::{Operation, Records, RowResult, Way};
+use crate::records::{
+    Advice, Operation, Outcome, Problem, RecordResult, Records, RowResult, Way, bounded,
+};
 
 /// The largest push, in bytes. The contract promises it.
 const MAX_PUSH_BYTES: usize = 16 * 1024 * 1024;
@@ -143,6 +145,31 @@ impl Writer {
         }
     }
 
+    /// Results for the records that have none, when the write is given up after
+    /// this error.
+    pub(crate) fn in_doubt(&self, error: &Error) -> Vec<RowResult> {
+        let problem = Problem {
+            advice: Advice::CheckOutcome,
+            code: "UNKNOWN_OUTCOME".to_owned(),
+            message: bounded(&format!(
+                "the write was broken off, so this record may have been written: {error}"
+            )),
+            object: None,
+            fields: Vec::new(),
+        };
+        let result = RecordResult {
+            id: None,
+            outcome: Outcome::Failed {
+                problems: vec![problem],
+            },
+        };
+        let row_result = |row| RowResult {
+            row,
+            result: result.clone(),
+        };
+        self.answered.unanswered().map(row_result).collect()
+    }
+
     /// Holds results against what was pushed. A guest that miscounts would tell
     /// of records that were never written, or tell one twice.
     fn checked(&mut self, results: Vec<wit::RowResult>) -> Result<Vec<RowResult>, Error> {
@@ -189,6 +216,15 @@ impl Answered {
         is_new
     }
 
+    /// The records that have no result.
+    fn unanswered(&self) -> impl Iterator<Item = u64> {
+        (0..self.pushed).filter(|row| {
+            let word = usize::try_from(row / 64).ok();
+            let bits = word.and_then(|word| self.bits.get(word)).copied();
+            bits.unwrap_or(0) & (1 << (row % 64)) == 0
+        })
+    }
+
     const fn missing(&self) -> u64 {
         self.pushed.saturating_sub(self.answers)
     }
@@ -210,5 +246,6 @@ mod tests {
         assert!(!answered.answer(u64::MAX));
         assert!(answered.answer(0));
         assert_eq!(answered.missing(), 63);
+        assert!(answered.unanswered().eq(1..64));
     }
 }

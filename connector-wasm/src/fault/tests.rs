@@ -166,7 +166,12 @@ fn every_class_of_code_asks_the_caller_for_what_helps() {
              MALFORMED_QUERY JSON_PARSER_ERROR NUMBER_OUTSIDE_VALID_RANGE \
              CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY CANNOT_EXECUTE_FLOW_TRIGGER FAILED_ACTIVATION \
              CANNOT_UPDATE_CONVERTED_LEAD FIELD_INTEGRITY_EXCEPTION EXCEEDED_ID_LIMIT \
-             INVALID_REPLICATION_DATE",
+             INVALID_REPLICATION_DATE STANDARD_PRICE_NOT_DEFINED MISSING_ARGUMENT MALFORMED_SEARCH",
+        ),
+        (
+            Advice::Reconnect,
+            Scope::Call,
+            "INVALID_SESSION_ID INVALID_AUTH_HEADER INVALID_AUTH_HEADER_FORMAT",
         ),
         (
             Advice::RolledBack,
@@ -186,6 +191,18 @@ fn every_class_of_code_asks_the_caller_for_what_helps() {
             }
         }
     }
+}
+
+#[test]
+fn the_days_query_jobs_are_a_quota_and_an_object_without_bulk_is_no_passing_fault() {
+    let of_job = |text: &str| problem_of_job(text).advice;
+    let spent =
+        "EXCEEDED_QUOTA: Max bulk v2 query jobs (10000) per 24 hrs has been reached (10000)";
+    assert_eq!(of_job(spent), Advice::WaitForQuota);
+    let compound = "FUNCTIONALITY_NOT_ENABLED: Selecting compound data not supported in Bulk Query";
+    assert_eq!(of_job(compound), Advice::AskPermission);
+    let entity = "INVALIDENTITY: Entity 'TaskStatus' is not supported by the Bulk API.";
+    assert_eq!(of_job(entity), Advice::FixRecord);
 }
 
 #[test]

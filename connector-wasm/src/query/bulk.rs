@@ -41,6 +41,8 @@ const MAX_PAGE_ROWS: u32 = 10_000;
 /// before, in milliseconds.
 const MAX_AGAIN: u32 = 3;
 const LONGEST_PAUSE_MS: u64 = 10_000;
+/// The pause after an answer that makes no sense, in milliseconds.
+const SENSELESS_PAUSE_MS: u64 = 1_000;
 
 /// Calls of a job beside its rows: start, delete, and looks for a minute.
 const JOB_CALLS: u64 = 20;
@@ -215,8 +217,7 @@ impl Run {
     ) -> Result<bool, Error> {
         let path = format!("/jobs/query/{}", self.id);
         let ask = || Ask::new(Method::Get, path.as_str(), Kind::Read);
-        let answer = again(patience, async || api.fetch(ask(), None).await).await?;
-        let job: Job = read(&answer)?;
+        let job: Job = again(patience, async || read(&api.fetch(ask(), None).await?)).await?;
         match job.state.as_str() {
             "JobComplete" => {
                 self.total = job.number_records_processed;
@@ -250,8 +251,19 @@ impl Run {
                 None => ask,
             }
         };
-        let answer = again(patience, async || api.send_if_fits(ask()).await).await?;
-        let Some(answer) = answer else {
+        let answer = again(patience, async || {
+            match api.send_if_fits(ask()).await? {
+                Some(answer) if answer.status >= 500 => {
+                    Err(Fault::read(answer.status, &answer.body).error(None, Effect::Read))
+                }
+                // A page for people, from something on the way.
+                Some(answer) if answer.status == 200 && answer.locator.is_none() => {
+                    Err(unexpected("Sforce-Locator in an answer with rows"))
+                }
+                answer => Ok(answer),
+            }
+        });
+        let Some(answer) = answer.await? else {
             if self.fetch_rows == 1 {
                 return Err(unexpected(
                     "each row of a job to be below the limit of an answer",
@@ -263,10 +275,7 @@ impl Run {
         if answer.status != 200 {
             return self.refused(api, &answer, locator.is_some());
         }
-        let Some(next) = answer.locator else {
-            return Err(unexpected("Sforce-Locator in an answer with rows"));
-        };
-        let next = (next != "null").then_some(next);
+        let next = answer.locator.filter(|next| next != "null");
         let rows = Rows::open(answer.body, &self.shape.columns)?;
         if next.is_none() {
             self.delete(api).await;
@@ -378,7 +387,7 @@ impl<'a, H: Host> Patience<'a, H> {
     }
 }
 
-/// Sends a read again if its answer was lost.
+/// Sends a read again if its answer was lost or makes no sense.
 async fn again<H: Host, T>(
     patience: &mut Patience<'_, H>,
     send: impl AsyncFn() -> Result<T, Error>,
@@ -386,8 +395,12 @@ async fn again<H: Host, T>(
     let mut left = MAX_AGAIN;
     loop {
         match send().await {
-            Err(Error::Unavailable(pause_ms)) if left > 0 => {
+            Err(error @ (Error::Unavailable(_) | Error::Unexpected(_))) if left > 0 => {
                 left -= 1;
+                let pause_ms = match error {
+                    Error::Unavailable(pause_ms) => pause_ms,
+                    _ => SENSELESS_PAUSE_MS,
+                };
                 let pause_ms = u32::try_from(pause_ms.min(LONGEST_PAUSE_MS)).unwrap_or(0);
                 patience.wait(pause_ms).await;
             }

@@ -25,6 +25,11 @@ use children::Completed;
 /// and the host's headers need some.
 const MAX_QUERY_BYTES: usize = 12_000;
 
+/// Tries of a page whose answer was lost, and the pause before the second, in
+/// milliseconds; it doubles.
+const PAGE_TRIES: u32 = 3;
+const PAGE_PAUSE_MS: u32 = 500;
+
 /// A query that was answered.
 #[derive(Debug)]
 pub(super) enum Opened {
@@ -136,7 +141,7 @@ impl Place {
             Some(body) => body,
             missing => {
                 let ask = follow(&self.url, self.kind)?;
-                missing.insert(api.fetch(ask, None).await.map_err(expired)?)
+                missing.insert(patiently(api, ask).await.map_err(expired)?)
             }
         };
         read_page(api, self.kind, body, &mut self.completed)
@@ -160,6 +165,21 @@ fn expired(error: Error) -> Error {
         }
         error => error,
     }
+}
+
+/// The body of a page. One whose answer was lost is asked for again: it is the
+/// same page, and what was read so far would be lost with it.
+async fn patiently<H: Host>(api: &Api<H>, ask: Ask) -> Result<Vec<u8>, Error> {
+    let mut pause_ms = PAGE_PAUSE_MS;
+    for _ in 1..PAGE_TRIES {
+        match api.fetch(ask.clone(), None).await {
+            Err(Error::Unavailable(_)) => {}
+            body => return body,
+        }
+        api.host.wait(pause_ms).await;
+        pause_ms *= 2;
+    }
+    api.fetch(ask, None).await
 }
 
 pub(super) fn explained(error: Error) -> Error {

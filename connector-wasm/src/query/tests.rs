@@ -265,6 +265,30 @@ fn a_job_that_is_gone_is_told_with_how_far_it_was_read() {
 }
 
 #[test]
+fn a_storm_and_pages_for_people_do_not_end_a_job_or_its_rows() {
+    let page = "<html><body>Down for maintenance</body></html>";
+    let gone = r#"[{"errorCode":"SERVER_UNAVAILABLE","message":"later"}]"#;
+    let (fake, pages) = started(
+        |fake| {
+            fake.answer(200, page)
+                .answer(200, "{\"id\":\"750d")
+                .answer(200, DONE)
+                .rows(rows(&["1"]), "MQ")
+                .answer(503, gone)
+                .answer(500, page)
+                .answer(200, page)
+                .rows(rows(&["2"]), "null")
+                .answer(204, "")
+        },
+        0,
+    );
+    assert_eq!(names(&next(&pages).unwrap().unwrap()), ["1"]);
+    assert_eq!(names(&next(&pages).unwrap().unwrap()), ["2"]);
+    assert_eq!(next(&pages).unwrap(), None);
+    assert!(fake.is_done());
+}
+
+#[test]
 fn a_place_that_has_expired_is_found_again_and_no_row_comes_twice() {
     let expired = r#"[{"errorCode":"INVALID_QUERY_LOCATOR","message":"invalid query locator"}]"#;
     let (fake, pages) = started(

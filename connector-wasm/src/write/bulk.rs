@@ -12,6 +12,7 @@ mod results;
 use serde::{Deserialize, Serialize};
 
 use super::plan::{Job, Verb};
+use super::send::BROKEN_PAUSE_MS;
 use crate::api::{Api, Ask, Kind};
 use crate::bindings::exports::lockgate::connector::records::{
     Advice, Error, Problem, RecordResult,
@@ -22,8 +23,14 @@ use crate::host::{Answer, Host, Method};
 use crate::wire::{self, push_text};
 use csv::Sheet;
 
-/// Tries of a step whose answer was lost.
+/// Tries of a step whose answer was lost or makes no sense, and the pause
+/// before the second, in milliseconds; it doubles.
 const TRIES: u32 = 3;
+const AGAIN_PAUSE_MS: u32 = 250;
+
+/// Looks in a row at a job that Salesforce works on which may come to nothing,
+/// half a minute in all, before the caller is told.
+const MISSED_LOOKS: u32 = 8;
 
 /// The pause before the first look at a job, in milliseconds; it grows by half,
 /// since each look is a call.
@@ -36,6 +43,8 @@ pub(super) struct BulkJob {
     sheet: Sheet,
     step: Step,
     pause_ms: u32,
+    /// Looks in a row that came to nothing.
+    missed: u32,
     /// Tells this job from others: what it does, to which object, with which rows.
     print: u64,
     /// Where the job is noted, so that it is found after a crash.
@@ -50,7 +59,7 @@ enum Step {
     Created(String),
     /// It has its rows, and waits to be closed.
     Uploaded(String),
-    /// Salesforce works on it, or is done.
+    /// It was asked to begin: Salesforce works on it, or is done.
     Closed(String),
 }
 
@@ -96,6 +105,7 @@ impl BulkJob {
             sheet,
             step: Step::New,
             pause_ms: FIRST_PAUSE_MS,
+            missed: 0,
             note,
         };
         (job, refused)
@@ -159,11 +169,33 @@ impl BulkJob {
         let id = id.clone();
         api.host.wait(self.pause_ms).await;
         self.pause_ms = (self.pause_ms + self.pause_ms / 2).min(LAST_PAUSE_MS);
-        let info = info(api, &id).await?;
-        if !matches!(&*info.state, "JobComplete" | "Failed" | "Aborted") {
-            return Ok(None);
+        match self.look(api, job, &id).await {
+            // Salesforce works on, whether it can be asked or not.
+            Err(Error::Unavailable(_) | Error::Unexpected(_)) if self.missed < MISSED_LOOKS => {
+                self.missed += 1;
+                Ok(None)
+            }
+            answer => {
+                self.missed = 0;
+                answer
+            }
         }
-        results::read(api, job, &id, &info, &mut self.sheet)
+    }
+
+    async fn look<H: Host>(
+        &mut self,
+        api: &Api<H>,
+        job: &Job<'_>,
+        id: &str,
+    ) -> Result<Option<Results>, Error> {
+        let info = info(api, id).await?;
+        match &*info.state {
+            "JobComplete" | "Failed" | "Aborted" => {}
+            // Nobody heard that it was closed.
+            "Open" => return close(api, id).await.map(|()| None),
+            _ => return Ok(None),
+        }
+        results::read(api, job, id, &info, &mut self.sheet)
             .await
             .map(Some)
     }
@@ -224,7 +256,7 @@ impl BulkJob {
         if api.host.load(key).await == Some(note) {
             return Ok(());
         }
-        Err(Error::Unavailable(1_000))
+        Err(Error::Unavailable(BROKEN_PAUSE_MS))
     }
 
     async fn forget<H: Host>(&self, api: &Api<H>) {
@@ -264,34 +296,32 @@ async fn create<H: Host>(api: &Api<H>, job: &Job<'_>) -> Result<String, Error> {
     }
     body.push(b'}');
     let ask = Ask::new(Method::Post, "/jobs/ingest", Kind::Read).body(body);
-    let answer = again(async || api.send(ask.clone()).await).await?;
-    let answer = succeeded(answer, Some(job.object))?;
-    wire::read::<Created>(&answer.body)
-        .map(|created| created.id)
-        .ok_or_else(|| unexpected("the id of a bulk job"))
+    again(api, async || {
+        let answer = succeeded(api.send(ask.clone()).await?, Some(job.object))?;
+        wire::read::<Created>(&answer.body)
+            .map(|created| created.id)
+            .ok_or_else(|| unexpected("the id of a bulk job"))
+    })
+    .await
 }
 
 async fn upload<H: Host>(api: &Api<H>, job: &Job<'_>, id: &str, csv: &[u8]) -> Result<(), Error> {
     let path = format!("/jobs/ingest/{id}/batches");
     let ask = Ask::new(Method::Put, path, Kind::Upload).body(csv.to_vec());
-    succeeded(api.send(ask).await?, Some(job.object)).map(drop)
+    match succeeded(api.send(ask).await?, Some(job.object))?.status {
+        201 => Ok(()),
+        // Something on the way answered, and the rows are not there.
+        _ => Err(Error::Unavailable(BROKEN_PAUSE_MS)),
+    }
 }
 
-/// Lets Salesforce begin.
+/// Lets Salesforce begin. If the answer is lost, the next look at the job tells
+/// whether it was heard: until then the job may be at work.
 async fn close<H: Host>(api: &Api<H>, id: &str) -> Result<(), Error> {
-    let mut lost = None;
-    for _ in 0..TRIES {
-        match set_state(api, id, "UploadComplete").await {
-            Err(error @ Error::Unavailable(_)) => {
-                lost = Some(error);
-                if info(api, id).await?.state != "Open" {
-                    return Ok(());
-                }
-            }
-            answer => return answer,
-        }
+    match set_state(api, id, "UploadComplete").await {
+        Err(Error::Unavailable(_)) => Ok(()),
+        answer => answer,
     }
-    lost.map_or(Ok(()), Err)
 }
 
 async fn set_state<H: Host>(api: &Api<H>, id: &str, state: &str) -> Result<(), Error> {
@@ -302,18 +332,26 @@ async fn set_state<H: Host>(api: &Api<H>, id: &str, state: &str) -> Result<(), E
 
 async fn info<H: Host>(api: &Api<H>, id: &str) -> Result<Info, Error> {
     let ask = Ask::new(Method::Get, format!("/jobs/ingest/{id}"), Kind::Read);
-    let answer = again(async || api.send(ask.clone()).await).await?;
-    let answer = succeeded(answer, None)?;
-    wire::read(&answer.body).ok_or_else(|| unexpected("the state of a bulk job"))
+    again(api, async || {
+        let answer = succeeded(api.send(ask.clone()).await?, None)?;
+        wire::read(&answer.body).ok_or_else(|| unexpected("the state of a bulk job"))
+    })
+    .await
 }
 
 /// Asks again what can be asked again.
-async fn again(ask: impl AsyncFn() -> Result<Answer, Error>) -> Result<Answer, Error> {
+async fn again<H: Host, T>(
+    api: &Api<H>,
+    ask: impl AsyncFn() -> Result<T, Error>,
+) -> Result<T, Error> {
+    let mut pause_ms = AGAIN_PAUSE_MS;
     for _ in 1..TRIES {
         match ask().await {
-            Err(Error::Unavailable(_)) => {}
+            Err(Error::Unavailable(_) | Error::Unexpected(_)) => {}
             answer => return answer,
         }
+        api.host.wait(pause_ms).await;
+        pause_ms *= 2;
     }
     ask().await
 }
@@ -329,14 +367,25 @@ fn succeeded(answer: Answer, object: Option<&str>) -> Result<Answer, Error> {
 /// Why rows of a job that ended early were not written.
 fn not_processed(info: &Info) -> Problem {
     let message = info.error_message.as_deref().unwrap_or("it gave no reason");
-    problem(
-        Advice::Retry,
+    // A job fails as a whole over a column of one of its rows, and would again.
+    let column = message.split_once("Field name not found :");
+    let advice = match message.split([' ', ':']).next() {
+        Some("InvalidBatch") => Advice::FixSchema,
+        Some("ClientInputError") => Advice::FixRecord,
+        _ => Advice::Retry,
+    };
+    let mut problem = problem(
+        advice,
         "UNPROCESSED_RECORD",
         &format!(
             "not written: the bulk job ended as {}: {message}",
             info.state
         ),
-    )
+    );
+    problem
+        .fields
+        .extend(column.map(|(_, name)| name.trim().to_owned()));
+    problem
 }
 
 #[cfg(test)]

@@ -6,8 +6,9 @@ use std::collections::VecDeque;
 
 use json_skim::{Malformed, Skim};
 
-use crate::bindings::exports::lockgate::connector::records::{Advice, Error};
-use crate::fault::refused;
+use super::failed;
+use crate::bindings::exports::lockgate::connector::records::{Advice, Error, RowResult};
+use crate::fault::{as_problem, refused};
 
 /// The most records and bytes of a bulk job. Salesforce takes 100 MB a job, the
 /// host 32 MiB a request; this is what a guest's memory holds a few times.
@@ -22,6 +23,17 @@ pub(super) struct Chunk {
     pub(super) rows: usize,
     /// A JSON array.
     pub(super) json: Vec<u8>,
+}
+
+impl Chunk {
+    /// One result for each record: that this error ended their request.
+    pub(super) fn all_told(&self, error: &Error) -> Vec<RowResult> {
+        let result = |row| RowResult {
+            row,
+            outcome: failed(None, vec![as_problem(error)]),
+        };
+        (self.first..).take(self.rows).map(result).collect()
+    }
 }
 
 /// Records in order.

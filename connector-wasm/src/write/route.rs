@@ -47,8 +47,10 @@ pub(super) async fn alone<H: Host>(
         (Verb::Upsert(_), 201) => created_alone(api, &answer, Outcome::Created),
         (Verb::Upsert(_), 200) => created_alone(api, &answer, Outcome::Updated),
         // Before version 46, an upsert that updates says nothing more.
-        (Verb::Update | Verb::Upsert(_), 200 | 204) => Ok(told(known_id, Outcome::Updated)),
-        (Verb::Delete, 200 | 204) => Ok(told(known_id, Outcome::Deleted)),
+        (Verb::Update | Verb::Upsert(_), 204) => Ok(told(known_id, Outcome::Updated)),
+        (Verb::Delete, 204) => Ok(told(known_id, Outcome::Deleted)),
+        // Something on the way answered: a proxy with a page for people.
+        (_, 200..300) => Err(unreadable(api)),
         (Verb::Upsert(field), 300) => Ok(failed(None, vec![ambiguous(job, field, &answer.body)])),
         (_, status) => {
             let fault = Fault::read(status, &answer.body);
@@ -70,7 +72,8 @@ fn created_alone<H: Host>(
     answer: &Answer,
     unless_told: Outcome,
 ) -> Result<RecordResult, Error> {
-    let Some(result) = wire::read::<RowResult>(&answer.body) else {
+    let result = wire::read::<RowResult>(&answer.body);
+    let Some(result) = result.filter(|result| result.id.is_some()) else {
         return Err(unreadable(api));
     };
     let outcome = match result.created {

@@ -24,7 +24,7 @@ pub(super) const LOCK_TRIES: u32 = 4;
 pub(super) const LOCK_PAUSE_MS: u32 = 500;
 
 /// The pause that a caller is told after a connection that broke in between.
-const BROKEN_PAUSE_MS: u64 = 1_000;
+pub(super) const BROKEN_PAUSE_MS: u64 = 1_000;
 
 /// Tries of a request that the org refused as too much, the first one included.
 const REFUSED_TRIES: u32 = 3;

@@ -405,3 +405,23 @@ fn a_budget_that_ends_in_between_is_told_to_each_record_that_was_not_written() {
     );
     assert_eq!(fake.lines().len(), 2);
 }
+
+#[test]
+fn a_refusal_of_a_later_part_is_told_to_its_records_and_takes_no_results_away() {
+    let gone =
+        r#"[{"errorCode":"INVALID_TYPE","message":"sObject type 'Contact' is not supported."}]"#;
+    let fake = (0..40).fold(Fake::new(), |fake, _| {
+        fake.answer(200, collection(&"c".repeat(200)))
+    });
+    let fake = fake.answer(400, gone);
+    let options = WriteOptions {
+        way: Some("collections".to_owned()),
+        ..EACH
+    };
+    let api = fake.api_with(r#"{"write_overlap":1}"#);
+    let results = run(create(api, "Contact", records(8_002).as_bytes(), options)).unwrap();
+    assert_eq!(letters(&results[..8_000]), "c".repeat(8_000));
+    for result in &results[8_000..] {
+        assert_eq!(advice(result), Some(Advice::FixSchema));
+    }
+}

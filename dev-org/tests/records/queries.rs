@@ -1,9 +1,10 @@
 //! Queries with their pages and errors.
 
+use dev_org::Config;
 use serde_json::{Value, json};
 
 use super::client::code;
-use super::support::{read, start};
+use super::support::{read, start, start_with};
 
 #[tokio::test]
 async fn a_query_is_fetched_page_by_page() {
@@ -60,6 +61,33 @@ async fn the_eleventh_open_query_pushes_the_oldest_out() {
     assert_eq!(fetch("0r8nonsense-200").await.0, 400);
     session.control.set_clock_offset_ms(60 * 60 * 1000);
     assert_eq!(fetch(&locators[10]).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_query_that_nobody_reads_is_forgotten_after_two_days() {
+    let session = start_with(Config {
+        session_ms: u64::MAX,
+        ..Config::default()
+    })
+    .await;
+    session.accounts(401).await;
+    let request = session
+        .request("GET", "/query")
+        .query(&[("q", "SELECT Id FROM Account")])
+        .header("sforce-query-options", "batchSize=200");
+    let (_, page) = read(request.send().await.unwrap()).await;
+    let locator = page["nextRecordsUrl"].as_str().unwrap().to_owned();
+    let fetch = async || {
+        let url = format!("{}{locator}", session.base);
+        let page = session.http.get(url).bearer_auth(&session.token);
+        read(page.send().await.unwrap()).await
+    };
+    let two_days_ms = 2 * 24 * 60 * 60 * 1000;
+    session.control.set_clock_offset_ms(two_days_ms - 60_000);
+    assert_eq!(fetch().await.0, 200);
+    session.control.set_clock_offset_ms(two_days_ms + 60_000);
+    let (status, body) = fetch().await;
+    assert_eq!((status, code(&body)), (400, "INVALID_QUERY_LOCATOR"));
 }
 
 #[tokio::test]

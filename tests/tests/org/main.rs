@@ -10,6 +10,7 @@
 
 mod actions;
 mod advice;
+mod bad_input;
 mod batches;
 mod bulk_queries;
 mod bulk_writes;
@@ -17,9 +18,11 @@ mod embed;
 mod faults;
 mod fields;
 mod logins;
+mod model;
 mod queries;
 mod quota;
 mod records;
+mod resumes;
 mod secrets;
 mod sessions;
 mod settings;

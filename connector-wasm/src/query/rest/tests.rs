@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::*;
-use crate::fake::{Fake, run};
+use crate::fake::{Fake, broken, run};
 use crate::host::{HttpError, Lost};
 use crate::query::{Pages, open};
 
@@ -96,6 +96,23 @@ fn a_page_that_is_not_the_last_and_leads_nowhere_is_an_error_and_not_the_end() {
         None,
         "after an error there is nothing more"
     );
+}
+
+#[test]
+fn a_page_that_is_lost_on_the_way_is_asked_for_again_and_nothing_comes_twice() {
+    let fake = Fake::new()
+        .answer(
+            200,
+            r#"{"done":false,"nextRecordsUrl":"/services/data/v62.0/query/x-1","records":[{"Id":"1"}]}"#,
+        )
+        .lose(broken(true))
+        .answer(503, "<html>Service Unavailable</html>")
+        .answer(200, r#"{"done":true,"records":[{"Id":"2"}]}"#);
+    let pages = opened(&fake, "SELECT Id FROM Lead").unwrap();
+    assert_eq!(next(&pages).unwrap().as_deref(), Some(r#"[{"Id":"1"}]"#));
+    assert_eq!(next(&pages).unwrap().as_deref(), Some(r#"[{"Id":"2"}]"#));
+    assert_eq!(next(&pages).unwrap(), None);
+    assert!(fake.is_done());
 }
 
 #[test]

@@ -30,15 +30,15 @@ pub(super) async fn read<H: Host>(
     // All files before any row is found: if one does not come, the call is made
     // again and must find all rows once more.
     let written = match info.number_records_processed > info.number_records_failed {
-        true => fetch(api, id, "successfulResults").await?,
+        true => fetch(api, id, "successfulResults", sheet).await?,
         false => Vec::new(),
     };
     let refused = match info.number_records_failed > 0 {
-        true => fetch(api, id, "failedResults").await?,
+        true => fetch(api, id, "failedResults", sheet).await?,
         false => Vec::new(),
     };
     let left = match info.state != "JobComplete" {
-        true => fetch(api, id, "unprocessedrecords").await?,
+        true => fetch(api, id, "unprocessedrecords", sheet).await?,
         false => Vec::new(),
     };
     let mut results = Results::new();
@@ -70,11 +70,33 @@ pub(super) async fn read<H: Host>(
     Ok(results)
 }
 
-async fn fetch<H: Host>(api: &Api<H>, id: &str, file: &str) -> Result<Vec<u8>, Error> {
+async fn fetch<H: Host>(
+    api: &Api<H>,
+    id: &str,
+    file: &str,
+    sheet: &Sheet,
+) -> Result<Vec<u8>, Error> {
     let path = format!("/jobs/ingest/{id}/{file}");
     let ask = Ask::new(Method::Get, path, Kind::Rows);
-    let answer = again(async || api.send(ask.clone()).await).await?;
-    Ok(succeeded(answer, None)?.body)
+    again(api, async || {
+        let body = succeeded(api.send(ask.clone()).await?, None)?.body;
+        is_of(&body, sheet)
+            .then_some(body)
+            .ok_or_else(|| unexpected("the results of a bulk job as CSV"))
+    })
+    .await
+}
+
+/// Whether a file begins with the columns of the rows that went up, and is no
+/// page for people.
+fn is_of(body: &[u8], sheet: &Sheet) -> bool {
+    let end = body.iter().position(|b| *b == b'\n');
+    let header = end.and_then(|end| body.get(..end)).unwrap_or(body);
+    let mut is_known = false;
+    let read = lines(header, |cells| {
+        is_known = cells.iter().any(|name| sheet.column(name).is_some());
+    });
+    read.is_ok() && is_known
 }
 
 fn id_of(id: &str) -> Option<String> {

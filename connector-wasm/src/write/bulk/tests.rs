@@ -208,6 +208,17 @@ fn an_upload_whose_answer_was_lost_is_given_up_before_it_is_made_again() {
 }
 
 #[test]
+fn a_page_for_people_in_place_of_an_upload_is_not_taken_for_one() {
+    let fake = Fake::new()
+        .answer(200, CREATED)
+        .answer(200, "<html></html>")
+        .answer(200, "{}");
+    let error = written(&fake, None).unwrap_err();
+    assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
+    assert_eq!(fake.body(2), r#"{"state":"Aborted"}"#);
+}
+
+#[test]
 fn closing_a_job_is_not_done_twice_if_the_first_time_arrived() {
     let fake = Fake::new()
         .answer(200, CREATED)
@@ -230,14 +241,8 @@ fn closing_a_job_is_not_done_twice_if_the_first_time_arrived() {
 
 #[test]
 fn a_job_with_a_name_is_noted_before_its_rows_go_up_and_taken_up_again() {
-    let fake = Fake::new()
-        .answer(200, CREATED)
-        .answer(201, "")
-        .lose(broken(false));
-    let fake = fake
-        .lose(broken(false))
-        .lose(broken(false))
-        .lose(broken(false));
+    let fake = Fake::new().answer(200, CREATED).answer(201, "");
+    let fake = (0..28).fold(fake, |fake, _| fake.lose(broken(false)));
     // The crash: the job is closed, and nobody is left to hear of it.
     written(&fake, Some("night")).unwrap_err();
     let note = fake
@@ -396,7 +401,6 @@ fn a_file_of_results_that_does_not_come_loses_none_of_the_others() {
         .answer(200, refused);
     let writer = writer(&fake, None);
     run(writer.push(ROWS.as_bytes())).unwrap();
-    assert!(matches!(finish(&writer), Err(Error::Unavailable(_))));
     let results = finish(&writer).unwrap();
     assert_eq!(
         told(&results),
@@ -406,6 +410,92 @@ fn a_file_of_results_that_does_not_come_loses_none_of_the_others() {
             "created 001C"
         ]
     );
+    assert!(fake.is_done());
+}
+
+#[test]
+fn a_job_is_looked_at_again_through_storms_pages_for_people_and_garbage() {
+    let page = "<html><body>Down for maintenance</body></html>";
+    let gone = r#"[{"errorCode":"SERVER_UNAVAILABLE","message":"later"}]"#;
+    let rows = "sf__Id,sf__Created,Key__c,Name\n001A,true,a,A\n001B,true,b,\n001C,true,c,C\n";
+    let fake = Fake::new()
+        .answer(200, page)
+        .answer(200, CREATED)
+        .answer(201, "")
+        .answer(500, page)
+        .answer(200, info("Open", 0, 0))
+        .answer(200, CLOSED);
+    let stormy = (0..12).fold(fake, |fake, at| match at % 3 {
+        0 => fake.answer(503, gone),
+        1 => fake.answer(200, page),
+        _ => fake.answer(200, "{\"state\":\"Job"),
+    });
+    let fake = stormy
+        .answer(200, info("JobComplete", 3, 0))
+        .answer(200, page)
+        .answer(200, "")
+        .answer(200, rows);
+    let results = told(&written(&fake, None).unwrap());
+    assert_eq!(results, ["created 001A", "created 001B", "created 001C"]);
+    assert!(fake.is_done());
+}
+
+#[test]
+fn a_job_that_cannot_be_asked_for_long_is_told_and_can_be_asked_again() {
+    let storm = |fake: Fake| {
+        (0..27).fold(fake, |fake, _| {
+            fake.answer(503, "<html>Service Unavailable</html>")
+        })
+    };
+    let fake = storm(started(Fake::new()))
+        .answer(200, info("JobComplete", 3, 0))
+        .answer(
+            200,
+            "sf__Id,sf__Created,Key__c,Name\n001A,true,a,A\n001B,true,b,\n001C,true,c,C\n",
+        );
+    let writer = writer(&fake, None);
+    run(writer.push(ROWS.as_bytes())).unwrap();
+    let error = finish(&writer).unwrap_err();
+    assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
+    assert_eq!(finish(&writer).unwrap().len(), 3);
+}
+
+#[test]
+fn a_job_whose_closing_was_lost_is_under_way_until_a_look_says_that_it_is_open() {
+    let fake = Fake::new()
+        .answer(200, CREATED)
+        .answer(201, "")
+        .lose(broken(true))
+        .lose(broken(true))
+        .lose(broken(true))
+        .lose(broken(true))
+        .answer(200, info("Open", 0, 0))
+        .lose(broken(true))
+        .answer(200, info("JobComplete", 3, 0))
+        .answer(
+            200,
+            "sf__Id,sf__Created,Key__c,Name\n001A,true,a,A\n001B,true,b,\n001C,true,c,C\n",
+        );
+    let writer = writer(&fake, None);
+    run(writer.push(ROWS.as_bytes())).unwrap();
+    // No error that would read as if nothing was written.
+    assert_eq!(run(writer.finish()), Ok(Some(Vec::new())));
+    assert_eq!(finish(&writer).unwrap().len(), 3);
+    assert!(fake.is_done());
+}
+
+#[test]
+fn locked_creations_of_a_write_with_a_name_stay_locked() {
+    let failed =
+        "sf__Id,sf__Error,Name\n,UNABLE_TO_LOCK_ROW:unable to obtain exclusive access: --,A\n";
+    let fake = started(Fake::new())
+        .answer(200, info("JobComplete", 1, 1))
+        .answer(200, failed);
+    let api = Rc::new(fake.api());
+    let writer = open(api, "Account", Operation::Create, options(Some("n"))).unwrap();
+    run(writer.push(br#"[{"Name":"A"}]"#)).unwrap();
+    assert_eq!(told(&finish(&writer).unwrap()), ["UNABLE_TO_LOCK_ROW "]);
+    assert!(fake.is_done());
 }
 
 #[test]
@@ -425,4 +515,19 @@ fn the_name_of_a_write_to_one_object_does_not_answer_for_another() {
     other.0.stored.borrow_mut().extend(stored);
     assert!(matches!(write(&other, "Campaign"), Err(Error::Refused(_))));
     assert!(other.lines().is_empty());
+}
+
+#[test]
+fn a_column_that_fails_the_whole_job_is_named_and_not_to_be_tried_again() {
+    let failed = r#"{"id":"750A","state":"Failed","errorMessage":"InvalidBatch : Field name not found : Nope__c"}"#;
+    let fake = started(Fake::new())
+        .answer(200, failed)
+        .answer(200, "Key__c,Name\na,A\nb,\nc,C\n");
+    for row in written(&fake, None).unwrap() {
+        let Outcome::Failed(problems) = row.outcome.outcome else {
+            panic!("not failed")
+        };
+        assert_eq!(problems[0].advice, Advice::FixSchema);
+        assert_eq!(problems[0].fields, ["Nope__c"]);
+    }
 }

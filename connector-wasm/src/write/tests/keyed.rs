@@ -138,3 +138,25 @@ fn the_prefix_of_an_object_is_asked_once_for_a_connection() {
     assert_eq!(fake.lines().len(), 3);
     assert_eq!(fake.0.asked.borrow()[1].method, Method::Delete);
 }
+
+#[test]
+fn a_page_for_people_that_comes_as_a_success_is_never_taken_for_one() {
+    let page = "<html><body>Please log in to the network</body></html>";
+    let doubtful = |result: Result<Vec<RecordResult>, Error>| {
+        assert!(matches!(result, Err(Error::UnknownOutcome)), "{result:?}");
+    };
+    let fake = || Fake::new().answer(200, page);
+    let row = format!(r#"[{{"Id":"{ID}","Name":"A"}}]"#);
+    doubtful(run(update(fake().api(), "Contact", row.as_bytes(), EACH)));
+    doubtful(run(delete(fake().api(), "Contact", &[ID.to_owned()], EACH)));
+    doubtful(upserted(&fake(), r#"[{"Ext__c":"a","Name":"A"}]"#));
+    doubtful(created(&fake(), &records(1), EACH));
+    doubtful(created(&fake(), &records(2), EACH));
+    // JSON that says nothing says no more than that.
+    doubtful(created(&Fake::new().answer(201, "{}"), &records(1), EACH));
+    doubtful(created(
+        &Fake::new().answer(200, "[{},{}]"),
+        &records(2),
+        EACH,
+    ));
+}
