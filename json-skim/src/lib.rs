@@ -32,6 +32,8 @@ mod scalar;
 
 use std::fmt;
 
+pub use scalar::plain;
+
 /// How deep arrays and objects may lie within a value that is skipped: what
 /// serde_json takes too when it parses.
 pub const MAX_DEPTH: u32 = 127;

@@ -19,6 +19,29 @@ const fn marks(word: u64) -> u64 {
     (control | quote | backslash) & (ONES << 7)
 }
 
+/// How many bytes at the beginning can stand between the quotes of a string as
+/// they are: up to the first quote, backslash or control character.
+///
+/// ```
+/// assert_eq!(json_skim::plain(b"plain \"quoted\""), 6);
+/// assert_eq!(json_skim::plain(b"plain"), 5);
+/// ```
+#[inline]
+#[must_use]
+pub fn plain(text: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(word) = text.get(at..).and_then(|rest| rest.first_chunk()) {
+        let marks = marks(u64::from_le_bytes(*word));
+        if marks != 0 {
+            return at + marks.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let rest = text.get(at..).unwrap_or_default();
+    let marked = |byte: &u8| *byte < b' ' || matches!(*byte, b'"' | b'\\');
+    at + rest.iter().position(marked).unwrap_or(rest.len())
+}
+
 /// The first sixteen bytes.
 #[inline]
 fn two_words(rest: &[u8]) -> Option<[u64; 2]> {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::csv::Rows;
+use super::csv::{Cell, Rows};
 use super::select::Select;
 use crate::api::Api;
 use crate::bindings::exports::lockgate::connector::records::{Advice, Error};
@@ -195,7 +195,7 @@ impl Shape {
             return Ok(());
         }
         out.extend_from_slice(&node.head);
-        push_escaped(out, id);
+        id.push(out);
         out.extend_from_slice(b"\"}");
         for member in &node.members {
             out.extend_from_slice(&member.key);
@@ -384,22 +384,28 @@ fn key(name: &str) -> Vec<u8> {
     key
 }
 
-fn push_value(out: &mut Vec<u8>, cell: &[u8], kind: Type) -> Result<(), Error> {
+fn push_value(out: &mut Vec<u8>, cell: Cell<'_>, kind: Type) -> Result<(), Error> {
     if cell.is_empty() {
         out.extend_from_slice(b"null");
         return Ok(());
     }
     match kind {
-        Type::Number if !is_number(cell) => return Err(unexpected("a number in a job's results")),
-        Type::Flag if cell != b"true" && cell != b"false" => {
+        Type::Number if !is_number(cell.text) => {
+            return Err(unexpected("a number in a job's results"));
+        }
+        Type::Flag if !matches!(cell.text, b"true" | b"false") => {
             return Err(unexpected("true or false in a job's results"));
         }
-        Type::Number | Type::Flag => out.extend_from_slice(cell),
+        Type::Number | Type::Flag => out.extend_from_slice(cell.text),
         Type::Text => push_quoted(out, cell),
-        Type::Moment => match cell.strip_suffix(b"Z") {
+        Type::Moment => match cell.text.strip_suffix(b"Z") {
             Some(moment) => {
                 out.push(b'"');
-                push_escaped(out, moment);
+                let moment = Cell {
+                    text: moment,
+                    ..cell
+                };
+                moment.push(out);
                 out.extend_from_slice(b"+0000\"");
             }
             None => push_quoted(out, cell),
@@ -416,31 +422,8 @@ fn is_number(cell: &[u8]) -> bool {
         && serde_json::from_str::<serde_json::Number>(text).is_ok()
 }
 
-fn push_quoted(out: &mut Vec<u8>, text: &[u8]) {
+fn push_quoted(out: &mut Vec<u8>, cell: Cell<'_>) {
     out.push(b'"');
-    push_escaped(out, text);
+    cell.push(out);
     out.push(b'"');
-}
-
-/// Writes what stands between the quotes of a JSON text. The bytes were checked
-/// to be UTF-8 as a whole, and what is cut out at commas stays so.
-fn push_escaped(out: &mut Vec<u8>, text: &[u8]) {
-    let mut rest = text;
-    let needs_escape = |b: &u8| *b < 0x20 || *b == b'"' || *b == b'\\';
-    while let Some(at) = rest.iter().position(needs_escape) {
-        let (plain, behind) = rest.split_at(at);
-        out.extend_from_slice(plain);
-        let Some((byte, behind)) = behind.split_first() else {
-            return;
-        };
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            other => out.extend_from_slice(format!("\\u{other:04x}").as_bytes()),
-        }
-        rest = behind;
-    }
-    out.extend_from_slice(rest);
 }
