@@ -363,11 +363,11 @@ impl<H: Host> Writer<H> {
             if let Some(UnderWay::Job(_, job)) = state.under_way.back_mut()
                 && let Err(error) = job.start(&self.api, &self.job()).await
             {
-                if results.is_empty() {
+                if results.is_empty() && state.jobs.len() == 1 {
                     return Err(error);
                 }
-                // Results must not be lost to the error, which the next call
-                // meets again.
+                // Neither results nor the jobs before this one must be lost to
+                // the error, which the next call meets again.
                 return Ok(results);
             }
         }

@@ -363,7 +363,8 @@ async fn finish(
     mut writer: Writer,
     mut results: Vec<RowResult>,
 ) -> Result<Vec<RecordResult>, Error> {
-    let mut is_under_way = !results.is_empty();
+    // What was pushed may have begun, if there was more of it than one job takes.
+    let mut is_under_way = !results.is_empty() || writer.has_sent();
     loop {
         match writer.finish().await {
             Ok(Some(more)) => {

@@ -267,6 +267,11 @@ impl Instance {
         }
     }
 
+    /// Whether the last call made requests.
+    pub(crate) fn has_sent(&self) -> bool {
+        self.guest.store.data().http.has_sent()
+    }
+
     /// Says that the guest broke the contract.
     pub(crate) fn broken(&self, call: &'static str, what: String) -> Error {
         Error::BrokenContract {

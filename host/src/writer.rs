@@ -145,6 +145,11 @@ impl Writer {
         }
     }
 
+    /// Whether the last call made requests.
+    pub(crate) fn has_sent(&self) -> bool {
+        self.instance.has_sent()
+    }
+
     /// Results for the records that have none, when the write is given up after
     /// this error.
     pub(crate) fn in_doubt(&self, error: &Error) -> Vec<RowResult> {

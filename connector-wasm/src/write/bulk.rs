@@ -192,7 +192,11 @@ impl BulkJob {
         match &*info.state {
             "JobComplete" | "Failed" | "Aborted" => {}
             // Nobody heard that it was closed.
-            "Open" => return close(api, id).await.map(|()| None),
+            "Open" => {
+                set_state(api, id, "UploadComplete").await?;
+                // No progress yet: it counts among the looks that come to nothing.
+                return Err(Error::Unavailable(BROKEN_PAUSE_MS));
+            }
             _ => return Ok(None),
         }
         results::read(api, job, id, &info, &mut self.sheet)

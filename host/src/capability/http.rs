@@ -72,6 +72,11 @@ impl Http {
         self.sent = 0;
     }
 
+    /// Whether requests were made since the page began.
+    pub(crate) const fn has_sent(&self) -> bool {
+        self.sent > 0
+    }
+
     async fn send(&self, request: wit::Request) -> Result<Response, wit::Error> {
         let backend = self.backend.as_ref().ok_or(wit::Error::Denied)?;
         let token_header = &backend.vendor.auth.token_header;

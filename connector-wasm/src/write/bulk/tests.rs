@@ -531,3 +531,17 @@ fn a_column_that_fails_the_whole_job_is_named_and_not_to_be_tried_again() {
         assert_eq!(problems[0].fields, ["Nope__c"]);
     }
 }
+
+#[test]
+fn a_job_that_cannot_begin_does_not_hide_that_another_one_is_under_way() {
+    let fake = started(Fake::new());
+    let fake = (0..6).fold(fake, |fake, _| fake.lose(broken(true)));
+    let writer = writer(&fake, None);
+    let text = "x".repeat(5 * 1024 * 1024);
+    let row = |key: &str| format!(r#"{{"Key__c":"{key}","Name":"{text}"}}"#);
+    let rows = format!("[{},{},{}]", row("a"), row("b"), row("c"));
+    assert_eq!(run(writer.push(rows.as_bytes())), Ok(Vec::new()));
+    let error = run(writer.finish()).unwrap_err();
+    assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
+    assert!(fake.is_done());
+}
