@@ -15,14 +15,14 @@ mod shape;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::api::{Api, Kind};
+use crate::api::Api;
 use crate::bindings::exports::lockgate::connector::records::{
     Advice, Error, Page, QueryOptions, Way,
 };
 use crate::fault::refused;
 use crate::host::{Host, Level};
 use bulk::Run;
-use rest::First;
+use rest::{First, Opened, Place};
 use select::Select;
 use shape::{Obstacle, Shape};
 
@@ -46,8 +46,8 @@ pub(crate) struct Pages<H> {
 enum State {
     /// The first page came with the query itself.
     Held(First),
-    /// The next page is here.
-    Next(Kind, String),
+    /// The next page is there.
+    Next(Place),
     /// A job makes the answer ready, or has.
     Job(Box<Run>),
     End,
@@ -62,8 +62,11 @@ pub(crate) async fn open<H: Host>(
     let (state, name, reason) = match options.way.as_deref() {
         None => chosen(&api, text, &options).await?,
         Some(REST) => {
-            let first = rest::open(&api, text, &options).await?;
-            (State::Held(first), REST, "asked for".to_owned())
+            let state = match rest::open(&api, text, &options).await? {
+                Opened::Whole(first) => State::Held(first),
+                Opened::Part(place) => State::Next(place),
+            };
+            (state, REST, "asked for".to_owned())
         }
         Some(BULK) => {
             let run = forced(&api, text, &options).await?;
@@ -119,7 +122,13 @@ async fn chosen<H: Host>(
     text: &str,
     options: &QueryOptions,
 ) -> Result<(State, &'static str, String), Error> {
-    let first = rest::open(api, text, options).await?;
+    let first = match rest::open(api, text, options).await? {
+        Opened::Whole(first) => first,
+        Opened::Part(place) => {
+            let reason = "a job cannot answer nested queries".to_owned();
+            return Ok((State::Next(place), REST, reason));
+        }
+    };
     let Some(left) = Left::behind(&first) else {
         let reason = "the first page holds all".to_owned();
         return Ok((State::Held(first), REST, reason));
@@ -190,29 +199,45 @@ impl<H: Host> Pages<H> {
         self.way.clone()
     }
 
-    /// The next page; `None` after the last, and after an error.
+    /// The next page; `None` after the last, and after an error that does not
+    /// pass. After one that does, the same page is asked for again.
     pub(crate) async fn next(&self) -> Result<Option<Page>, Error> {
         let state = self.state.replace(State::End);
         let (page, next) = match state {
             State::Held(First { kind, page, next }) => (page, next.map(|url| (kind, url))),
-            State::Next(kind, url) => {
-                let (page, next) = rest::page_at(&self.api, kind, &url).await?;
-                (page, next.map(|url| (kind, url)))
-            }
+            State::Next(mut place) => match place.page(&self.api).await {
+                Ok((page, next)) => (page, next.map(|url| (place.kind(), url))),
+                Err(error) => {
+                    if is_passing(&error) {
+                        self.state.replace(State::Next(place));
+                    }
+                    return Err(error);
+                }
+            },
             State::Job(mut run) => {
-                let page = run.next(&self.api).await?;
-                if page.is_some() {
+                let page = run.next(&self.api).await;
+                let goes_on = match &page {
+                    Ok(page) => page.is_some(),
+                    Err(error) => is_passing(error),
+                };
+                if goes_on {
                     self.state.replace(State::Job(run));
                 }
-                return Ok(page);
+                return page;
             }
             State::End => return Ok(None),
         };
         if let Some((kind, url)) = next {
-            self.state.replace(State::Next(kind, url));
+            self.state.replace(State::Next(Place::new(kind, url)));
         }
         Ok(Some(page))
     }
+}
+
+/// Whether the same can be asked again later: nothing was sent, or no answer came
+/// to a read.
+const fn is_passing(error: &Error) -> bool {
+    matches!(error, Error::OverQuota(_) | Error::Unavailable(_))
 }
 
 #[cfg(test)]

@@ -9,11 +9,12 @@ use serde_json::value::RawValue;
 
 use crate::bindings::connector::exports::lockgate::connector::records as wit;
 use crate::capability::quota::UNCOUNTED;
-use crate::connector::{Instance, LoadedConnector};
+use crate::connector::{How, Instance, LoadedConnector};
 use crate::error::Error;
 use crate::host::Inner;
-use crate::ledger::Budget;
+use crate::ledger::{Budget, Forecast, Priority, Quota};
 use crate::pages::Pages;
+use crate::park::QuotaWait;
 use crate::records::{
     ConnectorDescription, ObjectDescription, ObjectSummary, Operation, QueryOptions, RecordResult,
     Records, RowResult, WriteOptions, bounded,
@@ -29,7 +30,7 @@ const MAX_QUERY_BYTES: usize = 1024 * 1024;
 pub struct Connection {
     host: Arc<Inner>,
     key: ConnectionKey,
-    overrides: Option<Arc<Json>>,
+    how: How,
 }
 
 impl std::fmt::Debug for Connection {
@@ -39,11 +40,11 @@ impl std::fmt::Debug for Connection {
 }
 
 impl Connection {
-    pub(crate) const fn new(host: Arc<Inner>, key: ConnectionKey) -> Self {
+    pub(crate) fn new(host: Arc<Inner>, key: ConnectionKey) -> Self {
         Self {
             host,
             key,
-            overrides: None,
+            how: How::default(),
         }
     }
 
@@ -65,20 +66,53 @@ impl Connection {
     /// handle: merged over the stored ones (RFC 7396).
     #[must_use]
     pub fn with_settings(&self, settings: Json) -> Self {
-        Self {
-            overrides: Some(Arc::new(settings)),
-            ..self.clone()
-        }
+        let mut with = self.clone();
+        with.how.overrides = Some(Arc::new(settings));
+        with
     }
 
-    /// Where the budget of API calls stands, as far as the host knows.
+    /// The same connection with another priority of the calls made through this
+    /// handle, in place of [`Priority::Interactive`].
+    #[must_use]
+    pub fn with_priority(&self, priority: Priority) -> Self {
+        let mut with = self.clone();
+        with.how.priority = priority;
+        with
+    }
+
+    /// The same connection with queries and writes that wait when the budget of
+    /// calls is used up, and then go on where they were, in place of failing with
+    /// [`Error::OverQuota`]. Everything else fails as ever.
+    ///
+    /// While it waits, a query or a write costs no CPU time and runs into no limit,
+    /// but its instance stays in memory, one of 256 that there are.
+    #[must_use]
+    pub fn with_quota_wait(&self, wait: QuotaWait) -> Self {
+        let mut with = self.clone();
+        with.how.wait = Some(wait);
+        with
+    }
+
+    /// Where the budget of API calls stands for this handle's priority, as far as
+    /// the host knows.
     ///
     /// # Errors
     /// If the ledger cannot be read.
     pub async fn budget(&self) -> Result<Budget, Error> {
-        let (record, loaded) = self.loaded().await?;
-        let quota = self.host.quota(&record, &loaded).await?;
-        Ok(quota.map_or(UNCOUNTED, |quota| quota.status()))
+        Ok(self
+            .quota()
+            .await?
+            .map_or(UNCOUNTED, |quota| quota.status()))
+    }
+
+    /// When so many more calls at this handle's priority will have been made, if
+    /// each is made as soon as the budget allows. See [`Quota::forecast`] for what
+    /// it takes for granted; `None` if the product does not count calls.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub async fn forecast(&self, calls: u64) -> Result<Option<Forecast>, Error> {
+        Ok(self.quota().await?.map(|quota| quota.forecast(calls)))
     }
 
     /// What the connector is: objects, actions, events, settings.
@@ -228,17 +262,23 @@ impl Connection {
             )));
         }
         let mut instance = self.instance().await?;
-        let text = text.to_owned();
-        let options = wit::QueryOptions {
-            include_deleted: options.include_deleted,
-            page_size: options.page_size,
-            way: options.way,
+        let cursor = loop {
+            let (text, options) = (text.to_owned(), options.clone());
+            let options = wit::QueryOptions {
+                include_deleted: options.include_deleted,
+                page_size: options.page_size,
+                way: options.way,
+            };
+            let cursor = instance
+                .call("query", async |records, accessor| {
+                    records.call_query(accessor, text, options).await
+                })
+                .await;
+            match cursor {
+                Ok(cursor) => break cursor,
+                Err(error) => instance.park(error).await?,
+            }
         };
-        let cursor = instance
-            .call("query", async |records, accessor| {
-                records.call_query(accessor, text, options).await
-            })
-            .await?;
         let way = instance.way(cursor).await?;
         Ok(Pages::new(instance, cursor, way))
     }
@@ -302,7 +342,14 @@ impl Connection {
 
     async fn instance(&self) -> Result<Instance, Error> {
         let (record, loaded) = self.loaded().await?;
-        Instance::configured(&self.host, record, loaded, self.overrides.as_deref()).await
+        Instance::configured(&self.host, record, loaded, &self.how).await
+    }
+
+    /// The ledger at this handle's priority; `None` if the product does not count.
+    async fn quota(&self) -> Result<Option<Quota>, Error> {
+        let (record, loaded) = self.loaded().await?;
+        let quota = self.host.quota(&record, &loaded).await?;
+        Ok(quota.map(|quota| quota.at(self.how.priority)))
     }
 }
 

@@ -15,10 +15,12 @@ use crate::engine::Sandbox;
 use crate::error::{Error, GuestCall};
 use crate::guest::Guest;
 use crate::host::Inner;
+use crate::ledger::Priority;
 use crate::limits::Limits;
 use crate::manifest::{AuthManifest, VendorManifest};
 use crate::meter::Meter;
 use crate::package::Package;
+use crate::park::QuotaWait;
 use crate::records::{ConnectorDescription, Problem, Way, bounded, setting_problems};
 use crate::state::ConnectorState;
 use crate::store::{ConnectionRecord, ConnectionState, Scope};
@@ -40,13 +42,25 @@ pub(crate) struct Instance {
     speaker: Arc<Speaker>,
     guest: Guest<ConnectorState>,
     exports: Connector,
+    quota: QuotaAccess,
+    wait: Option<QuotaWait>,
+}
+
+/// How calls of a handle are made.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct How {
+    /// Settings that are merged over the stored ones.
+    pub(crate) overrides: Option<Arc<Json>>,
+    pub(crate) priority: Priority,
+    /// How queries and writes wait for calls.
+    pub(crate) wait: Option<QuotaWait>,
 }
 
 /// What an instance can reach, within what its package was granted.
 #[derive(Clone, Copy, Debug)]
-enum Reach {
-    /// The connection's origin, budget and stored values.
-    Connection,
+enum Reach<'a> {
+    /// The connection's origin, budget and stored values, as a handle reaches them.
+    Connection(&'a How),
     /// Nothing at all.
     Nothing,
 }
@@ -57,7 +71,7 @@ impl Instance {
         host: &Arc<Inner>,
         record: ConnectionRecord,
         loaded: Arc<LoadedConnector>,
-        overrides: Option<&Json>,
+        how: &How,
     ) -> Result<Self, Error> {
         match &record.state {
             ConnectionState::Ready => {}
@@ -69,10 +83,10 @@ impl Instance {
             }
         }
         let mut settings = record.settings.clone();
-        if let Some(overrides) = overrides {
+        if let Some(overrides) = &how.overrides {
             merge(&mut settings, overrides);
         }
-        let mut instance = Self::unconfigured(host, &record, loaded).await?;
+        let mut instance = Self::start(host, &record, loaded, Reach::Connection(how)).await?;
         instance.configure(&settings).await?;
         Ok(instance)
     }
@@ -94,14 +108,14 @@ impl Instance {
         record: &ConnectionRecord,
         loaded: Arc<LoadedConnector>,
     ) -> Result<Self, Error> {
-        Self::start(host, record, loaded, Reach::Connection).await
+        Self::start(host, record, loaded, Reach::Connection(&How::default())).await
     }
 
     async fn start(
         host: &Arc<Inner>,
         record: &ConnectionRecord,
         loaded: Arc<LoadedConnector>,
-        reach: Reach,
+        reach: Reach<'_>,
     ) -> Result<Self, Error> {
         let head = &loaded.package.manifest().package;
         let speaker = Arc::new(Speaker {
@@ -114,12 +128,15 @@ impl Instance {
             connection: record.key.clone(),
             package: head.name.clone(),
         };
-        let (quota, backend, store) = match reach {
-            Reach::Nothing => (None, None, None),
-            Reach::Connection => (
-                host.quota(record, &loaded).await?,
+        let (quota, backend, store, wait) = match reach {
+            Reach::Nothing => (None, None, None, None),
+            Reach::Connection(how) => (
+                host.quota(record, &loaded)
+                    .await?
+                    .map(|quota| quota.at(how.priority)),
                 Some(host.http_backend(record, &loaded)),
                 Some(host.store()),
+                how.wait.clone(),
             ),
         };
         let quota = QuotaAccess::new(quota);
@@ -128,7 +145,7 @@ impl Instance {
             log: Log::new(Arc::clone(&speaker)),
             http: Http::new(backend, quota.clone(), limits),
             storage: Storage::new(store, scope, limits),
-            quota,
+            quota: quota.clone(),
             table: ResourceTable::new(),
         };
         let mut guest = Guest::new(&loaded.sandbox, state).await?;
@@ -143,6 +160,8 @@ impl Instance {
             speaker,
             guest,
             exports,
+            quota,
+            wait,
         })
     }
 
@@ -225,10 +244,26 @@ impl Instance {
                     .run_concurrent(async |accessor| work(exports, accessor).await)
                     .await?
             })
-            .await?;
-        match answer {
+            .await;
+        self.quota.give_up_turn();
+        match answer? {
             Ok(answer) => Ok(answer),
             Err(error) => Err(self.refusal(call, error).await),
+        }
+    }
+
+    /// Waits after a call that failed for want of API calls, if the handle is to:
+    /// then the call is to be made again.
+    ///
+    /// # Errors
+    /// Gives the error back if there is nothing to wait for, or not in time.
+    pub(crate) async fn park(&mut self, error: Error) -> Result<(), Error> {
+        match &self.wait {
+            Some(wait) => {
+                wait.park(error, &self.quota, &self.speaker.connection)
+                    .await
+            }
+            None => Err(error),
         }
     }
 
@@ -259,6 +294,7 @@ impl Instance {
             wit::Error::Reconnect => self.reconnect_reason().await,
             wit::Error::OverQuota(ms) => Error::OverQuota {
                 call,
+                budget: Box::new(self.quota.status()),
                 retry_after: after(ms),
             },
             wit::Error::Unavailable(ms) => Error::Unavailable {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::auth::AuthError;
+use crate::ledger::Budget;
 use crate::meter::Limit;
 use crate::package::PackageError;
 use crate::records::{Problem, SettingProblem};
@@ -119,11 +120,14 @@ pub enum Error {
         reason: String,
     },
 
-    /// A budget of calls is used up.
-    #[error("{call}: the budget of API calls is used up; calls are expected to be free in {} s", .retry_after.as_secs().max(1))]
+    /// A budget of calls is used up, or the product asked for a pause.
+    #[error("{call}: {}; try again in {} s", shortage(.budget), .retry_after.as_secs().max(1))]
     OverQuota {
         /// Which package and which call.
         call: GuestCall,
+        /// Where the budget of calls stood: the limit, what is used of it, and
+        /// what is kept from this priority.
+        budget: Box<Budget>,
         /// When to try again.
         retry_after: Duration,
     },
@@ -186,6 +190,24 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+}
+
+/// What is missing, in words. Calls may be left: then the product said that it has
+/// enough for now, or so many as are needed at once are not there.
+fn shortage(budget: &Budget) -> String {
+    match (budget.limit, budget.available) {
+        (Some(limit), Some(available)) => {
+            let (used, kept) = (budget.used, budget.kept.unwrap_or_default());
+            let left = match available {
+                0 => "the budget of API calls is used up".to_owned(),
+                left => {
+                    format!("{left} API calls are left, and they are not enough or have to wait")
+                }
+            };
+            format!("{left} ({used} of {limit} are used, {kept} are kept back)")
+        }
+        _ => "the product gives no more API calls for now".to_owned(),
+    }
 }
 
 fn join(problems: &[SettingProblem]) -> String {
@@ -269,6 +291,11 @@ impl Error {
             Self::Store(StoreError::Busy) => true,
             _ => false,
         }
+    }
+
+    /// Whether a query or a write that fails with this can go on where it was.
+    pub(crate) const fn keeps_place(&self) -> bool {
+        matches!(self, Self::OverQuota { .. } | Self::Unavailable { .. })
     }
 
     /// When to try again, if that is known.

@@ -42,6 +42,7 @@ pub mod manifest;
 mod meter;
 mod package;
 mod pages;
+mod park;
 mod plain;
 mod private_file;
 mod records;
@@ -60,13 +61,14 @@ pub use connection::Connection;
 pub use error::{Blame, Error, GuestCall};
 pub use grant::{Grant, Grants};
 pub use host::{Host, HostBuilder, LoginTo, MASTER_KEY_FILE, NewConnection};
-pub use ledger::{Budget, Reserve};
+pub use ledger::{Budget, Forecast, Priority, Reserve};
 pub use limits::{AskedLimits, Limits};
 pub use meter::Limit;
 pub use package::{
     Inspection, Interface, MANIFEST_FILE, MAX_COMPONENT_BYTES, Package, PackageError, Resource,
 };
 pub use pages::Pages;
+pub use park::{Parking, QuotaWait};
 pub use records::{
     Action, Advice, Child, ConnectorDescription, Event, Field, ObjectDescription, ObjectSummary,
     Operation, Outcome, Page, Problem, QueryOptions, RecordResult, Records, Rejected, RowResult,

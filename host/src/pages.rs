@@ -14,7 +14,8 @@ use crate::transform::Transform;
 
 /// The pages of one answer. Dropping it ends the call.
 ///
-/// After an error there are no more pages.
+/// [`Error::OverQuota`] and [`Error::Unavailable`] leave it at its place: ask for
+/// the next page again later. After any other error there are no more pages.
 pub struct Pages {
     stream: BoxStream<'static, Result<Page, Error>>,
     way: Way,
@@ -29,12 +30,14 @@ impl std::fmt::Debug for Pages {
 
 impl Pages {
     pub(crate) fn new(instance: Instance, cursor: ResourceAny, way: Way) -> Self {
-        let pages = stream::try_unfold(instance, move |mut instance| async move {
-            let page = next(&mut instance, cursor).await?;
-            Ok(page.map(|page| (page, instance)))
+        let pages = stream::unfold(Some(instance), move |instance| async move {
+            let mut instance = instance?;
+            let page = next(&mut instance, cursor).await.transpose()?;
+            let goes_on = page.as_ref().err().is_none_or(Error::keeps_place);
+            Some((page, goes_on.then_some(instance)))
         });
         Self {
-            stream: pages.boxed(),
+            stream: pages.fuse().boxed(),
             way,
         }
     }
@@ -65,11 +68,14 @@ impl Pages {
         // A page that could not be transformed ends the stream: going on would
         // lose it in silence.
         let pages = pages.scan(false, |failed, page| {
-            let over = std::mem::replace(failed, page.is_err());
+            let fails = page
+                .as_ref()
+                .is_err_and(|error: &Error| !error.keeps_place());
+            let over = std::mem::replace(failed, fails);
             std::future::ready((!over).then_some(page))
         });
         Self {
-            stream: pages.boxed(),
+            stream: pages.fuse().boxed(),
             way: self.way,
         }
     }
@@ -123,11 +129,17 @@ impl Stream for Pages {
 }
 
 async fn next(instance: &mut Instance, cursor: ResourceAny) -> Result<Option<Page>, Error> {
-    let page = instance
-        .call("next page", async |records, accessor| {
-            records.cursor().call_next(accessor, cursor).await
-        })
-        .await?;
+    let page = loop {
+        let page = instance
+            .call("next page", async |records, accessor| {
+                records.cursor().call_next(accessor, cursor).await
+            })
+            .await;
+        match page {
+            Ok(page) => break page,
+            Err(error) => instance.park(error).await?,
+        }
+    };
     let Some(page) = page else {
         return Ok(None);
     };

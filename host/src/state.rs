@@ -29,6 +29,7 @@ impl ConnectorState {
         self.meter.rearm();
         self.log.rearm();
         self.http.rearm();
+        self.quota.rearm();
     }
 }
 

@@ -16,6 +16,8 @@ const MAX_PUSH_BYTES: usize = 16 * 1024 * 1024;
 ///
 /// After [`Error::OverQuota`] or [`Error::Unavailable`] nothing is lost: call
 /// [`Self::finish`] again later, or go on pushing.
+/// [`Connection::with_quota_wait`](crate::Connection::with_quota_wait) does so by
+/// itself.
 pub struct Writer {
     instance: Instance,
     writer: ResourceAny,
@@ -92,13 +94,20 @@ impl Writer {
         // What fails is taken all the same, unless it is malformed, which this is
         // not: the connector gives the results with a later call.
         self.answered.pushed += count as u64;
-        let results = self
-            .instance
-            .call(self.call, async |records, accessor| {
-                records.writer().call_push(accessor, writer, json).await
-            })
-            .await?;
-        self.checked(results)
+        let mut json = json;
+        loop {
+            let pushed = std::mem::replace(&mut json, b"[]".to_vec());
+            let results = self
+                .instance
+                .call(self.call, async |records, accessor| {
+                    records.writer().call_push(accessor, writer, pushed).await
+                })
+                .await;
+            match results {
+                Ok(results) => return self.checked(results),
+                Err(error) => self.instance.park(error).await?,
+            }
+        }
     }
 
     /// Takes no more records, and gives results. To be called until it gives
@@ -109,12 +118,18 @@ impl Writer {
     /// Any of [`Error`]'s call errors.
     pub async fn finish(&mut self) -> Result<Option<Vec<RowResult>>, Error> {
         let writer = self.writer;
-        let results = self
-            .instance
-            .call(self.call, async |records, accessor| {
-                records.writer().call_finish(accessor, writer).await
-            })
-            .await?;
+        let results = loop {
+            let results = self
+                .instance
+                .call(self.call, async |records, accessor| {
+                    records.writer().call_finish(accessor, writer).await
+                })
+                .await;
+            match results {
+                Ok(results) => break results,
+                Err(error) => self.instance.park(error).await?,
+            }
+        };
         match results {
             Some(results) => self.checked(results).map(Some),
             None => match self.answered.missing() {

@@ -34,7 +34,8 @@ pub(crate) struct Args {
 pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
     if args.settings.is_none() && args.reserve.is_empty() {
         return Err(usage(
-            "there is nothing to change: give --settings, --keep-calls or --max-share-percent",
+            "there is nothing to change: give --settings, --keep-calls, --max-share-percent or \
+             another argument of the budget",
         ));
     }
     let settings = args.settings.as_deref().map(input::settings).transpose()?;

@@ -139,6 +139,7 @@ impl Run {
     }
 
     /// The next page; an empty one if the job needs longer than a page may take.
+    /// After a passing error it goes on where it was.
     pub(super) async fn next<H: Host>(&mut self, api: &Api<H>) -> Result<Option<Page>, Error> {
         let mut patience = Patience::new(&api.host);
         loop {
@@ -149,19 +150,25 @@ impl Run {
                         return Ok(Some(self.page(b"[]".to_vec(), 0)));
                     }
                     patience.wait(wait_ms).await;
-                    self.stage = match self.look(api, &mut patience).await? {
-                        true => Stage::Fetch(None),
-                        false => Stage::Working {
+                    let is_done = self.look(api, &mut patience).await;
+                    self.stage = match is_done {
+                        Ok(true) => Stage::Fetch(None),
+                        Ok(false) => Stage::Working {
                             wait_ms: wait_ms.saturating_mul(2).min(LONGEST_WAIT_MS),
                         },
+                        Err(_) => Stage::Working { wait_ms },
                     };
+                    is_done.map_err(|error| self.gone(error))?;
                 }
                 Stage::Fetch(locator) => {
                     if patience.is_over() {
                         self.stage = Stage::Fetch(locator);
                         return Ok(Some(self.page(b"[]".to_vec(), 0)));
                     }
-                    self.stage = self.fetch(api, locator, &mut patience).await?;
+                    // An error leaves it where it is.
+                    self.stage = Stage::Fetch(locator.clone());
+                    let fetched = self.fetch(api, locator, &mut patience).await;
+                    self.stage = fetched.map_err(|error| self.gone(error))?;
                 }
                 Stage::Here(rows, next) => {
                     let page = self.take(rows, next)?;
@@ -173,6 +180,21 @@ impl Run {
                 Stage::End if self.has_answered => return Ok(None),
                 Stage::End => return Ok(Some(self.page(b"[]".to_vec(), 0))),
             }
+        }
+    }
+
+    /// Says what it means that the job is no longer known.
+    fn gone(&self, error: Error) -> Error {
+        match error {
+            Error::Refused(mut problem) if problem.code == "NOT_FOUND" => {
+                problem.message = format!(
+                    "the bulk job {} of this query is gone, after {} of its rows were read: run \
+                     the query again; Salesforce keeps jobs for seven days ({})",
+                    self.id, self.given, problem.message
+                );
+                Error::Refused(problem)
+            }
+            error => error,
         }
     }
 

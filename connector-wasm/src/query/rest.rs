@@ -9,19 +9,30 @@ mod children;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::is_passing;
 use crate::api::{Api, Ask, Kind, Path};
-use crate::bindings::exports::lockgate::connector::records::{Error, Page, QueryOptions};
+use crate::bindings::exports::lockgate::connector::records::{Advice, Error, Page, QueryOptions};
 use crate::body::encode;
 use crate::describe::explain_unseen;
 use crate::fault::{Effect, Fault, unexpected};
 use crate::host::{Host, Method};
 use crate::settings::{MAX_PAGE, MIN_PAGE};
 use crate::wire::{self, QueryPage, push_text};
+use children::Completed;
 
 /// The longest query that goes into the address, in bytes once encoded.
 /// Salesforce takes 16,384 for the address and all headers, of which the token
 /// and the host's headers need some.
 const MAX_QUERY_BYTES: usize = 12_000;
+
+/// A query that was answered.
+#[derive(Debug)]
+pub(super) enum Opened {
+    /// Its first page is here.
+    Whole(First),
+    /// Of its first page children are still missing.
+    Part(Place),
+}
 
 /// What a page is asked for with, and where the one behind it is.
 #[derive(Debug)]
@@ -37,7 +48,7 @@ pub(super) async fn open<H: Host>(
     api: &Api<H>,
     text: &str,
     options: &QueryOptions,
-) -> Result<First, Error> {
+) -> Result<Opened, Error> {
     let page_size = (options.page_size > 0).then(|| options.page_size.clamp(MIN_PAGE, MAX_PAGE));
     let kind = Kind::Query { page_size };
     let resource = if options.include_deleted {
@@ -46,14 +57,23 @@ pub(super) async fn open<H: Host>(
         "query"
     };
     let body = first(api, kind, resource, text).await.map_err(explained)?;
-    let (mut page, next) = read_page(api, kind, body).await?;
+    let mut place = Place {
+        body: Some(body),
+        ..Place::new(kind, String::new())
+    };
+    let (mut page, next) = match place.page(api).await {
+        Ok(first) => first,
+        // What was paid for stays.
+        Err(error) if is_passing(&error) => return Ok(Opened::Part(place)),
+        Err(error) => return Err(error),
+    };
     if page.count == 0
         && is_count(text)
         && let Some(total) = page.total
     {
         page = counted(total);
     }
-    Ok(First { kind, page, next })
+    Ok(Opened::Whole(First { kind, page, next }))
 }
 
 /// Whether a query asks for nothing but `count()`.
@@ -80,14 +100,66 @@ fn counted(count: u64) -> Page {
     }
 }
 
-/// The page at an address that Salesforce gave, and where the next one is.
-pub(super) async fn page_at<H: Host>(
-    api: &Api<H>,
+/// A page at an address that Salesforce gave.
+#[derive(Debug)]
+pub(super) struct Place {
     kind: Kind,
-    url: &str,
-) -> Result<(Page, Option<String>), Error> {
-    let body = api.fetch(follow(url, kind)?, None).await?;
-    read_page(api, kind, body).await
+    url: String,
+    /// The page as it came, if its children are still to be completed.
+    body: Option<Vec<u8>>,
+    /// Its records whose children are here: they may have taken many calls, which
+    /// are not made again.
+    completed: Completed,
+}
+
+impl Place {
+    pub(super) fn new(kind: Kind, url: String) -> Self {
+        Self {
+            kind,
+            url,
+            body: None,
+            completed: Completed::default(),
+        }
+    }
+
+    pub(super) const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The page, and where the next one is. After a passing error it is asked for
+    /// again, without what is here already.
+    pub(super) async fn page<H: Host>(
+        &mut self,
+        api: &Api<H>,
+    ) -> Result<(Page, Option<String>), Error> {
+        let body = match &mut self.body {
+            Some(body) => body,
+            missing => {
+                let ask = follow(&self.url, self.kind)?;
+                missing.insert(api.fetch(ask, None).await.map_err(expired)?)
+            }
+        };
+        read_page(api, self.kind, body, &mut self.completed)
+            .await
+            .map_err(expired)
+    }
+}
+
+/// Says what an address that Salesforce no longer knows means: the answer cannot
+/// be gone on with, and beginning it anew would give records twice.
+fn expired(error: Error) -> Error {
+    match error {
+        Error::Refused(mut problem) if problem.code == "INVALID_QUERY_LOCATOR" => {
+            problem.advice = Advice::Refetch;
+            problem.message = format!(
+                "the place in this answer has expired, and what comes behind it can only be had \
+                 by running the query again, best from the last record on that was read ({})",
+                problem.message
+            );
+            Error::Refused(problem)
+        }
+        error => error,
+    }
 }
 
 pub(super) fn explained(error: Error) -> Error {
@@ -184,20 +256,23 @@ fn decode(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// Reads a page; gives its records and where the next one is.
+/// Reads a page; gives its records and where the next one is. If children of its
+/// records cannot be had now, the body and what is completed stay.
 async fn read_page<H: Host>(
     api: &Api<H>,
     kind: Kind,
-    mut body: Vec<u8>,
+    body: &mut Vec<u8>,
+    completed: &mut Completed,
 ) -> Result<(Page, Option<String>), Error> {
-    let page = parse(&body)?;
+    let page = parse(body)?;
     let next = next_of(&page)?;
     let count = u32::try_from(page.records.len()).unwrap_or(u32::MAX);
     let total = page.total_size;
     let records = if page.has_paged_children {
-        children::complete_all(api, kind, &page.records).await?
+        completed.all(api, kind, &page.records).await?
     } else {
-        let place = place_in(&body, &page.records);
+        let place = place_in(body, &page.records);
+        let mut body = std::mem::take(body);
         keep_only(&mut body, place);
         body
     };

@@ -201,16 +201,67 @@ fn what_was_lost_on_the_way_is_asked_for_again_and_too_much_is_asked_for_in_part
     let (_, pages) = started(
         |fake| {
             let lost = |fake: Fake| fake.lose(broken(false));
-            lost(lost(lost(lost(fake))))
+            let fake = lost(lost(lost(lost(fake)))).answer(200, DONE);
+            fake.rows(rows(&["1"]), "null").answer(204, "")
         },
         0,
     );
     assert_eq!(next(&pages), Err(Error::Unavailable(700)));
-    assert_eq!(
-        next(&pages),
-        Ok(None),
-        "after an error there is nothing more"
+    assert_eq!(names(&next(&pages).unwrap().unwrap()), ["1"]);
+}
+
+#[test]
+fn a_job_keeps_its_place_while_there_are_no_calls() {
+    let spent = || Lost::Head(HttpError::OverQuota(60_000));
+    let (fake, pages) = started(
+        |fake| {
+            fake.lose(spent())
+                .answer(200, DONE)
+                .lose(spent())
+                .rows(rows(&["1", "2"]), "two")
+                .lose(spent())
+                .rows(rows(&["3"]), "null")
+                .answer(204, "")
+        },
+        0,
     );
+    let mut read = Vec::new();
+    let mut refusals = 0;
+    loop {
+        match next(&pages) {
+            Ok(Some(page)) => read.extend(names(&page)),
+            Ok(None) => break,
+            Err(error) => {
+                assert_eq!(error, Error::OverQuota(60_000));
+                refusals += 1;
+            }
+        }
+    }
+    assert_eq!((read.concat().as_str(), refusals), ("123", 3));
+    assert!(fake.is_done());
+}
+
+#[test]
+fn a_job_that_is_gone_is_told_with_how_far_it_was_read() {
+    let (_, pages) = started(
+        |fake| {
+            let gone =
+                r#"[{"errorCode":"NOT_FOUND","message":"The requested resource does not exist"}]"#;
+            fake.answer(200, DONE)
+                .rows(rows(&["1", "2"]), "two")
+                .answer(404, gone)
+        },
+        0,
+    );
+    next(&pages).unwrap();
+    let problem = refusal(next(&pages));
+    assert_eq!(problem.advice, Advice::Refetch);
+    assert!(
+        problem.message.contains("after 2 of its rows"),
+        "{}",
+        problem.message
+    );
+    assert_eq!(next(&pages), Ok(None));
 }
 
 #[test]

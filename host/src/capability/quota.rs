@@ -7,7 +7,7 @@ use std::time::Duration;
 use wasmtime::component::{Accessor, Resource};
 
 use crate::bindings::contract::quota as wit;
-use crate::ledger::{Budget, Quota, QuotaError, Reservation as Held};
+use crate::ledger::{Budget, Priority, Quota, QuotaError, Reservation as Held, Turn};
 use crate::state::{ConnectorHost, ConnectorState};
 
 /// The budget as one call sees it: the ledger, and what this call has set aside.
@@ -16,6 +16,16 @@ pub(crate) struct QuotaAccess {
     /// None if the product does not count calls.
     quota: Option<Quota>,
     held: Arc<Mutex<Vec<Arc<Mutex<Set>>>>>,
+    waiting: Arc<Mutex<Waiting>>,
+}
+
+/// What a call that found the budget used up has to do with those who wait.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// How many calls the last refusal was about.
+    refused: Option<u32>,
+    /// The place that was waited for.
+    turn: Option<Turn>,
 }
 
 /// The resource `reservation`.
@@ -66,7 +76,65 @@ impl QuotaAccess {
         Self {
             quota,
             held: Arc::default(),
+            waiting: Arc::default(),
         }
+    }
+
+    /// Where the budget stands for this call.
+    pub(crate) fn status(&self) -> Budget {
+        self.quota.as_ref().map_or(UNCOUNTED, Quota::status)
+    }
+
+    pub(crate) fn priority(&self) -> Priority {
+        self.quota.as_ref().map(Quota::priority).unwrap_or_default()
+    }
+
+    /// Begins a new call: what the ledger refused to the last one is forgotten.
+    pub(crate) fn rearm(&self) {
+        self.waiting().refused = None;
+    }
+
+    /// A place among those who wait for what the ledger refused last; `None` if it
+    /// refused nothing.
+    pub(crate) fn turn(&self) -> Option<Turn> {
+        let calls = self.waiting().refused?;
+        self.quota.as_ref().map(|quota| quota.turn(calls))
+    }
+
+    /// Makes the next call from a place that was waited for.
+    pub(crate) fn take_turn(&self, turn: Option<Turn>) {
+        self.waiting().turn = turn;
+    }
+
+    /// The call from that place has ended.
+    pub(crate) fn give_up_turn(&self) {
+        self.waiting().turn = None;
+    }
+
+    /// Asks the ledger, from the place that was waited for if there is one.
+    fn ask<T>(
+        &self,
+        calls: u32,
+        in_turn: impl Fn(&Turn) -> Result<T, QuotaError>,
+        otherwise: impl Fn(&Quota) -> Result<T, QuotaError>,
+    ) -> Option<Result<T, QuotaError>> {
+        let quota = self.quota.as_ref()?;
+        let mut waiting = self.waiting();
+        let outcome = match &waiting.turn {
+            Some(turn) => in_turn(turn),
+            None => otherwise(quota),
+        };
+        waiting.refused = outcome.is_err().then_some(calls);
+        let has_waited = |turn: &Turn| turn.calls() <= calls;
+        if outcome.is_ok() && waiting.turn.as_ref().is_some_and(has_waited) {
+            // What was waited for is here.
+            waiting.turn = None;
+        }
+        Some(outcome)
+    }
+
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes one call: from the oldest open reservation, or from the budget.
@@ -83,9 +151,26 @@ impl QuotaAccess {
             }
         }
         drop(held);
-        match &self.quota {
-            Some(quota) => quota.try_take(1).map_err(|error| wait_ms(&error)),
-            None => Ok(()),
+        self.ask(1, |turn| turn.try_take(1), |quota| quota.try_take(1))
+            .unwrap_or(Ok(()))
+            .map_err(|error| wait_ms(&error))
+    }
+
+    /// Sets calls aside, waiting at most `longest` for them.
+    async fn reserve(&self, calls: u32, longest: Duration) -> Result<Set, QuotaError> {
+        let asked = self.ask(
+            calls,
+            |turn| turn.try_reserve(calls),
+            |quota| quota.try_reserve(calls),
+        );
+        match (asked, &self.quota) {
+            (Some(Err(_)), Some(quota)) if !longest.is_zero() => {
+                let held = quota.reserve(calls, longest).await;
+                self.waiting().refused = held.is_err().then_some(calls);
+                held.map(Set::Aside)
+            }
+            (Some(outcome), _) => outcome.map(Set::Aside),
+            (None, _) => Ok(Set::Uncounted(calls)),
         }
     }
 
@@ -101,6 +186,7 @@ impl QuotaAccess {
     /// The product says that the window's budget is used up: park, and say for
     /// how many milliseconds.
     pub(crate) fn exhausted(&self) -> u64 {
+        self.waiting().refused = Some(1);
         self.quota
             .as_ref()
             .map_or(UNKNOWN_PAUSE_MS, |quota| ms(quota.exhausted()))
@@ -109,6 +195,7 @@ impl QuotaAccess {
     /// The product says that too much is under way: back off, and say for how
     /// many milliseconds.
     pub(crate) fn too_many_at_once(&self) -> u64 {
+        self.waiting().refused = Some(1);
         self.quota
             .as_ref()
             .map_or(UNKNOWN_PAUSE_MS, |quota| ms(quota.too_many_at_once()))
@@ -147,6 +234,7 @@ fn wait_ms(error: &QuotaError) -> u64 {
 pub(crate) const UNCOUNTED: Budget = Budget {
     limit: None,
     used: 0,
+    kept: None,
     available: None,
     window_ms: 0,
 };
@@ -154,7 +242,7 @@ pub(crate) const UNCOUNTED: Budget = Budget {
 impl wit::Host for ConnectorState {
     fn status(&mut self) -> wasmtime::Result<wit::Budget> {
         self.meter.host_call()?;
-        let budget = self.quota.quota.as_ref().map_or(UNCOUNTED, Quota::status);
+        let budget = self.quota.status();
         Ok(wit::Budget {
             limit: budget.limit,
             used: budget.used,
@@ -176,11 +264,7 @@ impl wit::HostWithStore<ConnectorState> for ConnectorHost {
             wasmtime::error::Ok(state.quota.clone())
         })?;
         let wait = Duration::from_millis(max_wait_ms.into());
-        let set = match &quota.quota {
-            Some(ledger) => ledger.reserve(calls, wait).await.map(Set::Aside),
-            None => Ok(Set::Uncounted(calls)),
-        };
-        match set {
+        match quota.reserve(calls, wait).await {
             Ok(reservation) => {
                 let reservation = quota.keep(reservation);
                 let resource = accessor.with(|mut access| access.get().table.push(reservation))?;

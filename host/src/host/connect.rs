@@ -286,6 +286,8 @@ impl Host {
         record.updated_ms = now_ms();
         self.0.store.update_connection(&record).await?;
         self.0.sessions.forget(&key);
+        // Whoever waits for calls need not wait any longer if there are more now.
+        self.0.ledgers.set_reserve(&key, record.reserve);
         Ok(())
     }
 

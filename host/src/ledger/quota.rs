@@ -3,22 +3,24 @@
 mod answer;
 mod reservation;
 mod state;
+mod turn;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use super::header::{self, Usage};
+use super::queue::Place;
 use super::window::Window;
-use super::{Clock, Reserve};
+use super::{Clock, Priority, Reserve};
 use crate::manifest::QuotaManifest;
 use crate::store::{LedgerBucket, LedgerObservation};
 use state::{LONGEST_PARK_MS, State, Unsaved, random};
 
-pub use answer::{Budget, QuotaError};
+pub use answer::{Budget, Forecast, QuotaError};
 pub use reservation::Reservation;
+pub use turn::Turn;
 
 /// The shortest that calls are parked when the product says that the budget is
 /// used up, in milliseconds: its own count may lag by as much.
@@ -39,13 +41,16 @@ pub(super) struct Signals {
     pub(super) now: Notify,
 }
 
-/// One connection's budget. Cheap to clone; all clones are the same budget.
+/// One connection's budget, as calls of one priority see it. Cheap to clone; all
+/// clones are the same budget.
 ///
-/// Calls are given to whoever asks at the right moment; who waits for many may
-/// have to wait behind those who ask for few.
+/// Who waits is served before those of a lower priority, and before those of the
+/// same who come later, also if they ask for less. So a large job does well to
+/// ask at a low one.
 #[derive(Clone, Debug)]
 pub struct Quota {
     shared: Arc<Shared>,
+    priority: Priority,
 }
 
 #[derive(Debug)]
@@ -81,7 +86,23 @@ impl Quota {
                 entry: manifest.entry.clone(),
                 signals,
             }),
+            priority: Priority::default(),
         }
+    }
+
+    /// The same budget for calls of another priority.
+    #[must_use]
+    pub fn at(&self, priority: Priority) -> Self {
+        Self {
+            priority,
+            ..self.clone()
+        }
+    }
+
+    /// The priority of the calls that are taken here.
+    #[must_use]
+    pub const fn priority(&self) -> Priority {
+        self.priority
     }
 
     /// Takes calls that are sent now, all or none.
@@ -89,11 +110,7 @@ impl Quota {
     /// # Errors
     /// [`QuotaError`] says when to ask again.
     pub fn try_take(&self, calls: u32) -> Result<(), QuotaError> {
-        let mut state = self.state();
-        let now_ms = self.shared.clock.now_ms();
-        state.admit(now_ms, u64::from(calls))?;
-        self.count(&mut state, now_ms, u64::from(calls));
-        Ok(())
+        self.take_at(Place::last(self.priority), calls)
     }
 
     /// Takes calls as [`Self::try_take`], waiting at most `max_wait` for them.
@@ -102,7 +119,13 @@ impl Quota {
     /// # Errors
     /// As [`Self::try_take`].
     pub async fn take(&self, calls: u32, max_wait: Duration) -> Result<(), QuotaError> {
-        self.wait(max_wait, || self.try_take(calls)).await
+        match self.try_take(calls) {
+            Err(error) if is_passing(error, max_wait) => {
+                let turn = self.turn(calls);
+                turn.until(max_wait, |_| {}, || turn.try_take(calls)).await
+            }
+            outcome => outcome,
+        }
     }
 
     /// Sets calls aside, all or none.
@@ -110,13 +133,7 @@ impl Quota {
     /// # Errors
     /// As [`Self::try_take`].
     pub fn try_reserve(&self, calls: u32) -> Result<Reservation, QuotaError> {
-        let mut state = self.state();
-        state.admit(self.shared.clock.now_ms(), u64::from(calls))?;
-        state.reserved += u64::from(calls);
-        Ok(Reservation {
-            quota: self.clone(),
-            remaining: calls,
-        })
+        self.reserve_at(Place::last(self.priority), calls)
     }
 
     /// Sets calls aside as [`Self::try_reserve`], waiting at most `max_wait` for
@@ -125,7 +142,20 @@ impl Quota {
     /// # Errors
     /// As [`Self::try_take`].
     pub async fn reserve(&self, calls: u32, max_wait: Duration) -> Result<Reservation, QuotaError> {
-        self.wait(max_wait, || self.try_reserve(calls)).await
+        match self.try_reserve(calls) {
+            Err(error) if is_passing(error, max_wait) => {
+                let turn = self.turn(calls);
+                turn.until(max_wait, |_| {}, || turn.try_reserve(calls))
+                    .await
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// A place among those who wait, behind all others of this priority.
+    #[must_use]
+    pub fn turn(&self, calls: u32) -> Turn {
+        Turn::new(self.clone(), calls)
     }
 
     /// Waits out a pause that the product asked for; needed before a reserved
@@ -134,8 +164,9 @@ impl Quota {
     /// # Errors
     /// As [`Self::try_take`], if the pause is longer than `max_wait`.
     pub async fn ready(&self, max_wait: Duration) -> Result<(), QuotaError> {
+        let turn = self.turn(0);
         let no_pause = || self.state().pause(self.shared.clock.now_ms());
-        self.wait(max_wait, no_pause).await
+        turn.until(max_wait, |_| {}, no_pause).await
     }
 
     /// Reads the product's header of this budget, and says whether it was one.
@@ -192,11 +223,43 @@ impl Quota {
     pub fn status(&self) -> Budget {
         let mut state = self.state();
         state.window.advance(self.shared.clock.now_ms());
+        let limit = state.window.limit();
+        let usable = limit.map(|limit| state.reserve.usable_by(limit, self.priority));
         Budget {
-            limit: state.window.limit(),
+            limit,
             used: state.window.used(),
-            available: state.available(),
+            kept: limit.zip(usable).map(|(limit, usable)| limit - usable),
+            available: usable.map(|usable| usable.saturating_sub(state.committed())),
             window_ms: state.window.window_ms(),
+        }
+    }
+
+    /// When so many more calls at this priority will have been made, if they are
+    /// made as soon as the budget allows, others go on using it as they lately
+    /// did, and of our own calls only those that wait now come before. An
+    /// estimate, as good as these.
+    #[must_use]
+    pub fn forecast(&self, calls: u64) -> Forecast {
+        let mut state = self.state();
+        let now_ms = self.shared.clock.now_ms();
+        state.window.advance(now_ms);
+        let Some(limit) = state.window.limit() else {
+            return Forecast {
+                at_once: calls,
+                done_in: Some(Duration::ZERO),
+            };
+        };
+        let usable = state.reserve.usable_by(limit, self.priority);
+        let ahead = state.queue.ahead(Place::last(self.priority), now_ms);
+        let outlook = state
+            .window
+            .forecast(now_ms, (ahead, calls), usable, state.reserved);
+        let pause = state.pause(now_ms).err().and_then(|error| error.wait());
+        Forecast {
+            at_once: if pause.is_some() { 0 } else { outlook.at_once },
+            done_in: outlook
+                .done_in_ms
+                .map(|ms| Duration::from_millis(ms).max(pause.unwrap_or_default())),
         }
     }
 
@@ -204,10 +267,7 @@ impl Quota {
     /// never be. An estimate.
     #[must_use]
     pub fn expected_wait(&self, calls: u32) -> Option<Duration> {
-        let admitted = self
-            .state()
-            .admit(self.shared.clock.now_ms(), u64::from(calls));
-        match admitted {
+        match self.could_take(Place::last(self.priority), calls) {
             Ok(()) => Some(Duration::ZERO),
             Err(error) => error.wait(),
         }
@@ -275,36 +335,28 @@ impl Quota {
         }
     }
 
-    async fn wait<T>(
-        &self,
-        max_wait: Duration,
-        attempt: impl Fn() -> Result<T, QuotaError>,
-    ) -> Result<T, QuotaError> {
-        let begun = Instant::now();
-        loop {
-            // Listens before it looks, so that nothing is missed in between.
-            let freed = self.shared.freed.notified();
-            tokio::pin!(freed);
-            freed.as_mut().enable();
-            let error = match attempt() {
-                Ok(given) => return Ok(given),
-                Err(error) => error,
-            };
-            let left = max_wait.saturating_sub(begun.elapsed());
-            let Some(wait) = error.wait() else {
-                return Err(error);
-            };
-            // A reservation can end at any time.
-            let can_be_sooner =
-                matches!(error, QuotaError::Exhausted { .. }) && self.state().reserved > 0;
-            if left.is_zero() || (wait > left && !can_be_sooner) {
-                return Err(error);
-            }
-            tokio::select! {
-                () = tokio::time::sleep(wait.min(left)) => {}
-                () = freed => {}
-            }
-        }
+    fn could_take(&self, place: Place, calls: u32) -> Result<(), QuotaError> {
+        let now_ms = self.shared.clock.now_ms();
+        self.state().admit(now_ms, u64::from(calls), place)
+    }
+
+    fn take_at(&self, place: Place, calls: u32) -> Result<(), QuotaError> {
+        let mut state = self.state();
+        let now_ms = self.shared.clock.now_ms();
+        state.admit(now_ms, u64::from(calls), place)?;
+        self.count(&mut state, now_ms, u64::from(calls));
+        Ok(())
+    }
+
+    fn reserve_at(&self, place: Place, calls: u32) -> Result<Reservation, QuotaError> {
+        let mut state = self.state();
+        let now_ms = self.shared.clock.now_ms();
+        state.admit(now_ms, u64::from(calls), place)?;
+        state.reserved += u64::from(calls);
+        Ok(Reservation {
+            quota: self.clone(),
+            remaining: calls,
+        })
     }
 
     /// Nothing panics while the lock is held; if something did, the numbers are
@@ -315,6 +367,11 @@ impl Quota {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether it is worth to stand in line after this.
+fn is_passing(error: QuotaError, max_wait: Duration) -> bool {
+    error.wait().is_some() && !max_wait.is_zero()
 }
 
 /// The window of a manifest, in milliseconds. At most a year: longer ones are

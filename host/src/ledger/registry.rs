@@ -117,6 +117,13 @@ impl Ledgers {
         Ok(entry.quota.clone())
     }
 
+    /// Changes what is kept back of a budget that is in use.
+    pub fn set_reserve(&self, key: &ConnectionKey, reserve: Reserve) {
+        if let Some(entry) = self.shared.ledgers().get(key) {
+            entry.quota.set_reserve(reserve);
+        }
+    }
+
     /// Stores all that is not stored yet. To be called before a host ends.
     ///
     /// # Errors

@@ -65,6 +65,7 @@ fn without_a_known_limit_calls_are_given_and_counted() {
     let expected = Budget {
         limit: None,
         used: 1_000_000,
+        kept: None,
         available: None,
         window_ms: DAY_MS,
     };
@@ -330,4 +331,6 @@ async fn many_at_a_time_never_get_more_than_there_is() {
     assert_eq!(quota.status().available, Some(0));
 }
 
+mod priorities;
 mod property;
+mod week;

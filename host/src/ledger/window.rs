@@ -10,6 +10,12 @@
 //! number below lowers it only by what the product must have counted by now:
 //! our calls since its number last rose, and those of one bucket before that,
 //! stay on top of what it says.
+//!
+//! When others made their calls is a guess, and so is when those leave the
+//! window. Room that we owe to a guess is for one caller, whose answer says
+//! whether it was right.
+
+mod forecast;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +24,10 @@ use crate::store::{LedgerBucket, LedgerObservation};
 
 /// How many buckets a window has: 5 minutes each for a day.
 const BUCKETS: u64 = 288;
+
+/// How long an answer may take that tells whether a guess was right, in
+/// milliseconds. After that somebody else may try.
+const ANSWER_MS: u64 = 60_000;
 
 /// The shortest bucket, in milliseconds.
 const SHORTEST_BUCKET_MS: u64 = 1_000;
@@ -36,6 +46,10 @@ pub(super) struct Window {
     reported: Option<LedgerObservation>,
     /// When the product's number last rose.
     raised_ms: u64,
+    /// Calls that have left since the product last spoke, by our guess.
+    gone_by_guess: u64,
+    /// When we last sent something to which the product has not spoken yet.
+    unanswered_ms: Option<u64>,
 }
 
 impl Window {
@@ -48,6 +62,8 @@ impl Window {
             used: 0,
             reported: None,
             raised_ms: 0,
+            gone_by_guess: 0,
+            unanswered_ms: None,
         }
     }
 
@@ -104,6 +120,17 @@ impl Window {
         self.used
     }
 
+    /// What counts if all that we guessed since the product last spoke is wrong.
+    pub(super) const fn used_at_most(&self) -> u64 {
+        self.used.saturating_add(self.gone_by_guess)
+    }
+
+    /// Whether a call is under way whose answer will say how right they are.
+    pub(super) fn is_asking(&self, now_ms: u64) -> bool {
+        self.unanswered_ms
+            .is_some_and(|sent_ms| now_ms.abs_diff(sent_ms) < ANSWER_MS)
+    }
+
     pub(super) fn limit(&self) -> Option<u64> {
         self.reported.map(|reported| reported.limit)
     }
@@ -116,12 +143,20 @@ impl Window {
     /// Lets go what has left the window.
     pub(super) fn advance(&mut self, now_ms: u64) {
         let latest = self.bucket(now_ms);
-        for buckets in [&mut self.own, &mut self.others] {
+        let told_ms = self.reported.map_or(0, |reported| reported.at_ms);
+        for (buckets, are_ours) in [(&mut self.own, true), (&mut self.others, false)] {
             while let Some(first) = buckets.first_entry() {
-                if first.key() + self.bucket_ms + self.window_ms > now_ms {
+                let leaves_ms = first.key() + self.window_ms;
+                if leaves_ms + self.bucket_ms > now_ms {
                     break;
                 }
-                self.used = self.used.saturating_sub(first.remove());
+                let gone = first.remove();
+                self.used = self.used.saturating_sub(gone);
+                // If the product spoke while ours were leaving, some of what it
+                // counted may have been others' in the place of ours.
+                if !are_ours || told_ms >= leaves_ms {
+                    self.gone_by_guess += gone;
+                }
             }
             // The clock was set back: what was counted under a later time would
             // count until that time comes again, which may be years.
@@ -137,6 +172,7 @@ impl Window {
         let bucket = self.bucket(now_ms);
         *self.own.entry(bucket).or_default() += calls;
         self.used += calls;
+        self.unanswered_ms = Some(now_ms);
     }
 
     /// Takes in what the product says.
@@ -154,6 +190,7 @@ impl Window {
             let sure = usage.used + unsettled;
             self.lower(self.used.saturating_sub(sure));
         }
+        (self.gone_by_guess, self.unanswered_ms) = (0, None);
         self.reported = Some(LedgerObservation {
             used: usage.used,
             limit: usage.limit,

@@ -91,6 +91,8 @@ pub(crate) fn record(tenant: &str, name: &str) -> ConnectionRecord {
         reserve: Reserve {
             max_share_percent: Some(80),
             keep_calls: Some(5_000),
+            sync_leaves_percent: None,
+            backfill_leaves_percent: Some(30),
         },
         created_ms: 1_700_000_000_000,
         updated_ms: 1_700_000_000_001,

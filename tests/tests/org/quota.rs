@@ -1,12 +1,16 @@
 //! The budget of API calls: what the org says of it, what the operator keeps
 //! back, and what a 403 means.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
 
 use dev_org::{FaultKind, FaultRule};
-use lockgate::{Advice, Connection, Error, QueryOptions, Reserve, WriteOptions};
-use lockgate_tests::org::{NAME, Site, TENANT, browser, post_form, query, records};
+use lockgate::{
+    Advice, Connection, Error, Parking, Priority, QueryOptions, QuotaWait, Reserve, WriteOptions,
+};
+use lockgate_tests::org::{NAME, Site, TENANT, browser, ids, post_form, query, records};
 use serde_json::json;
+use tokio::sync::mpsc;
 
 const SOQL: &str = "SELECT Id FROM Account";
 
@@ -141,6 +145,7 @@ async fn the_operators_reserve_is_never_overrun_while_other_clients_eat_the_budg
             Reserve {
                 max_share_percent: Some(80),
                 keep_calls: None,
+                ..Reserve::default()
             },
             15_000,
             12_000,
@@ -149,6 +154,7 @@ async fn the_operators_reserve_is_never_overrun_while_other_clients_eat_the_budg
             Reserve {
                 max_share_percent: None,
                 keep_calls: Some(5_000),
+                ..Reserve::default()
             },
             15_000,
             10_000,
@@ -157,6 +163,7 @@ async fn the_operators_reserve_is_never_overrun_while_other_clients_eat_the_budg
             Reserve {
                 max_share_percent: Some(80),
                 keep_calls: Some(5_000),
+                ..Reserve::default()
             },
             15_000,
             10_000,
@@ -252,4 +259,157 @@ async fn the_budget_counts_our_calls_and_those_of_others_and_another_host_knows_
     // careful side.
     let kept = written.expect("the ledger was never written");
     assert!(kept.used <= budget.used + 10, "{kept:?}");
+}
+
+/// Lets the connection make so many more calls, or all that there are.
+async fn leave(site: &Site, calls: Option<u64>) {
+    let budget = site.crm().await.budget().await.unwrap();
+    let keep = calls.map(|calls| budget.limit.unwrap() - budget.used - calls);
+    let reserve = Reserve {
+        keep_calls: keep,
+        ..Reserve::default()
+    };
+    site.host
+        .change_connection(TENANT, NAME, None, Some(reserve))
+        .await
+        .unwrap();
+}
+
+/// Creates so many accounts.
+async fn accounts(crm: &Connection, count: usize) {
+    let rows: Vec<_> = (0..count)
+        .map(|at| json!({ "Name": format!("A{at}") }))
+        .collect();
+    let rows = records(&json!(rows));
+    let written = crm.create("Account", &rows, WriteOptions::default()).await;
+    assert_eq!(ids(&written.unwrap()).len(), count);
+}
+
+/// The connection with jobs that wait for calls, and what they say of it.
+fn waiting(crm: &Connection) -> (Connection, mpsc::UnboundedReceiver<Parking>) {
+    let (told, heard) = mpsc::unbounded_channel();
+    let wait = QuotaWait::up_to(Duration::from_secs(25 * 3_600));
+    let wait = wait.telling(move |parking| told.send(parking.clone()).unwrap());
+    (crm.with_quota_wait(wait), heard)
+}
+
+/// The first word of a job that had to wait: for about a day, since all calls were
+/// made just now.
+async fn parked(heard: &mut mpsc::UnboundedReceiver<Parking>) {
+    let Some(Parking::Parked { until, .. }) = heard.recv().await else {
+        panic!("it did not wait");
+    };
+    let wait = until.duration_since(SystemTime::now()).unwrap();
+    assert!(wait > Duration::from_secs(23 * 3_600), "{wait:?}");
+}
+
+const PAGES_OF_200: QueryOptions = QueryOptions {
+    include_deleted: false,
+    page_size: 200,
+    way: None,
+};
+
+#[tokio::test]
+async fn a_query_that_runs_out_of_calls_parks_and_goes_on_where_it_was() {
+    let site = Site::start().await;
+    let crm = site.crm().await;
+    accounts(&crm, 601).await;
+    site.control.clear_requests();
+    leave(&site, Some(2)).await;
+    let (patient, mut heard) = waiting(&crm);
+    let reading = tokio::spawn(async move {
+        let pages = patient.query(SOQL, PAGES_OF_200).await.unwrap();
+        pages.collect(1_000).await.unwrap()
+    });
+    parked(&mut heard).await;
+    assert_eq!(site.count("GET", "/query"), 2);
+    leave(&site, None).await;
+    let rows: Vec<serde_json::Value> = reading.await.unwrap().to_vec().unwrap();
+    let all: BTreeSet<_> = rows.iter().map(|row| row["Id"].as_str().unwrap()).collect();
+    assert_eq!((rows.len(), all.len()), (601, 601));
+    assert_eq!(site.count("GET", "/query"), 4, "no page is asked for twice");
+    assert!(matches!(heard.recv().await, Some(Parking::Resumed { .. })));
+}
+
+#[tokio::test]
+async fn a_query_that_may_not_wait_says_why_and_the_same_page_can_be_had_later() {
+    let site = Site::start().await;
+    let crm = site.crm().await;
+    accounts(&crm, 601).await;
+    leave(&site, Some(2)).await;
+    let budget = crm.budget().await.unwrap();
+    let mut pages = crm.query(SOQL, PAGES_OF_200).await.unwrap();
+    let mut read = 0;
+    for _ in 0..2 {
+        read += pages.next_page().await.unwrap().unwrap().records.len();
+    }
+    for _ in 0..2 {
+        let error = pages.next_page().await.unwrap_err();
+        let Error::OverQuota { budget: told, .. } = &error else {
+            panic!("{error:?}")
+        };
+        assert_eq!((told.limit, told.available), (Some(15_000), Some(0)));
+        let expected = format!(
+            "({} of 15000 are used, {} are kept back)",
+            budget.used + 2,
+            15_000 - budget.used - 2
+        );
+        assert!(error.to_string().contains(&expected), "{error}");
+    }
+    leave(&site, None).await;
+    while let Some(page) = pages.next_page().await.unwrap() {
+        read += page.records.len();
+    }
+    assert_eq!(read, 601);
+}
+
+#[tokio::test]
+async fn writes_by_either_way_park_and_go_on_and_write_each_record_once() {
+    for (way, count) in [("collections", 1_000), ("bulk", 3)] {
+        let site = Site::start().await;
+        let crm = site.crm().await;
+        query(&crm, SOQL).await;
+        site.control.set_quota_used(100);
+        query(&crm, SOQL).await;
+        site.control.clear_requests();
+        leave(&site, Some(2)).await;
+        let (patient, mut heard) = waiting(&crm);
+        let rows: Vec<_> = (0..count)
+            .map(|at| json!({ "Name": format!("A{at}") }))
+            .collect();
+        let rows = records(&json!(rows));
+        let options = WriteOptions {
+            way: Some(way.to_owned()),
+            ..WriteOptions::default()
+        };
+        let writing =
+            tokio::spawn(async move { patient.create("Account", &rows, options).await.unwrap() });
+        parked(&mut heard).await;
+        // Five collections do not begin if two can be sent; a job begins.
+        let begun = if way == "bulk" { 2 } else { 0 };
+        assert_eq!(site.control.requests().len(), begun, "{way}");
+        leave(&site, None).await;
+        let written = ids(&writing.await.unwrap());
+        assert_eq!(written.len(), count);
+        assert_eq!(query(&crm, SOQL).await.len(), count, "{way}");
+    }
+}
+
+#[tokio::test]
+async fn a_backfill_leaves_calls_to_people_and_a_forecast_says_how_long_it_takes() {
+    let site = Site::start().await;
+    let crm = site.crm().await;
+    query(&crm, SOQL).await;
+    site.control.set_quota_used(12_000);
+    query(&crm, SOQL).await;
+    let backfill = crm.with_priority(Priority::Backfill);
+    let error = refusal(&backfill).await;
+    assert!(matches!(error, Error::OverQuota { .. }), "{error:?}");
+    query(&crm, SOQL).await;
+    let now = crm.forecast(1_000).await.unwrap().unwrap();
+    assert_eq!((now.at_once, now.done_in), (1_000, Some(Duration::ZERO)));
+    let later = backfill.forecast(1_000).await.unwrap().unwrap();
+    assert_eq!(later.at_once, 0);
+    // Others are taken to go on as before: then a backfill never finds room.
+    assert_eq!(later.done_in, None);
 }

@@ -81,7 +81,7 @@ async fn two_tenants_with_connections_of_one_name_share_neither_settings_nor_sto
     let settings = json!({"api_version":"60.0"});
     let reserve = Reserve {
         max_share_percent: Some(0),
-        keep_calls: None,
+        ..Reserve::default()
     };
     site.host
         .change_connection("one", "crm", Some(settings), None)

@@ -13,16 +13,35 @@ use crate::bindings::exports::lockgate::connector::records::Error;
 use crate::host::Host;
 use crate::wire::{QueryPage, names_next_page};
 
-/// Records as a JSON array, with all their children.
-pub(super) async fn complete_all<H: Host>(
-    api: &Api<H>,
-    kind: Kind,
-    records: &[&str],
-) -> Result<Vec<u8>, Error> {
-    let mut out = vec![b'['];
-    push_all(api, kind, records, &mut out).await?;
-    out.push(b']');
-    Ok(out)
+/// The first records of a page, with all their children.
+#[derive(Debug, Default)]
+pub(super) struct Completed {
+    json: Vec<u8>,
+    count: usize,
+}
+
+impl Completed {
+    /// All records as a JSON array. After an error those that are complete stay,
+    /// and the next try goes on behind them.
+    pub(super) async fn all<H: Host>(
+        &mut self,
+        api: &Api<H>,
+        kind: Kind,
+        records: &[&str],
+    ) -> Result<Vec<u8>, Error> {
+        for record in records.iter().skip(self.count) {
+            let end = self.json.len();
+            self.json.push(if end == 0 { b'[' } else { b',' });
+            if let Err(error) = push_completed(api, kind, record, &mut self.json).await {
+                self.json.truncate(end);
+                return Err(error);
+            }
+            self.count += 1;
+        }
+        let mut json = std::mem::take(&mut self.json);
+        json.push(b']');
+        Ok(json)
+    }
 }
 
 async fn push_all<H: Host>(

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use super::*;
-use crate::bindings::exports::lockgate::connector::records::Advice;
 use crate::fake::{Fake, run};
+use crate::host::{HttpError, Lost};
 use crate::query::{Pages, open};
 
 const PLAIN: QueryOptions = QueryOptions {
@@ -111,10 +111,71 @@ fn a_cursor_that_salesforce_dropped_asks_to_read_again() {
         );
     let pages = opened(&fake, "SELECT Id FROM Lead").unwrap();
     next(&pages).unwrap();
-    assert!(matches!(
-        next(&pages),
-        Err(Error::Refused(problem)) if problem.advice == Advice::Refetch
-    ));
+    let Err(Error::Refused(problem)) = next(&pages) else {
+        panic!("not refused");
+    };
+    assert_eq!(problem.advice, Advice::Refetch);
+    assert!(
+        problem.message.contains("has expired"),
+        "{}",
+        problem.message
+    );
+    assert_eq!(next(&pages), Ok(None), "it is not begun anew");
+}
+
+#[test]
+fn a_page_that_cannot_be_had_now_is_the_next_one_later() {
+    let page = |id: u32, next: &str| {
+        format!(
+            r#"{{"done":{},"records":[{{"Id":"{id}"}}]{next}}}"#,
+            next.is_empty()
+        )
+    };
+    let next_page = r#","nextRecordsUrl":"/services/data/v62.0/query/x-1""#;
+    let fake = Fake::new()
+        .answer(200, page(1, next_page))
+        .lose(Lost::Head(HttpError::OverQuota(60_000)))
+        .lose(crate::fake::broken(true))
+        .answer(200, page(2, ""));
+    let pages = opened(&fake, "SELECT Id FROM Lead").unwrap();
+    assert_eq!(next(&pages).unwrap().as_deref(), Some(r#"[{"Id":"1"}]"#));
+    assert_eq!(next(&pages), Err(Error::OverQuota(60_000)));
+    assert_eq!(next(&pages), Err(Error::Unavailable(700)));
+    assert_eq!(next(&pages).unwrap().as_deref(), Some(r#"[{"Id":"2"}]"#));
+    assert_eq!(next(&pages), Ok(None));
+}
+
+#[test]
+fn children_that_came_before_the_calls_ran_out_are_not_asked_for_again() {
+    let account = |at: u32| {
+        format!(
+            r#"{{"Id":"{at}","Contacts":{{"done":false,"nextRecordsUrl":"/services/data/v62.0/query/c-{at}","records":[]}}}}"#
+        )
+    };
+    let children = |at: u32| format!(r#"{{"done":true,"records":[{{"Id":"c{at}"}}]}}"#);
+    let fake = Fake::new()
+        .answer(
+            200,
+            format!(
+                r#"{{"done":true,"records":[{},{}]}}"#,
+                account(1),
+                account(2)
+            ),
+        )
+        .answer(200, children(1))
+        .lose(Lost::Head(HttpError::OverQuota(60_000)))
+        .lose(Lost::Head(HttpError::OverQuota(60_000)))
+        .answer(200, children(2));
+    let pages = opened(&fake, "SELECT Id, (SELECT Id FROM Contacts) FROM Account").unwrap();
+    assert_eq!(next(&pages), Err(Error::OverQuota(60_000)));
+    assert_eq!(
+        next(&pages).unwrap().as_deref(),
+        Some(
+            r#"[{"Id":"1","Contacts":{"done":true,"records":[{"Id":"c1"}]}},{"Id":"2","Contacts":{"done":true,"records":[{"Id":"c2"}]}}]"#
+        )
+    );
+    assert_eq!(next(&pages), Ok(None));
+    assert!(fake.is_done());
 }
 
 #[test]

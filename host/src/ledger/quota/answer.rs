@@ -11,11 +11,24 @@ pub struct Budget {
     pub limit: Option<u64>,
     /// Calls used in the window, by us and by others as far as we know.
     pub used: u64,
+    /// Calls that are kept from us: the operator's reserve, and what our priority
+    /// leaves to higher ones. `None` if no limit is known.
+    pub kept: Option<u64>,
     /// Calls that may still be made now: the limit less what is used, what is
-    /// reserved, and the operator's reserve. `None` if no limit is known.
+    /// reserved, and what is kept. `None` if no limit is known.
     pub available: Option<u64>,
     /// The length of the rolling window, in milliseconds.
     pub window_ms: u64,
+}
+
+/// When calls will have been made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forecast {
+    /// How many of them can be made at once.
+    pub at_once: u64,
+    /// How long until the last of them has been made; `None` if that is more than
+    /// a hundred windows away, or never.
+    pub done_in: Option<Duration>,
 }
 
 /// Why calls were not given.

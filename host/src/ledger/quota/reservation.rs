@@ -20,7 +20,8 @@ impl Reservation {
     ///
     /// # Errors
     /// [`QuotaError::TooMany`] if none is left; the other two if the product has
-    /// asked for a pause, see [`Quota::ready`].
+    /// asked for a pause, see [`Quota::ready`], or others have used up meanwhile
+    /// all that we may use.
     pub fn spend(&mut self) -> Result<(), QuotaError> {
         let left = self
             .remaining
@@ -28,7 +29,7 @@ impl Reservation {
             .ok_or(QuotaError::TooMany { most: 0 })?;
         let mut state = self.quota.state();
         let now_ms = self.quota.shared.clock.now_ms();
-        state.pause(now_ms)?;
+        state.admit_reserved(now_ms)?;
         state.reserved = state.reserved.saturating_sub(1);
         self.quota.count(&mut state, now_ms, 1);
         self.remaining = left;

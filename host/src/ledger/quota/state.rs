@@ -6,11 +6,13 @@ use std::time::Duration;
 use super::QuotaError;
 use crate::ledger::Reserve;
 use crate::ledger::backoff::Backoff;
+use crate::ledger::queue::{Place, Queue};
 use crate::ledger::window::Window;
 use crate::store::{LedgerBucket, LedgerObservation};
 
-/// How long to wait when only reservations of others stand in the way, in
-/// milliseconds. They can end at any time, and wake whoever waits when they do.
+/// How long to wait when only reservations of others or an answer that is to come
+/// stand in the way, in milliseconds. They can end or come at any time, and wake
+/// whoever waits when they do.
 const RESERVED_WAIT_MS: u64 = 1_000;
 
 /// The longest that calls are parked when the product says that the budget is
@@ -24,6 +26,7 @@ pub(super) struct State {
     pub(super) reserve: Reserve,
     /// Calls set aside and not yet spent.
     pub(super) reserved: u64,
+    pub(super) queue: Queue,
     pub(super) parked_until_ms: u64,
     pub(super) backoff: Backoff,
     pub(super) unsaved: BTreeMap<u64, u64>,
@@ -37,6 +40,7 @@ impl State {
             window,
             reserve,
             reserved: 0,
+            queue: Queue::default(),
             parked_until_ms: 0,
             backoff: Backoff::default(),
             unsaved: BTreeMap::new(),
@@ -45,35 +49,77 @@ impl State {
         }
     }
 
-    /// Whether so many calls may be given now.
-    pub(super) fn admit(&mut self, now_ms: u64, calls: u64) -> Result<(), QuotaError> {
+    /// Whether so many calls may be given now to whoever stands there.
+    pub(super) fn admit(
+        &mut self,
+        now_ms: u64,
+        calls: u64,
+        place: Place,
+    ) -> Result<(), QuotaError> {
         self.window.advance(now_ms);
-        if let Some(limit) = self.window.limit() {
-            let most = self.reserve.usable(limit);
-            if calls > most {
-                return Err(QuotaError::TooMany { most });
-            }
-        }
-        self.pause(now_ms)?;
-        let Some(available) = self.available() else {
-            return Ok(());
-        };
-        if calls <= available {
-            return Ok(());
-        }
         let usable = self
             .window
             .limit()
-            .map_or(0, |limit| self.reserve.usable(limit));
-        let committed = self.window.used().saturating_add(self.reserved);
-        let missing = committed.saturating_add(calls).saturating_sub(usable);
-        let wait_ms = self
-            .window
-            .until_freed_ms(now_ms, missing)
-            .unwrap_or(RESERVED_WAIT_MS);
-        Err(QuotaError::Exhausted {
+            .map(|limit| self.reserve.usable_by(limit, place.priority));
+        if let Some(most) = usable
+            && calls > most
+        {
+            return Err(QuotaError::TooMany { most });
+        }
+        self.pause(now_ms)?;
+        let Some(usable) = usable else {
+            return Ok(());
+        };
+        // Those ahead find what they wait for.
+        let ahead = self.queue.ahead(place, now_ms);
+        let wanted = self.committed().saturating_add(ahead).saturating_add(calls);
+        let missing = wanted.saturating_sub(usable);
+        if missing == 0 && self.is_sure(now_ms, wanted, usable) {
+            return Ok(());
+        }
+        // More than ever frees up only if those ahead want it: they come first.
+        let freed = match ahead {
+            0 => missing,
+            _ => missing.min(self.window.used()),
+        };
+        Err(self.exhausted(now_ms, freed))
+    }
+
+    /// Whether a call that was set aside may be sent now. Others may have used up
+    /// meanwhile what it was to be taken from, and the operator's reserve is not
+    /// ours. What our priority leaves to higher ones is: this was promised before.
+    pub(super) fn admit_reserved(&mut self, now_ms: u64) -> Result<(), QuotaError> {
+        self.window.advance(now_ms);
+        self.pause(now_ms)?;
+        let Some(limit) = self.window.limit() else {
+            return Ok(());
+        };
+        let (wanted, usable) = (self.window.used() + 1, self.reserve.usable(limit));
+        match wanted.saturating_sub(usable) {
+            0 if self.is_sure(now_ms, wanted, usable) => Ok(()),
+            missing => Err(self.exhausted(now_ms, missing)),
+        }
+    }
+
+    /// Whether so many calls fit for sure. Room that is only guessed is for one to
+    /// try.
+    fn is_sure(&self, now_ms: u64, wanted: u64, usable: u64) -> bool {
+        let guessed = self.window.used_at_most() - self.window.used();
+        wanted.saturating_add(guessed) <= usable || !self.window.is_asking(now_ms)
+    }
+
+    /// The refusal while so many calls are missing.
+    fn exhausted(&self, now_ms: u64, missing: u64) -> QuotaError {
+        let wait_ms = match missing {
+            0 => RESERVED_WAIT_MS,
+            missing => self
+                .window
+                .until_freed_ms(now_ms, missing)
+                .unwrap_or(RESERVED_WAIT_MS),
+        };
+        QuotaError::Exhausted {
             wait: Duration::from_millis(wait_ms.max(1)),
-        })
+        }
     }
 
     /// Whether the product has asked for a pause.
@@ -96,10 +142,9 @@ impl State {
         }
     }
 
-    pub(super) fn available(&self) -> Option<u64> {
-        let usable = self.reserve.usable(self.window.limit()?);
-        let committed = self.window.used().saturating_add(self.reserved);
-        Some(usable.saturating_sub(committed))
+    /// What is used or set aside.
+    pub(super) fn committed(&self) -> u64 {
+        self.window.used().saturating_add(self.reserved)
     }
 }
 

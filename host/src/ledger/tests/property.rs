@@ -3,10 +3,10 @@
 use super::*;
 
 /// xorshift64*: enough to stir a test, and the same on every machine.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
-    fn below(&mut self, end: u64) -> u64 {
+    pub(super) fn below(&mut self, end: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -25,6 +25,7 @@ fn whatever_happens_in_whatever_order_our_share_is_never_exceeded() {
         let reserve = Reserve {
             max_share_percent: Some(50 + random.below(51) as u8),
             keep_calls: Some(random.below(50)),
+            ..Reserve::default()
         };
         let (time, quota) = quota(&format!("api-usage=0/{limit}"), reserve);
         let share = reserve.usable(limit);
