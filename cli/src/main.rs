@@ -6,6 +6,7 @@ mod args;
 mod authorize;
 mod browser;
 mod callback;
+mod calls;
 mod connection;
 mod demo;
 mod describe;

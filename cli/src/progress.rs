@@ -1,9 +1,12 @@
 //! A spinner for long work, on a terminal only: in a pipe nothing is drawn.
 
 use std::borrow::Cow;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::output;
 
 /// Work under way. Gone from the screen when dropped.
 #[derive(Debug)]
@@ -28,5 +31,27 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.0.finish_and_clear();
+    }
+}
+
+/// A word from the work itself while it makes no progress: a spinner of its own,
+/// or, where nothing is drawn, a line on standard error. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Note(Arc<Mutex<Option<Progress>>>);
+
+impl Note {
+    /// Shows this until something else is said.
+    pub(crate) fn say(&self, message: String) {
+        let mut shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let progress = Progress::spinner(message.clone());
+        if progress.0.is_hidden() {
+            output::tell(&message);
+        }
+        *shown = Some(progress);
+    }
+
+    /// Shows nothing more.
+    pub(crate) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }

@@ -12,8 +12,9 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use crate::args::{Common, Target};
+use crate::calls::Calls;
 use crate::exit::{Status, usage};
-use crate::progress::Progress;
+use crate::progress::{Note, Progress};
 use crate::{input, output, packages, session, text};
 use sink::Sink;
 
@@ -22,6 +23,7 @@ Examples:
   lockgate query crm \"SELECT Id, Name, Owner.Name FROM Account ORDER BY Name\"
   lockgate query crm \"SELECT Id, Email FROM Contact\" --output csv > contacts.csv
   lockgate query crm \"SELECT Id, Email FROM Contact\" --way bulk --output csv > all.csv
+  lockgate query crm \"SELECT Id FROM Task\" --priority backfill --wait --output csv > tasks.csv
   lockgate query crm \"SELECT Id, Name, Phone FROM Contact\" --plugin contact-normalizer \\
       --plugin-settings settings.json --output json
   lockgate query crm - < report.soql";
@@ -50,6 +52,8 @@ pub(crate) struct Args {
     /// Salesforce; by default the connector chooses what costs fewer calls
     #[arg(long, value_name = "NAME")]
     way: Option<String>,
+    #[command(flatten)]
+    calls: Calls,
     /// Wished records a page
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     page_size: u32,
@@ -92,6 +96,7 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
         text => text.to_owned(),
     };
     let (host, connection) = session::connect(common, &args.target).await?;
+    let connection = args.calls.of(&connection, Note::default());
     let options = QueryOptions {
         include_deleted: args.all,
         page_size: args.page_size,

@@ -10,8 +10,9 @@ use lockgate::{
 use serde_json::value::RawValue;
 
 use crate::args::{Shape, Target};
+use crate::calls::Calls;
 use crate::exit::Status;
-use crate::progress::Progress;
+use crate::progress::{Note, Progress};
 use crate::{input, output, table, text};
 
 /// Records that are handed over at a time. How many go in one request is the
@@ -36,6 +37,8 @@ pub(super) struct Write {
     /// it was and writes nothing twice
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
+    #[command(flatten)]
+    calls: Calls,
     #[command(flatten)]
     pub(super) shape: Shape,
 }
@@ -75,6 +78,7 @@ impl Write {
             name: self.name.clone(),
         };
         let mut results = Results::new(self.shape, items.len());
+        let connection = self.calls.of(connection, Note::default());
         let mut writer = connection.write(&self.object, operation, options).await?;
         let ended = async {
             for some in items.chunks(RECORDS_A_PUSH) {
