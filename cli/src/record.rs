@@ -3,6 +3,7 @@
 mod create;
 mod delete;
 mod get;
+mod plan;
 mod results;
 mod update;
 mod upsert;

@@ -184,6 +184,68 @@ async fn records_that_hold_others_are_written_with_them_and_each_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_tells_what_would_be_written_and_which_records_would_not() {
+    let bench = Bench::connected().await;
+    let rows = r#"[{"LastName":"Dry"},{"FirstName":"B"},{"LastName":"C","Email":"none"}]"#;
+    let dry = ["record", "create", "crm", "Contact", rows, "--dry-run"];
+    let run = bench.lockgate(&dry).ended(5);
+    let mut lines = run.out.lines();
+    assert_eq!(
+        lines.next(),
+        Some(
+            "would write 1 of 3 records by collections in about 1 call: 3 records are few, and \
+             their results come at once"
+        )
+    );
+    assert!(lines.next().unwrap().starts_with("RECORD"), "{run:#?}");
+    let told: Vec<&str> = lines.collect();
+    assert!(
+        told[0].starts_with('1') && told[0].contains("LastName"),
+        "{run:#?}"
+    );
+    assert!(
+        told[1].starts_with('2') && told[1].contains("INVALID_EMAIL_ADDRESS"),
+        "{run:#?}"
+    );
+    assert_eq!(told.len(), 2);
+
+    let json = bench
+        .lockgate(&[&dry[..], &["--output", "json"]].concat())
+        .ended(5)
+        .json();
+    assert_eq!(
+        (&json["would_write"], &json["records"]),
+        (&json!(1), &json!(3))
+    );
+    assert_eq!(
+        (&json["way"]["name"], &json["calls"]),
+        (&json!("collections"), &json!(1))
+    );
+    assert_eq!(json["failed"][0]["row"], 1);
+
+    let good = [
+        "record",
+        "create",
+        "crm",
+        "Contact",
+        r#"{"LastName":"Dry"}"#,
+        "--dry-run",
+    ];
+    let run = bench.lockgate(&good).ended(0);
+    assert!(
+        run.out.starts_with("would write 1 of 1 record by"),
+        "{run:#?}"
+    );
+    let none = [
+        "query",
+        "crm",
+        "SELECT Id FROM Contact WHERE LastName = 'Dry'",
+    ];
+    let none = bench.lockgate(&[&none[..], &["--output", "json"]].concat());
+    assert_eq!(none.ended(0).json(), json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn wrong_input_ends_with_2_before_anything_is_sent() {
     let bench = Bench::connected().await;
     bench.control.clear_requests();

@@ -33,6 +33,7 @@ pub(crate) struct Script {
     pub(crate) logged: RefCell<Vec<String>>,
     pub(crate) reserved: RefCell<Vec<u32>>,
     pub(crate) no_quota: RefCell<Option<QuotaError>>,
+    pub(crate) calls_left: Cell<Option<u64>>,
     pub(crate) now_ms: Cell<u64>,
     under_way: Cell<usize>,
     pub(crate) most_under_way: Cell<usize>,
@@ -178,6 +179,10 @@ impl Host for Fake {
             }),
             Reply::Lost(lost) => Err(lost),
         }
+    }
+
+    fn calls_left(&self) -> Option<u64> {
+        self.0.calls_left.get()
     }
 
     async fn reserve(&self, calls: u32) -> Result<(), QuotaError> {

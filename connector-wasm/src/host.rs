@@ -48,6 +48,8 @@ pub(crate) trait Host {
 
     /// Sends a request and takes the whole answer.
     async fn send(&self, request: Request) -> Result<Answer, Lost>;
+    /// How many calls may still be made, if that is known.
+    fn calls_left(&self) -> Option<u64>;
     /// Sets calls aside without waiting.
     async fn reserve(&self, calls: u32) -> Result<Self::Reserved, QuotaError>;
     /// A stored value; `None` also if the store cannot be reached, since all
@@ -88,6 +90,10 @@ impl Host for Imports {
             last_modified,
             body,
         })
+    }
+
+    fn calls_left(&self) -> Option<u64> {
+        quota::status().available
     }
 
     async fn reserve(&self, calls: u32) -> Result<Self::Reserved, QuotaError> {

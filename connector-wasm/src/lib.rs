@@ -138,6 +138,10 @@ impl GuestWriter for write::Writer<Imports> {
         Self::way(self)
     }
 
+    fn calls(&self) -> Option<u64> {
+        Self::calls(self)
+    }
+
     async fn push(&self, records: Vec<u8>) -> Result<Vec<RowResult>, Error> {
         Self::push(self, &records).await
     }

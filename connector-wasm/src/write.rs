@@ -7,8 +7,10 @@
 //! held until it is clear which is best, unless the caller has said so.
 
 mod bulk;
+mod check;
 mod choice;
 mod collections;
+mod dry;
 mod forest;
 mod held;
 mod pace;
@@ -34,6 +36,7 @@ use crate::host::Host;
 use crate::names;
 use bulk::BulkJob;
 use choice::{Choice, Kind, forced};
+use dry::Found;
 use forest::Forest;
 use held::{Chunk, Held};
 use pace::Pace;
@@ -60,6 +63,7 @@ pub(crate) struct Writer<H> {
     operation: Operation,
     all_or_none: bool,
     name: Option<String>,
+    dry_run: bool,
     /// The caller chose the way.
     is_forced: bool,
     way: RefCell<Option<Choice>>,
@@ -73,10 +77,14 @@ pub(crate) struct Writer<H> {
 #[derive(Debug, Default)]
 struct State {
     held: Held,
+    /// All records so far.
+    n_pushed: usize,
     /// Some record held others.
     has_trees: bool,
     under_way: VecDeque<UnderWay>,
     n_jobs: usize,
+    /// What a dry run found.
+    found: Found,
 }
 
 /// Records that are being written.
@@ -107,6 +115,7 @@ pub(crate) fn open<H: Host>(
         operation,
         all_or_none: options.all_or_none,
         name: options.name,
+        dry_run: options.dry_run,
         is_forced: way.is_some(),
         way: RefCell::new(way),
         schema: Schema::default(),
@@ -141,11 +150,20 @@ impl<H: Host> Writer<H> {
         self.way.borrow().as_ref().map(|(kind, _)| *kind)
     }
 
+    /// How many calls a dry run says that it takes.
+    pub(crate) fn calls(&self) -> Option<u64> {
+        let state = self.state.borrow();
+        let found = &state.as_ref().filter(|_| self.dry_run)?.found;
+        u64::try_from(found.calls(self.kind()?)).ok()
+    }
+
     /// Takes records, and gives results that are known by now.
     pub(crate) async fn push(&self, records: &[u8]) -> Result<Vec<RowResult>, Error> {
         let mut state = self.take_state()?;
+        let n_held = state.held.rows();
         let outcome = match state.held.push(records) {
             Ok(()) => {
+                state.n_pushed += state.held.rows() - n_held;
                 state.has_trees = state.has_trees || self.hold_children(records);
                 self.work(&mut state, false).await
             }
@@ -168,7 +186,12 @@ impl<H: Host> Writer<H> {
             return self.work(state, true).await.map(Some);
         }
         match state.under_way.front_mut() {
-            None => Ok(None),
+            None => {
+                if self.dry_run {
+                    self.choose(state, true).await?;
+                }
+                Ok(None)
+            }
             Some(UnderWay::Job(chunk, job)) => {
                 let Some(results) = job.results(&self.api, &self.job()).await? else {
                     return Ok(Some(Vec::new()));
@@ -188,6 +211,9 @@ impl<H: Host> Writer<H> {
 
     /// Sends what is held as far as it should go now.
     async fn work(&self, state: &mut State, is_end: bool) -> Result<Vec<RowResult>, Error> {
+        if self.dry_run {
+            return self.check(state, is_end).await;
+        }
         match self.choose(state, is_end).await? {
             None => Ok(Vec::new()),
             Some(Kind::Bulk) => self.by_bulk(state, is_end).await,

@@ -227,6 +227,20 @@ impl Instance {
         Ok(way.map(Way::from))
     }
 
+    /// How many calls a dry run says that a write takes.
+    pub(crate) async fn calls_of_write(
+        &mut self,
+        writer: ResourceAny,
+    ) -> Result<Option<u64>, Error> {
+        let exports = &self.exports;
+        self.guest
+            .run(&self.speaker, "calls of a write", async |store| {
+                let records = exports.lockgate_connector_records();
+                records.writer().call_calls(store, writer).await
+            })
+            .await
+    }
+
     /// Calls one export and takes its answer apart.
     pub(crate) async fn call<R, W>(&mut self, call: &'static str, work: W) -> Result<R, Error>
     where

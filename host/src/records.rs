@@ -230,7 +230,8 @@ pub struct RecordResult {
 }
 
 impl RecordResult {
-    /// Whether the record was written, with all that it held.
+    /// Whether the record was written, with all that it held; in a dry run, whether
+    /// nothing was found wrong with any of them.
     #[must_use]
     pub fn is_ok(&self) -> bool {
         self.outcome.is_ok() && self.related.iter().all(|related| related.outcome.is_ok())
@@ -261,6 +262,8 @@ pub enum Outcome {
     Updated,
     /// It was deleted.
     Deleted,
+    /// A dry run found nothing wrong with it. Nothing was changed.
+    Checked,
     /// Nothing was changed.
     Failed {
         /// Why; never empty.
@@ -269,7 +272,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether it was done.
+    /// Whether it was done, or checked without finding anything.
     #[must_use]
     pub const fn is_ok(&self) -> bool {
         !matches!(self, Self::Failed { .. })
@@ -343,6 +346,10 @@ pub struct WriteOptions {
     /// A name under which the write can be taken up again after a crash: with
     /// the same records it goes on where it was, and writes nothing twice.
     pub name: Option<String>,
+    /// Write nothing, and say of each record whether anything is wrong with it as
+    /// far as descriptions tell: it is [`Outcome::Checked`] or
+    /// [`Outcome::Failed`]. The product's own rules are not among that.
+    pub dry_run: bool,
 }
 
 /// How to query.

@@ -55,6 +55,15 @@ impl Writer {
         self.instance.way_of_write(self.writer).await
     }
 
+    /// About how many API calls a dry run says that the write takes, once
+    /// [`Self::finish`] has given `None`; `None` for other writes.
+    ///
+    /// # Errors
+    /// If the guest fails.
+    pub async fn calls(&mut self) -> Result<Option<u64>, Error> {
+        self.instance.calls_of_write(self.writer).await
+    }
+
     /// Takes records, at most 16 MiB, and gives results that are known by now, of
     /// these or of earlier ones.
     ///

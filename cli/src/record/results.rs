@@ -9,6 +9,7 @@ use lockgate::{
 };
 use serde_json::value::RawValue;
 
+use super::plan::Plan;
 use crate::args::{Shape, Target};
 use crate::calls::Calls;
 use crate::exit::Status;
@@ -38,6 +39,10 @@ pub(super) struct Write {
     /// it was and writes nothing twice
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
+    /// Write nothing: say what would be written, in how many calls, and which
+    /// records are wrong as far as that can be told without writing
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     calls: Calls,
     #[command(flatten)]
@@ -77,8 +82,9 @@ impl Write {
             all_or_none: self.all_or_none,
             way: self.way.clone(),
             name: self.name.clone(),
+            dry_run: self.dry_run,
         };
-        let mut results = Results::new(self.shape, items.len());
+        let mut results = Results::new(self.shape, items.len(), self.dry_run);
         let connection = self.calls.of(connection, Note::default());
         let mut writer = connection.write(&self.object, operation, options).await?;
         let ended = async {
@@ -88,7 +94,7 @@ impl Write {
             while let Some(some) = writer.finish().await? {
                 results.add(some);
             }
-            writer.way().await
+            Ok((writer.way().await?, writer.calls().await?))
         };
         let ended = ended.await;
         results.finish(ended)
@@ -119,16 +125,19 @@ struct Results {
     all: Vec<RowResult>,
     shape: Shape,
     expected: usize,
+    is_dry_run: bool,
     progress: Progress,
 }
 
 impl Results {
-    fn new(shape: Shape, expected: usize) -> Self {
-        let progress = Progress::spinner(format!("writing {}", text::counted(expected, "record")));
+    fn new(shape: Shape, expected: usize, is_dry_run: bool) -> Self {
+        let doing = if is_dry_run { "checking" } else { "writing" };
+        let progress = Progress::spinner(format!("{doing} {}", text::counted(expected, "record")));
         Self {
             all: Vec::with_capacity(expected),
             shape,
             expected,
+            is_dry_run,
             progress,
         }
     }
@@ -140,9 +149,13 @@ impl Results {
     }
 
     /// Tells what became of the records, also of those before a failure.
-    fn finish(mut self, ended: Result<Option<Way>, Error>) -> Result<Status> {
+    fn finish(mut self, ended: Result<(Option<Way>, Option<u64>), Error>) -> Result<Status> {
         drop(self.progress);
         self.all.sort_unstable_by_key(|result| result.row);
+        if self.is_dry_run {
+            let (way, calls) = ended?;
+            return Plan::of(&self.all, way, calls).tell(self.shape);
+        }
         let failed = self.all.iter().filter(|row| !row.result.is_ok()).count();
         if !self.all.is_empty() || ended.is_ok() {
             tell(&self.all, self.shape)?;
@@ -152,7 +165,7 @@ impl Results {
             Err(error) if done == 0 => Err(error.into()),
             Err(error) => Err(error)
                 .with_context(|| format!("only {done} of {expected} records have a result")),
-            Ok(way) => {
+            Ok((way, _)) => {
                 if let Some(way) = way
                     && output::is_terminal()
                 {
@@ -206,6 +219,7 @@ fn cells(id: Option<&String>, outcome: &Outcome) -> [String; 3] {
         Outcome::Created => ("created", String::new()),
         Outcome::Updated => ("updated", String::new()),
         Outcome::Deleted => ("deleted", String::new()),
+        Outcome::Checked => ("checked", String::new()),
         Outcome::Failed { problems } => {
             let problems: Vec<String> = problems.iter().map(Problem::to_string).collect();
             ("failed", problems.join(" | "))

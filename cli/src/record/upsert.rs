@@ -11,7 +11,8 @@ use crate::session;
 const EXAMPLES: &str = "\
 Examples:
   lockgate record upsert crm Account --key External_Id__c '{\"External_Id__c\": \"7\", \"Name\": \"Acme\"}'
-  lockgate record upsert crm Contact --key Email --file contacts.json";
+  lockgate record upsert crm Contact --key Email --file contacts.json
+  lockgate record upsert crm Contact --key Email --file contacts.json --dry-run";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]

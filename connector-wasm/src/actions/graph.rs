@@ -22,10 +22,10 @@ use crate::bindings::exports::lockgate::connector::records::{
 use crate::fault::{Effect, Fault, as_problem, refused};
 use crate::host::{Host, Level, Method};
 use answer::Fate;
-use plan::{MAX_GRAPHS, MAX_KINDS};
+use plan::MAX_KINDS;
 
 pub(crate) use node::NodeInput;
-pub(crate) use plan::{MAX_NODES, Plan};
+pub(crate) use plan::{MAX_GRAPHS, MAX_NODES, Plan};
 
 /// Graphs of one call: as many requests as a caller can wait for.
 const MAX_GRAPHS_OF_CALL: usize = 300;

@@ -1,7 +1,9 @@
 //! Which way a write goes, and why.
 
+use super::held::{JOB_BYTES, JOB_ROWS};
+use super::plan::MAX_ROWS;
 use super::{State, Writer, wrong};
-use crate::actions::graph::{self, MAX_NODES};
+use crate::actions::graph::{self, MAX_GRAPHS, MAX_NODES};
 use crate::bindings::exports::lockgate::connector::records::{Error, Operation, WriteOptions};
 use crate::host::Host;
 use crate::names;
@@ -38,6 +40,75 @@ impl Kind {
             .ok_or_else(|| {
                 wrong("a write goes by one of the ways `collections`, `bulk` and `graph`")
             })
+    }
+}
+
+/// About how many calls a bulk job takes: three to begin, one or two for its
+/// results, and looks at it between them.
+const CALLS_OF_JOB: usize = 7;
+
+/// How much there is to write.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Work {
+    /// Records, and those that they hold.
+    rows: usize,
+    bytes: usize,
+    /// Those of them that go in graphs, and the graphs.
+    rows_in_graphs: usize,
+    graphs: usize,
+    /// Those that go one level after the other.
+    rows_in_levels: usize,
+}
+
+impl Work {
+    pub(super) const fn of_rows(rows: usize, bytes: usize) -> Self {
+        Self {
+            rows,
+            bytes,
+            rows_in_graphs: rows,
+            graphs: rows,
+            rows_in_levels: 0,
+        }
+    }
+
+    /// One more record.
+    pub(super) const fn add_row(&mut self, bytes: usize) {
+        self.add_tree(1, bytes, true);
+    }
+
+    /// One more record with those that it holds.
+    pub(super) const fn add_tree(&mut self, rows: usize, bytes: usize, fits_a_graph: bool) {
+        if rows == 0 {
+            return;
+        }
+        self.rows += rows;
+        self.bytes += bytes;
+        if fits_a_graph {
+            self.rows_in_graphs += rows;
+            self.graphs += 1;
+        } else {
+            self.rows_in_levels += rows;
+        }
+    }
+
+    /// About how many calls a way takes, descriptions of objects left out.
+    pub(super) fn calls(&self, kind: Kind) -> usize {
+        let by_collections = |rows: usize| rows.div_ceil(MAX_ROWS);
+        match kind {
+            Kind::Collections => by_collections(self.rows),
+            Kind::Bulk => {
+                let jobs = self
+                    .rows
+                    .div_ceil(JOB_ROWS)
+                    .max(self.bytes.div_ceil(JOB_BYTES));
+                jobs * CALLS_OF_JOB
+            }
+            Kind::Graph => {
+                let by_graphs = self.graphs.div_ceil(MAX_GRAPHS);
+                by_graphs.max(self.rows_in_graphs.div_ceil(MAX_NODES))
+                    + by_collections(self.rows_in_levels)
+            }
+        }
     }
 }
 
@@ -92,7 +163,7 @@ impl<H: Host> Writer<H> {
     }
 
     async fn chosen(&self, state: &State, is_end: bool) -> Result<Option<Choice>, Error> {
-        let rows = state.held.rows();
+        let rows = state.n_pushed;
         if self.all_or_none {
             if rows > MAX_NODES {
                 return Err(super::collections::too_many_for_all_or_none());
@@ -104,8 +175,12 @@ impl<H: Host> Writer<H> {
             };
             return Ok(is_end.then(|| (choice.0, choice.1.to_owned())));
         }
+        let work = Work::of_rows(rows, state.held.bytes());
         if state.has_trees {
-            return self.chosen_for_trees().await.map(Some);
+            let (kind, reason) = self.chosen_for_trees().await?;
+            return Ok(Some(
+                self.within_budget(kind, work).unwrap_or((kind, reason)),
+            ));
         }
         if let Some(reason) = self.no_bulk(&self.object) {
             return Ok(Some((Kind::Collections, reason)));
@@ -114,8 +189,28 @@ impl<H: Host> Writer<H> {
             let reason = format!("from {BULK_FROM_ROWS} records on it costs fewer calls");
             return Ok(Some((Kind::Bulk, reason)));
         }
+        if !is_end {
+            return Ok(None);
+        }
         let reason = format!("{rows} records are few, and their results come at once");
-        Ok(is_end.then_some((Kind::Collections, reason)))
+        let choice = self.within_budget(Kind::Collections, work);
+        Ok(Some(choice.unwrap_or((Kind::Collections, reason))))
+    }
+
+    /// A bulk job, if a way takes more calls than are left and the job does not.
+    fn within_budget(&self, kind: Kind, work: Work) -> Option<Choice> {
+        let left = self.api.host.calls_left()?;
+        let fits = |calls: usize| u64::try_from(calls).is_ok_and(|calls| calls <= left);
+        let (calls, of_bulk) = (work.calls(kind), work.calls(Kind::Bulk));
+        if fits(calls) || !fits(of_bulk) || self.no_bulk(&self.object).is_some() {
+            return None;
+        }
+        let (way, bulk) = (kind.name(), Kind::Bulk);
+        let reason = format!(
+            "the way {way} takes {calls} calls, and of the day's budget {left} are left; this takes \
+             about {of_bulk}"
+        );
+        Some((bulk, reason))
     }
 
     async fn chosen_for_trees(&self) -> Result<Choice, Error> {

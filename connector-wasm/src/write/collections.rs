@@ -149,7 +149,7 @@ pub(super) fn too_many_for_all_or_none() -> Error {
     )
 }
 
-fn rolled_back() -> RecordResult {
+pub(super) fn rolled_back() -> RecordResult {
     failed(
         None,
         vec![problem(

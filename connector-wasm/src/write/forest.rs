@@ -15,7 +15,7 @@ use super::plan::Job;
 use super::send::{LOCK_PAUSE_MS, LOCK_TRIES, is_locked};
 use super::tree::Trees;
 use super::{COLLECTIONS_ROWS, Kind, Writer, bulk_job, failed, lost, may_be_tried_again};
-use crate::actions::graph::{self, MAX_BODY_BYTES, MAX_NODES, NodeInput, Plan, Saved};
+use crate::actions::graph::{self, MAX_BODY_BYTES, MAX_GRAPHS, MAX_NODES, NodeInput, Plan, Saved};
 use crate::bindings::exports::lockgate::connector::records::{
     Advice, Error, Outcome, Problem, RecordResult, RelatedResult, RowResult,
 };
@@ -24,9 +24,6 @@ use crate::fault::{as_problem, problem};
 use crate::host::Host;
 use crate::wire::{self, push_text};
 
-/// Salesforce's bound of the graphs of one request. More records without children
-/// than that go in fewer calls by collections.
-const GRAPHS_OF_REQUEST: usize = 75;
 /// The most graphs and records that one call of the writer sends: some twenty
 /// requests, and twice that if Salesforce stops at failed graphs. The host lets
 /// 100 of a call out.
@@ -60,7 +57,9 @@ impl Forest {
             }
         }
         let in_graphs = members.iter().map(|members: &Vec<usize>| {
-            let pays = members.len() > 1 || trees.n_roots <= GRAPHS_OF_REQUEST;
+            // More records without children than one request takes go in fewer calls
+            // by collections.
+            let pays = members.len() > 1 || trees.n_roots <= MAX_GRAPHS;
             writer.kind() == Some(Kind::Graph) && (pays || writer.is_forced)
         });
         let mut forest = Self {

@@ -89,6 +89,11 @@ impl Held {
         Ok(held)
     }
 
+    /// How many bytes they have.
+    pub(super) fn bytes(&self) -> usize {
+        self.json.len() + self.returned.as_ref().map_or(0, |chunk| chunk.json.len())
+    }
+
     /// Takes the first records, at most so many and so many bytes, but at least
     /// one; `None` if nothing is held.
     pub(super) fn take(&mut self, max_rows: usize, max_bytes: usize) -> Option<Chunk> {

@@ -11,6 +11,30 @@ use crate::bindings::exports::lockgate::connector::records::{
 use crate::describe::described;
 use crate::host::Host;
 
+/// Objects that records often refer to, and how their ids begin in every org.
+const PREFIXES: [(&str, &str); 20] = [
+    ("Account", "001"),
+    ("Asset", "02i"),
+    ("Campaign", "701"),
+    ("Case", "500"),
+    ("Contact", "003"),
+    ("ContentDocument", "069"),
+    ("ContentVersion", "068"),
+    ("Contract", "800"),
+    ("Group", "00G"),
+    ("Lead", "00Q"),
+    ("Opportunity", "006"),
+    ("OpportunityLineItem", "00k"),
+    ("Order", "801"),
+    ("OrderItem", "802"),
+    ("Pricebook2", "01s"),
+    ("PricebookEntry", "01u"),
+    ("Product2", "01t"),
+    ("RecordType", "012"),
+    ("Task", "00T"),
+    ("User", "005"),
+];
+
 /// Descriptions by the names of their objects, in lower case.
 #[derive(Debug, Default)]
 pub(super) struct Schema {
@@ -21,6 +45,8 @@ pub(super) struct Schema {
 #[derive(Debug)]
 pub(super) struct Described {
     pub(super) object: ObjectDescription,
+    /// The first three characters of its ids, if they are its own.
+    pub(super) prefix: Option<String>,
 }
 
 impl Schema {
@@ -33,11 +59,22 @@ impl Schema {
         if let Some(known) = self.known(object) {
             return Ok(known);
         }
-        let (object, _) = described(api, object).await?;
-        let described = Rc::new(Described { object });
+        let (object, prefix) = described(api, object).await?;
+        let described = Rc::new(Described { object, prefix });
         let name = described.object.summary.name.to_ascii_lowercase();
         self.known.borrow_mut().insert(name, Rc::clone(&described));
         Ok(described)
+    }
+
+    /// The first three characters of an object's ids, if they are known without
+    /// asking.
+    pub(super) fn prefix(&self, object: &str) -> Option<String> {
+        if let Some(known) = self.known(object) {
+            return known.prefix.clone();
+        }
+        let mut known = PREFIXES.iter();
+        let known = known.find(|(name, _)| name.eq_ignore_ascii_case(object));
+        known.map(|(_, prefix)| (*prefix).to_owned())
     }
 
     /// A description that was asked for before.

@@ -1,5 +1,6 @@
 //! Which requests a write makes, and what each record is told.
 
+mod dry;
 mod keyed;
 mod locks;
 mod trees;
@@ -12,11 +13,13 @@ const EACH: WriteOptions = WriteOptions {
     all_or_none: false,
     way: None,
     name: None,
+    dry_run: false,
 };
 const ALL: WriteOptions = WriteOptions {
     all_or_none: true,
     way: None,
     name: None,
+    dry_run: false,
 };
 const ID: &str = "003dM00001wBXYDQA4";
 const OTHER: &str = "003dM00001wBXYEQA4";
@@ -126,6 +129,7 @@ fn letters(results: &[RecordResult]) -> String {
             Outcome::Created => 'c',
             Outcome::Updated => 'u',
             Outcome::Deleted => 'd',
+            Outcome::Checked => 'k',
             Outcome::Failed(problems) => match problems[0].code.as_str() {
                 "UNABLE_TO_LOCK_ROW" => 'l',
                 "ALL_OR_NONE_OPERATION_ROLLED_BACK" => 'r',

@@ -118,6 +118,7 @@ impl From<wit::Outcome> for Outcome {
             wit::Outcome::Created => Self::Created,
             wit::Outcome::Updated => Self::Updated,
             wit::Outcome::Deleted => Self::Deleted,
+            wit::Outcome::Checked => Self::Checked,
             wit::Outcome::Failed(problems) => Self::Failed {
                 problems: problems
                     .into_iter()
@@ -164,6 +165,7 @@ impl From<WriteOptions> for wit::WriteOptions {
             all_or_none: options.all_or_none,
             way: options.way,
             name: options.name,
+            dry_run: options.dry_run,
         }
     }
 }

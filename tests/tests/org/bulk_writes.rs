@@ -57,6 +57,7 @@ fn outcomes(results: &[RecordResult]) -> Vec<&str> {
             Outcome::Created => "created",
             Outcome::Updated => "updated",
             Outcome::Deleted => "deleted",
+            Outcome::Checked => "checked",
             Outcome::Failed { problems } => problems[0].code.as_str(),
         })
         .collect()

@@ -14,6 +14,7 @@ mod bad_input;
 mod batches;
 mod bulk_queries;
 mod bulk_writes;
+mod economy;
 mod embed;
 mod faults;
 mod fields;

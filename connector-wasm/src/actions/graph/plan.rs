@@ -11,7 +11,7 @@ use crate::wire::push_text;
 /// Salesforce's bounds of one request: nodes of all graphs together, graphs,
 /// and kinds of nodes (method and object).
 pub(crate) const MAX_NODES: usize = 500;
-pub(super) const MAX_GRAPHS: usize = 75;
+pub(crate) const MAX_GRAPHS: usize = 75;
 pub(super) const MAX_KINDS: usize = 15;
 /// Salesforce's bound of nodes that refer to one another in a row.
 const MAX_DEPTH: usize = 15;

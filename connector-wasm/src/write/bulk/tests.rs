@@ -33,6 +33,7 @@ fn options(name: Option<&str>) -> WriteOptions {
         all_or_none: false,
         way: Some("bulk".to_owned()),
         name: name.map(str::to_owned),
+        dry_run: false,
     }
 }
 
@@ -69,6 +70,7 @@ fn told(results: &[RowResult]) -> Vec<String> {
                 Outcome::Created => format!("created {id}"),
                 Outcome::Updated => format!("updated {id}"),
                 Outcome::Deleted => format!("deleted {id}"),
+                Outcome::Checked => "checked".to_owned(),
                 Outcome::Failed(problems) => {
                     let fields = problems[0].fields.join(",");
                     format!("{} {fields}", problems[0].code)
@@ -338,6 +340,7 @@ fn many_rows_go_by_a_job_and_few_by_collections_unless_a_setting_forbids() {
         format!("[{}]", rows.join(","))
     };
     let any = WriteOptions {
+        dry_run: false,
         all_or_none: false,
         way: None,
         name: None,
@@ -369,6 +372,7 @@ fn many_rows_go_by_a_job_and_few_by_collections_unless_a_setting_forbids() {
 fn options_that_contradict_each_other_are_refused_before_anything_is_sent() {
     let refused = |all_or_none, way: Option<&str>, name: Option<&str>| {
         let options = WriteOptions {
+            dry_run: false,
             all_or_none,
             way: way.map(str::to_owned),
             name: name.map(str::to_owned),

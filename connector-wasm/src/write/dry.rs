@@ -1,0 +1,236 @@
+//! A write that writes nothing: each record is held against the description of its
+//! object, and the way and its calls are told.
+
+use std::collections::HashSet;
+
+use super::check::{Question, Seen};
+use super::choice::{Kind, Work};
+use super::held::Chunk;
+use super::plan::{Job, Verb};
+use super::schema::Described;
+use super::tree::Trees;
+use super::{
+    FOREST_BYTES, FOREST_ROWS, State, Writer, collections, failed, may_be_tried_again, row_result,
+    told,
+};
+use crate::actions::graph::MAX_NODES;
+use crate::bindings::exports::lockgate::connector::records::{
+    Advice, Error, Outcome, Problem, RecordResult, RelatedResult, RowResult,
+};
+use crate::body::{KeyedBy, Row, read_rows};
+use crate::fault::problem;
+use crate::host::Host;
+
+/// What a dry run has found so far.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    seen: Seen,
+    /// What would be written.
+    pub(super) work: Work,
+    /// Objects whose descriptions the write needs as well.
+    needed: HashSet<String>,
+}
+
+impl Found {
+    /// About how many calls the write takes.
+    pub(super) fn calls(&self, kind: Kind) -> usize {
+        self.work.calls(kind) + self.needed.len()
+    }
+}
+
+impl<H: Host> Writer<H> {
+    /// Gives results of records that are held, until none are.
+    pub(super) async fn check(
+        &self,
+        state: &mut State,
+        is_end: bool,
+    ) -> Result<Vec<RowResult>, Error> {
+        let kind = self.choose(state, is_end).await?;
+        if self.all_or_none && !is_end {
+            return Ok(Vec::new());
+        }
+        let max_rows = if self.all_or_none {
+            MAX_NODES
+        } else {
+            FOREST_ROWS
+        };
+        let mut results = Vec::new();
+        while let Some(chunk) = state.held.take(max_rows, FOREST_BYTES) {
+            let checked = match self.hold_children(&chunk.json) {
+                true => self.check_trees(kind, &chunk, &mut state.found).await,
+                false => self.check_rows(&chunk, &mut state.found).await,
+            };
+            match checked {
+                Ok(checked) => results.extend(checked),
+                Err(error) => {
+                    if may_be_tried_again(&error) {
+                        state.held.put_back(chunk);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        if self.all_or_none && results.iter().any(|row| !is_sound(&row.outcome)) {
+            for row in &mut results {
+                if is_sound(&row.outcome) {
+                    row.outcome = collections::rolled_back();
+                }
+            }
+            state.found.work = Work::default();
+        }
+        Ok(results)
+    }
+
+    async fn check_rows(&self, chunk: &Chunk, found: &mut Found) -> Result<Vec<RowResult>, Error> {
+        let described = self.schema.of(&self.api, &self.object).await?;
+        let job = self.job();
+        if job.verb == Verb::Delete && chunk.rows > 1 {
+            found.needed.insert(self.object.clone());
+        }
+        let rows = self.rows(chunk)?.into_iter().enumerate();
+        let results = rows.map(|(at, row)| {
+            let outcome = match row {
+                Ok(row) => {
+                    let question = Question {
+                        verb: job.verb,
+                        described: &described,
+                        schema: &self.schema,
+                        parent_field: None,
+                        row: &row,
+                    };
+                    let problems = question.problems(&mut found.seen);
+                    if problems.is_empty() {
+                        found.work.add_row(row.size());
+                    }
+                    answer(problems)
+                }
+                Err(problem) => answer(vec![of_object(problem, job.object)]),
+            };
+            row_result(chunk.first + at as u64, outcome)
+        });
+        Ok(results.collect())
+    }
+
+    async fn check_trees(
+        &self,
+        kind: Option<Kind>,
+        chunk: &Chunk,
+        found: &mut Found,
+    ) -> Result<Vec<RowResult>, Error> {
+        let (api, schema) = (&self.api, &self.schema);
+        let trees = Trees::of(api, schema, &self.object, &self.operation, &chunk.json).await?;
+        let mut described = Vec::with_capacity(trees.kinds.len());
+        for kind in &trees.kinds {
+            described.push(schema.of(api, &kind.object).await?);
+        }
+        let mut problems = Vec::with_capacity(trees.nodes.len());
+        for (at, node) in trees.nodes.iter().enumerate() {
+            problems.push(match (&node.problem, described.get(node.kind)) {
+                (None, Some(described)) => self.node(&trees, at, described, found),
+                (problem, _) => problem.iter().cloned().collect(),
+            });
+        }
+        let parents = trees.nodes.iter().filter_map(|node| node.parent);
+        let parents = parents.filter_map(|parent| trees.kind_of(parent));
+        found.needed.extend(parents.map(|kind| kind.object.clone()));
+        let mut members = vec![Vec::new(); trees.n_roots];
+        for (at, node) in trees.nodes.iter().enumerate() {
+            if let Some(members) = members.get_mut(node.root) {
+                members.push(at);
+            }
+        }
+        let has_problem = |at: &usize| problems.get(*at).is_some_and(|found| !found.is_empty());
+        let results = members.iter().enumerate().map(|(root, members)| {
+            let is_whole = kind == Some(Kind::Graph) && members.len() <= MAX_NODES;
+            // What is wrong by itself keeps the whole tree from being sent.
+            let mut nodes = members.iter().filter_map(|at| trees.nodes.get(*at));
+            let is_wrong = nodes.any(|node| node.problem.is_some())
+                || (is_whole && members.iter().any(has_problem));
+            let outcome = |at: usize| {
+                let found = problems.get(at).cloned().unwrap_or_default();
+                let parent = trees.nodes.get(at).and_then(|node| node.parent);
+                match found.is_empty() {
+                    true if is_wrong => answer(vec![not_sent()]),
+                    // Parents stand before their children.
+                    true if parent.as_ref().is_some_and(has_problem) => answer(vec![not_sent()]),
+                    _ => answer(found),
+                }
+            };
+            let mut whole = outcome(root);
+            let mut sound = usize::from(is_sound(&whole));
+            for at in members.iter().copied().filter(|at| *at != root) {
+                let (Some(node), Some(kind)) = (trees.nodes.get(at), trees.kind_of(at)) else {
+                    continue;
+                };
+                let result = outcome(at);
+                sound += usize::from(is_sound(&result));
+                whole.related.push(RelatedResult {
+                    pointer: node.pointer.clone(),
+                    object: kind.object.clone(),
+                    id: result.id,
+                    outcome: result.outcome,
+                });
+            }
+            let bytes = members.iter().map(|at| trees.size(*at)).sum();
+            found
+                .work
+                .add_tree(sound, bytes, members.len() <= MAX_NODES);
+            row_result(chunk.first + root as u64, whole)
+        });
+        Ok(results.collect())
+    }
+
+    fn node(
+        &self,
+        trees: &Trees,
+        at: usize,
+        described: &Described,
+        found: &mut Found,
+    ) -> Vec<Problem> {
+        let Some(kind) = trees.kind_of(at) else {
+            return Vec::new();
+        };
+        let json = format!("[{}]", trees.json(at, None));
+        let keyed_by: KeyedBy<'_> = kind.verb().keyed_by();
+        let row: Option<Result<Row<'_>, Problem>> = read_rows(json.as_bytes(), keyed_by)
+            .ok()
+            .and_then(|mut rows| rows.pop());
+        match row {
+            Some(Ok(row)) => Question {
+                verb: Job::new(&kind.object, &kind.operation).verb,
+                described,
+                schema: &self.schema,
+                parent_field: kind.parent_field.as_deref(),
+                row: &row,
+            }
+            .problems(&mut found.seen),
+            Some(Err(problem)) => vec![of_object(problem, &kind.object)],
+            None => Vec::new(),
+        }
+    }
+}
+
+fn answer(problems: Vec<Problem>) -> RecordResult {
+    match problems.is_empty() {
+        true => told(None, Outcome::Checked),
+        false => failed(None, problems),
+    }
+}
+
+fn is_sound(result: &RecordResult) -> bool {
+    result.outcome == Outcome::Checked
+}
+
+fn of_object(mut problem: Problem, object: &str) -> Problem {
+    problem.object.get_or_insert_with(|| object.to_owned());
+    problem
+}
+
+fn not_sent() -> Problem {
+    problem(
+        Advice::RolledBack,
+        "PROCESSING_HALTED",
+        "this record is fine, but it would not be written: another one that is written with it is \
+         wrong",
+    )
+}
