@@ -13,6 +13,7 @@ mod advice;
 mod batches;
 mod bulk_queries;
 mod bulk_writes;
+mod descriptions;
 mod embed;
 mod faults;
 mod fields;
