@@ -16,6 +16,7 @@ mod bulk_writes;
 mod descriptions;
 mod embed;
 mod faults;
+mod features;
 mod fields;
 mod logins;
 mod queries;
