@@ -22,6 +22,7 @@ mod logins;
 mod queries;
 mod quota;
 mod records;
+mod requests;
 mod secrets;
 mod sessions;
 mod settings;
