@@ -249,8 +249,38 @@ impl Member<'_> {
     fn push(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.key.as_bytes());
         out.push(b':');
-        out.extend_from_slice(self.value.as_bytes());
+        if self.value.starts_with('{') {
+            push_related(out, self.value);
+        } else {
+            out.extend_from_slice(self.value.as_bytes());
+        }
     }
+}
+
+/// A related record that is named by its key. Where it may be of several
+/// objects, its `attributes` say of which, and Salesforce wants them first.
+fn push_related(out: &mut Vec<u8>, value: &str) {
+    let mut members = Vec::new();
+    let walked = Skim::new(value).members(|key, skim| {
+        members.push((key, skim.value()?));
+        Ok::<(), Malformed>(())
+    });
+    if walked.is_err() {
+        // It was read before, as a part of its record.
+        out.extend_from_slice(value.as_bytes());
+        return;
+    }
+    members.sort_by_key(|(key, _)| *key != "\"attributes\"");
+    out.push(b'{');
+    for (at, (key, value)) in members.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(key.as_bytes());
+        out.push(b':');
+        out.extend_from_slice(value.as_bytes());
+    }
+    out.push(b'}');
 }
 
 fn take<'a>(members: &mut Vec<Member<'a>>, name: &str) -> Option<&'a str> {
@@ -312,6 +342,20 @@ mod tests {
             ),
             r#"{"attributes":{"type":"Contact"},"LastName":"A","Amount__c":12345678901234567890.100,"Big":1e400,"Account":{"attributes":{"type":"Account"},"K__c":"1"}}"#
         );
+    }
+
+    #[test]
+    fn the_attributes_of_a_related_record_come_before_its_key() {
+        let json =
+            r#"{"Who":{"Email":"a@b.org", "attributes":{"type":"Lead"}},"Account":{"K__c":1.10}}"#;
+        let related =
+            r#""Who":{"attributes":{"type":"Lead"},"Email":"a@b.org"},"Account":{"K__c":1.10}"#;
+        assert_eq!(
+            for_collection(json, KeyedBy::Nothing, None),
+            format!(r#"{{"attributes":{{"type":"Contact"}},{related}}}"#)
+        );
+        let alone = read(json, KeyedBy::Nothing).unwrap().alone();
+        assert_eq!(String::from_utf8(alone).unwrap(), format!("{{{related}}}"));
     }
 
     #[test]

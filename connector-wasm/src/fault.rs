@@ -120,6 +120,15 @@ impl Fault {
         }
     }
 
+    /// A refusal that Salesforce words in another way than by JSON.
+    pub(crate) fn of(status: u16, entry: Entry) -> Self {
+        Self {
+            status,
+            entries: vec![entry],
+            from_api: true,
+        }
+    }
+
     /// The first error's code.
     pub(crate) fn code(&self) -> &str {
         self.entries
@@ -189,6 +198,16 @@ impl Fault {
 }
 
 impl Entry {
+    /// An error by its parts.
+    pub(crate) fn new(code: String, message: String, fields: Vec<String>) -> Self {
+        Self {
+            code: Some(code),
+            message: Some(message),
+            fields: Some(fields),
+            duplicates: None,
+        }
+    }
+
     /// Reads what a bulk job says of a row: `CODE:message:Field1 Field2 --`.
     pub(crate) fn of_bulk(text: &str) -> Self {
         let (code, rest) = text.split_once(':').unwrap_or(("UNKNOWN_EXCEPTION", text));
@@ -198,12 +217,7 @@ impl Entry {
             .split([' ', ','])
             .filter(|field| !field.is_empty())
             .map(str::to_owned);
-        Self {
-            code: Some(code.to_owned()),
-            message: Some(message.to_owned()),
-            fields: Some(fields.collect()),
-            duplicates: None,
-        }
+        Self::new(code.to_owned(), message.to_owned(), fields.collect())
     }
 
     fn verdict(&self, status: u16) -> Verdict {

@@ -4,6 +4,7 @@
 //! connector needs no change in the host. The rules are checked once, when the
 //! package is loaded, and every problem is reported at once.
 
+mod in_body;
 mod vendor;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use serde::Deserialize;
 use crate::grant::Grant;
 use crate::limits::AskedLimits;
 
+pub use in_body::BodyCredential;
 pub use vendor::{
     AuthManifest, HostPattern, JwtBearer, LoginHost, Meaning, QuotaManifest, ScopeSet, Signal,
     SignatureRule, VendorManifest,

@@ -16,6 +16,7 @@ use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
 use forms::Forms;
+pub(crate) use forms::html;
 pub use stream::RedactedStream;
 
 /// What stands in place of a secret.

@@ -6,6 +6,7 @@
 //! - `/truncated/SENT/CLAIMED`: claims a length and breaks off before it
 //! - `/hold`: no answer until [`Loopback::release`]
 //! - `/usage/USED/LIMIT`: the same, in a header that tells the budget
+//! - `/session/…`, `/echo/…`: the body of the request
 //! - anything else: `ok`
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -35,6 +36,7 @@ pub struct Loopback {
 #[derive(Debug, Default)]
 struct Seen {
     heads: Mutex<Vec<String>>,
+    bodies: Mutex<Vec<String>>,
     held: AtomicUsize,
     sent_bytes: AtomicU64,
 }
@@ -80,6 +82,11 @@ impl Loopback {
             .filter(|head| !head.contains("/oauth2/"))
             .cloned()
             .collect()
+    }
+
+    /// The bodies of requests to `/session/…` and `/echo/…` so far.
+    pub fn bodies(&self) -> Vec<String> {
+        self.seen.bodies.lock().unwrap().clone()
     }
 
     /// How many requests wait on `/hold` now.
@@ -185,6 +192,11 @@ async fn serve(
             "usage" => {
                 let usage = format!("x-usage: calls={}/{}\r\n", number(1), number(2));
                 answer(&mut stream, &usage, b"{}").await?;
+            }
+            "session" | "echo" => {
+                let text = String::from_utf8_lossy(&body).into_owned();
+                seen.bodies.lock().unwrap().push(text);
+                answer(&mut stream, "", &body).await?;
             }
             _ => answer(&mut stream, "", b"ok").await?,
         }

@@ -1,8 +1,7 @@
-//! Converting leads, through a class that the org has installed.
-//!
-//! REST has no resource for it. SOAP has, but wants the session within the body,
-//! which a connector never holds; so this is done only where the settings name
-//! an Apex REST class, whose source is in the connector's README.
+//! Converting leads, which REST has no resource for: by SOAP, or through an
+//! Apex REST class of the org if the settings name one.
+
+mod soap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -70,14 +69,6 @@ pub(super) async fn convert<H: Host>(
     api: &Api<H>,
     mut input: LeadsInput,
 ) -> Result<Vec<u8>, Error> {
-    let Some(path) = &api.settings.lead_conversion else {
-        return Err(refused(
-            Advice::AskPermission,
-            "FUNCTIONALITY_NOT_ENABLED",
-            "Salesforce's REST API cannot convert leads: install the Apex class of the \
-             connector's README in the org, and name its path in the setting lead_conversion",
-        ));
-    };
     at_most("leads", input.leads.len(), MAX_LEADS)?;
     for conversion in &mut input.leads {
         conversion.check().map_err(Error::Refused)?;
@@ -91,14 +82,10 @@ pub(super) async fn convert<H: Host>(
     if ids.is_empty() {
         return Ok(br#"{"converted":0,"leads":[]}"#.to_vec());
     }
-    let body = json!({ "leadConverts": input.leads }).to_string();
-    let mut ask = Ask::new(Method::Post, "", Kind::Write).body(body.into_bytes());
-    ask.path = Path::Given(format!("/services/apexrest/{path}"));
-    let answer = api.send(ask).await?;
-    if answer.status != 200 {
-        return Err(explained(&Fault::read(answer.status, &answer.body)));
-    }
-    let results: Vec<Converted> = wire::read(&answer.body).unwrap_or_default();
+    let results = match &api.settings.lead_conversion {
+        Some(class) => by_class(api, class, &input.leads).await?,
+        None => by_soap(api, &input.leads).await?,
+    };
     let Some(told) = told_of(&input.leads, &results) else {
         api.host
             .log(Level::Error, "the answer to a write could not be read", &[]);
@@ -108,6 +95,40 @@ pub(super) async fn convert<H: Host>(
     Ok(json!({ "converted": converted, "leads": told })
         .to_string()
         .into_bytes())
+}
+
+async fn by_class<H: Host>(
+    api: &Api<H>,
+    class: &str,
+    leads: &[Conversion],
+) -> Result<Vec<Converted>, Error> {
+    let body = json!({ "leadConverts": leads }).to_string();
+    let mut ask = Ask::new(Method::Post, "", Kind::Write).body(body.into_bytes());
+    ask.path = Path::Given(format!("/services/apexrest/{class}"));
+    let answer = api.send(ask).await?;
+    if answer.status == 200 {
+        return Ok(wire::read(&answer.body).unwrap_or_default());
+    }
+    Err(explained(&Fault::read(answer.status, &answer.body)))
+}
+
+async fn by_soap<H: Host>(api: &Api<H>, leads: &[Conversion]) -> Result<Vec<Converted>, Error> {
+    let version = api.version().await?;
+    let mut ask = Ask::new(Method::Post, "", Kind::Write);
+    ask.path = Path::Given(format!("/services/Soap/u/{version}"));
+    ask.body = Some(soap::envelope(leads, &api.settings));
+    ask.headers = [
+        ("Accept", "text/xml"),
+        ("Content-Type", "text/xml; charset=UTF-8"),
+        ("SOAPAction", "\"\""),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .to_vec();
+    let answer = api.send(ask).await?;
+    if answer.status == 200 {
+        return Ok(soap::results(&answer.body, leads).unwrap_or_default());
+    }
+    Err(soap::fault(answer.status, &answer.body).error(Some("Lead"), Effect::Write))
 }
 
 impl Conversion {

@@ -90,8 +90,11 @@ impl Org {
             .get("type")
             .and_then(Json::as_str)
             .filter(|name| names_type(name));
+        // Where it matters, they have to come before everything else.
+        let comes_first = parent.keys().next().is_some_and(|key| key == "attributes");
         let stated_type = parent
             .get("attributes")
+            .filter(|_| comes_first || field.reference_to.len() == 1)
             .and_then(|attributes| attributes.get("type"))
             .and_then(Json::as_str)
             .or(bare_type);

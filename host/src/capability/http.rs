@@ -11,8 +11,10 @@ mod response;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use secrecy::ExposeSecret as _;
 use tokio::sync::Semaphore;
 use wasmtime::component::{Access, Accessor, FutureReader, Resource, StreamReader};
+use zeroize::Zeroizing;
 
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
 pub use response::Response;
@@ -157,9 +159,24 @@ impl Backend {
             method: request.method.clone(),
             url,
             headers,
-            body: request.body.clone(),
+            body: self.body(request, credential),
             head_timeout: request.timeout,
         })
+    }
+
+    /// The body as it goes out: with the credential where the manifest says
+    /// that the product wants it, and nowhere else.
+    fn body(&self, request: &Checked, credential: &Credential) -> Option<Bytes> {
+        let body = request.body.as_ref()?;
+        let mut rules = self.vendor.auth.in_body.iter();
+        let split = rules.find_map(|rule| rule.split(&request.path, body));
+        let Some((before, behind)) = split.filter(|_| request.method == reqwest::Method::POST)
+        else {
+            return Some(body.clone());
+        };
+        // A form that is looked for in what comes back.
+        let token = Zeroizing::new(crate::redact::html(credential.token.expose_secret()));
+        Some([before, token.as_bytes(), behind].concat().into())
     }
 
     fn is_counted(&self, path: &str) -> bool {

@@ -3,6 +3,8 @@
 
 use serde::Deserialize;
 
+use super::in_body::BodyCredential;
+
 /// The particulars of one product.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,6 +69,9 @@ pub struct AuthManifest {
     /// The scheme before the token, with its space.
     #[serde(default = "default_token_prefix")]
     pub token_prefix: String,
+    /// Requests that carry the access token in their body as well.
+    #[serde(default)]
+    pub in_body: Vec<BodyCredential>,
 }
 
 fn default_dead_grant_errors() -> Vec<String> {
@@ -234,6 +239,9 @@ impl VendorManifest {
             if !path.starts_with('/') || path.starts_with("//") || path.contains(['?', '#', '\\']) {
                 problems.push(format!("vendor.auth: `{path}` is not a plain path"));
             }
+        }
+        for rule in &auth.in_body {
+            problems.extend(rule.problems());
         }
         if let Some(quota) = &self.quota
             && quota.window_s == 0

@@ -168,7 +168,8 @@ fn map(secret: &str, replace: impl Fn(char) -> Option<String>) -> Vec<u8> {
     mapped.into_bytes()
 }
 
-fn html(secret: &str) -> String {
+/// As text within HTML or XML.
+pub(crate) fn html(secret: &str) -> String {
     secret
         .replace('&', "&amp;")
         .replace('<', "&lt;")

@@ -122,9 +122,33 @@ async fn windows_of_changes_give_ids_and_say_where_the_next_one_begins() {
     assert_eq!((&gone["records"][0]["id"], calls), (&json!(id), 1));
     assert!(gone["earliest_available"].is_string(), "{gone}");
 
-    let short = json!({"object":"Account","start":stamp,"end":stamp});
-    let problem = refused(&crm, "updated", &short).await;
-    assert!(problem.message.contains("30 days"), "{problem:?}");
+    // Less than a minute, and from before what is remembered.
+    for (start, end) in [(stamp, stamp), ("2001-01-01T00:00:00Z", stamp)] {
+        let input = json!({"object":"Account","start":start,"end":end});
+        let problem = refused(&crm, "updated", &input).await;
+        assert!(problem.message.contains("30 days"), "{problem:?}");
+    }
+}
+
+#[tokio::test]
+async fn allocations_within_others_and_objects_without_records_are_told_as_well() {
+    let site = Site::start().await;
+    let crm = site.crm().await;
+    create(&crm, "Account", json!({"Name":"A"})).await;
+    let (limits, calls) = counted(&site, &crm, "limits", &json!({})).await;
+    assert_eq!(calls, 1);
+    let named = |name: &str| {
+        let mut limits = limits["limits"].as_array().unwrap().iter();
+        limits.find(|limit| limit["name"] == name).cloned()
+    };
+    assert_eq!(named("DailyApiRequests").unwrap()["max"], 15_000);
+    assert!(named("PermissionSets").is_some());
+    assert!(named("PermissionSets.CreateCustom").is_some(), "{limits}");
+    // Salesforce leaves out what has no records.
+    let input = json!({ "objects": ["Contact", "Account"] });
+    let (counts, calls) = counted(&site, &crm, "record-counts", &input).await;
+    let expected = json!([{"object":"Contact","count":0},{"object":"Account","count":1}]);
+    assert_eq!((&counts["counts"], calls), (&expected, 1));
 }
 
 /// A family of records that hang on one another; the opportunity's name is what
@@ -295,15 +319,53 @@ async fn a_price_is_set_after_its_standard_price_and_an_order_activated_once_it_
 }
 
 #[tokio::test]
-async fn leads_are_converted_by_a_class_of_the_org_and_only_where_settings_name_one() {
+async fn leads_are_converted_by_soap_also_after_the_session_has_expired() {
+    let site = Site::start().await;
+    let crm = site.crm().await;
+    let lead = |company: &str| json!({"LastName":"Roe","Company":company});
+    let first = create(&crm, "Lead", lead("Initech & <Sons>")).await;
+    let second = create(&crm, "Lead", lead("Globex")).await;
+    let conversion = |lead: &str| json!({ "lead": lead, "status": "Closed - Converted", "opportunity_name": "A & B" });
+    site.control.expire_sessions();
+    let input = json!({ "leads": [conversion(&first), conversion(&second)] });
+    let output = crm.invoke("convert-leads", &input).await.unwrap();
+    assert_eq!(output["converted"], 2, "{output}");
+    // Refused once with the old session, and sent once more with the new one.
+    assert_eq!(site.count("POST", "/services/Soap/u/"), 2);
+    let leads = query(
+        &crm,
+        "SELECT Id, IsConverted, ConvertedAccount.Name, ConvertedOpportunity.Name FROM Lead ORDER BY Company",
+    )
+    .await;
+    assert_eq!(leads[1]["IsConverted"], true);
+    assert_eq!(leads[1]["ConvertedAccount"]["Name"], "Initech & <Sons>");
+    assert_eq!(leads[1]["ConvertedOpportunity"]["Name"], "A & B");
+
+    // Each by itself: one is converted already, one is not there.
+    let third = create(&crm, "Lead", lead("Umbrella")).await;
+    let input = json!({ "leads": [conversion(&first), conversion(&third)] });
+    let (output, calls) = counted(&site, &crm, "convert-leads", &input).await;
+    assert_eq!((&output["converted"], calls), (&json!(1), 1), "{output}");
+    assert_eq!(output["leads"][0]["outcome"], "failed");
+    let problem = &output["leads"][0]["problems"][0];
+    assert_eq!(problem["code"], "CANNOT_UPDATE_CONVERTED_LEAD", "{problem}");
+    assert_eq!(output["leads"][1]["outcome"], "converted");
+
+    let mut lost = FaultRule::next(1, "/services/Soap/u/", FaultKind::Drop);
+    lost.after = true;
+    site.control.add_fault(lost);
+    let fourth = create(&crm, "Lead", lead("Hooli")).await;
+    let input = json!({ "leads": [conversion(&fourth)] });
+    let error = crm.invoke("convert-leads", &input).await.unwrap_err();
+    assert!(matches!(error, Error::UnknownOutcome { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn leads_are_converted_by_a_class_of_the_org_where_settings_name_one() {
     let site = Site::start().await;
     let crm = site.crm().await;
     let lead = create(&crm, "Lead", json!({"LastName":"Roe","Company":"Initech"})).await;
     let input = json!({"leads":[{"lead":lead,"status":"Closed - Converted"}]});
-    let problem = refused(&crm, "convert-leads", &input).await;
-    assert_eq!(problem.code, "FUNCTIONALITY_NOT_ENABLED");
-    assert!(problem.message.contains("lead_conversion"), "{problem:?}");
-
     let settings = |class: &str| json!({ "lead_conversion": class });
     site.host
         .change_connection(TENANT, NAME, Some(settings("NoSuchClass")), None)

@@ -13,6 +13,7 @@ mod answers;
 mod attack;
 mod bodies;
 mod imports;
+mod in_body;
 mod isolation;
 mod limits;
 mod log;

@@ -36,6 +36,7 @@ pub(crate) async fn run(text: &str) -> Result<Answer, Error> {
         "read-loop" => vec![http::read(number(0), word(1)).await],
         "send-body" => vec![http::send_body(number(0), word(1)).await],
         "send-header" => vec![http::send_header(word(0), word(1), word(2)).await],
+        "marker" => vec![http::marker(word(0), word(1)).await],
         "forbidden-headers" => http::forbidden_headers(word(0)).await,
         "forbidden-paths" => http::forbidden_paths().await,
         "take" => vec![http::take(word(0), number(1)).await],

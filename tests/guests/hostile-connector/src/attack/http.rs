@@ -135,6 +135,28 @@ pub(super) async fn send_header(path: &str, name: &str, value: &str) -> Value {
     tell(request).await
 }
 
+/// How a body begins in which the manifest has the host put the credential.
+const START: &str = "<session>{credential}</session>";
+
+/// Tries to get the credential into a request where it can be found again.
+pub(super) async fn marker(place: &str, path: &str) -> Value {
+    let mut request = request(Method::Post, path);
+    let body = match place {
+        "later" => format!(" {START}"),
+        "within" => "<session>{credential}<note></session>".to_owned(),
+        "alone" => "{credential}".to_owned(),
+        _ => format!("{START}<note>{{credential}}</note>{START}"),
+    };
+    request.body = Some(body.into_bytes());
+    match place {
+        "put" => request.method = Method::Put,
+        "query" => request.query = vec![("note".to_owned(), START.to_owned())],
+        "header" => request.headers = vec![header("x-note", START)],
+        _ => {}
+    }
+    tell(request).await
+}
+
 fn header(name: &str, value: &str) -> Header {
     Header {
         name: name.to_owned(),
