@@ -196,6 +196,24 @@ async fn a_tree_is_created_whole_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn a_record_is_found_and_deleted_by_its_key() {
+    let site = Site::start().await;
+    let crm = site.crm().await;
+    let key = "a & b?";
+    let id = create(&crm, "Account", json!({"Name":"A","External_Id__c":key})).await;
+    let mut input = json!({ "object": "Account", "field": "External_Id__c", "value": key });
+    let (found, calls) = counted(&site, &crm, "get-by-key", &input).await;
+    assert_eq!((&found["record"]["Id"], calls), (&json!(id), 1), "{found}");
+    let (gone, calls) = counted(&site, &crm, "delete-by-key", &input).await;
+    assert_eq!((&gone["outcome"], calls), (&json!("deleted"), 1));
+    let (found, _) = counted(&site, &crm, "get-by-key", &input).await;
+    assert_eq!(found["record"], Json::Null);
+    input["field"] = json!("Name");
+    let problem = refused(&crm, "get-by-key", &input).await;
+    assert_eq!(problem.advice, Advice::FixSchema, "{problem:?}");
+}
+
+#[tokio::test]
 async fn relationships_are_followed_to_their_last_page() {
     let site = Site::start().await;
     let crm = site.crm().await;
