@@ -389,7 +389,7 @@ impl<H: Host> Writer<H> {
             if let Some(UnderWay::Job(_, job)) = state.under_way.back_mut()
                 && let Err(error) = job.start(&self.api, &self.job()).await
             {
-                if results.is_empty() && state.jobs.len() == 1 {
+                if results.is_empty() && state.under_way.len() == 1 {
                     return Err(error);
                 }
                 // Neither results nor the jobs before this one must be lost to

@@ -176,6 +176,7 @@ impl Writer {
             outcome: Outcome::Failed {
                 problems: vec![problem],
             },
+            related: Vec::new(),
         };
         let row_result = |row| RowResult {
             row,

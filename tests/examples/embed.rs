@@ -4,18 +4,19 @@
 
 #![expect(clippy::print_stdout, reason = "it talks to whoever runs it")]
 
+use anyhow::Context as _;
 use futures_util::TryStreamExt as _;
 use lockgate::{AuthorizationHints, Callback, Host, LoginTo, NewConnection, Package, QueryOptions};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> anyhow::Result<()> {
     let host = Host::builder().data_dir("data").build().await?;
     for name in ["salesforce-connector", "contact-normalizer"] {
         let package = Package::open(format!("packages/{name}"))?;
         host.load(&package, package.asked_grants()).await?;
     }
     // A tenant connects. For a real org: LoginTo::Host("production".into()).
-    let origin = std::env::args().nth(1).ok_or("give the org's address")?;
+    let origin = std::env::args().nth(1).context("give the org's address")?;
     let org = LoginTo::Local { origin };
     let new = NewConnection::new("acme", "crm", "salesforce", org, "dev-org-client")
         .client_secret("dev-org-secret")

@@ -8,7 +8,7 @@ use crate::api::Api;
 use crate::bindings::exports::lockgate::connector::records::{
     Child, Error, Field, ObjectDescription,
 };
-use crate::describe::described;
+use crate::describe::{Age, described};
 use crate::host::Host;
 
 /// Objects that records often refer to, and how their ids begin in every org.
@@ -59,7 +59,7 @@ impl Schema {
         if let Some(known) = self.known(object) {
             return Ok(known);
         }
-        let (object, prefix) = described(api, object).await?;
+        let (object, prefix) = described(api, object, Age::Recent).await?;
         let described = Rc::new(Described { object, prefix });
         let name = described.object.summary.name.to_ascii_lowercase();
         self.known.borrow_mut().insert(name, Rc::clone(&described));

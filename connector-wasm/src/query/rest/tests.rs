@@ -152,7 +152,9 @@ fn a_page_that_cannot_be_had_now_is_the_next_one_later() {
     let fake = Fake::new()
         .answer(200, page(1, next_page))
         .lose(Lost::Head(HttpError::OverQuota(60_000)))
-        .lose(crate::fake::broken(true))
+        .lose(broken(true))
+        .lose(broken(true))
+        .lose(broken(true))
         .answer(200, page(2, ""));
     let pages = opened(&fake, "SELECT Id FROM Lead").unwrap();
     assert_eq!(next(&pages).unwrap().as_deref(), Some(r#"[{"Id":"1"}]"#));

@@ -42,6 +42,8 @@ impl Told {
             Outcome::Created => Self::Created,
             Outcome::Updated => Self::Updated,
             Outcome::Deleted => Self::Deleted,
+            // The word of a dry run: nothing was written.
+            Outcome::Checked => Self::Failed,
             Outcome::Failed { problems } => {
                 let is_in_doubt = |advice| advice == Advice::CheckOutcome;
                 match problems.iter().any(|problem| is_in_doubt(problem.advice)) {

@@ -146,7 +146,7 @@ impl Player {
         let options = WriteOptions {
             all_or_none: wanted.way == Way::AllOrNone,
             way: (wanted.way == Way::Bulk).then(|| "bulk".to_owned()),
-            name: None,
+            ..WriteOptions::default()
         };
         let rows = || records(&json!(wanted.records));
         let crm = &self.crm;
