@@ -270,7 +270,12 @@ async fn settings_and_reserve_of_a_connection_are_changed_and_hold_from_the_next
     // What is not named stays.
     let changed = change(&["--max-share-percent", "50"], "").ended(0);
     assert_eq!(changed.json()["settings"]["api_version"], "60.0");
-    let reserve = json!({"max_share_percent": 50, "keep_calls": 7});
+    let reserve = json!({
+        "max_share_percent": 50,
+        "keep_calls": 7,
+        "sync_leaves_percent": null,
+        "backfill_leaves_percent": null,
+    });
     assert_eq!(changed.json()["reserve"], reserve);
 
     // What the connector cannot use is refused whole.

@@ -13,6 +13,7 @@ mod collections;
 mod dry;
 mod forest;
 mod held;
+mod locked;
 mod pace;
 mod parent;
 mod plan;
@@ -22,7 +23,7 @@ mod send;
 mod tree;
 
 use std::cell::RefCell;
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use crate::actions::graph::MAX_NODES;
@@ -40,7 +41,7 @@ use dry::Found;
 use forest::Forest;
 use held::{Chunk, Held};
 use pace::Pace;
-use plan::{Job, MAX_ROWS, Verb};
+use plan::{Job, MAX_ROWS};
 use schema::Schema;
 use tree::Trees;
 
@@ -398,51 +399,6 @@ impl<H: Host> Writer<H> {
             }
         }
         Ok(results)
-    }
-
-    /// Sends rows that were locked once more, by collections, as many as one call
-    /// may, and gives all results. Rows of one parent meet in a bulk job, which has
-    /// no order.
-    async fn unlocked(&self, chunk: &Chunk, results: bulk::Results) -> Vec<RowResult> {
-        let goes_again = self.locked_rows_go_again(self.job().verb);
-        let (locked, mut settled): (Vec<_>, Vec<_>) = results
-            .into_iter()
-            .partition(|(_, result)| goes_again && send::is_locked(result));
-        let again: HashSet<usize> = locked
-            .iter()
-            .map(|(at, _)| *at)
-            .take(COLLECTIONS_ROWS)
-            .collect();
-        let mut sent = Vec::new();
-        if again.is_empty() {
-            settled.extend(locked);
-        } else {
-            match self.send(chunk, |at| again.contains(&at)).await {
-                Ok(results) => {
-                    sent = results;
-                    let rest = locked.into_iter().filter(|(at, _)| !again.contains(at));
-                    settled.extend(rest);
-                }
-                // They stay locked, unless this try may have written them.
-                Err(Error::UnknownOutcome) => settled.extend(locked.into_iter().map(
-                    |(at, result)| match again.contains(&at) {
-                        true => (at, lost()),
-                        false => (at, result),
-                    },
-                )),
-                Err(_) => settled.extend(locked),
-            }
-        }
-        let settled = settled.into_iter();
-        sent.extend(settled.map(|(at, result)| row_result(chunk.first + at as u64, result)));
-        sent
-    }
-
-    /// Whether rows that were locked in a bulk job are written by collections. A
-    /// job that is taken up again tells of the same locks once more, and nothing
-    /// notes what was done meanwhile: it must not be created or deleted twice.
-    fn locked_rows_go_again(&self, verb: Verb<'_>) -> bool {
-        !matches!(verb, Verb::Create | Verb::Delete) || self.name.is_none()
     }
 
     fn job(&self) -> Job<'_> {

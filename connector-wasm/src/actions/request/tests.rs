@@ -29,7 +29,7 @@ fn any_status_is_an_answer_and_numbers_keep_their_digits() {
         .answer(204, "");
     let input = json!({
         "method": "GET", "path": "/tooling/query",
-        "query": { "q": "SELECT Id FROM ApexClass WHERE Name = 'a&b'", "n": 2, "deep": true },
+        "query": { "deep": true, "n": 2, "q": "SELECT Id FROM ApexClass WHERE Name = 'a&b'" },
         "headers": { "if-none-match": "\"e\"", "Sforce-Call-Options": "client=me" },
     });
     let output = sent(&fake, &input);
