@@ -92,7 +92,7 @@ struct State {
 #[derive(Debug)]
 enum UnderWay {
     /// A bulk job with the records that went up, kept for those that were locked.
-    Job(Chunk, BulkJob),
+    Job(Chunk, Box<BulkJob>),
     /// Trees, and those that come after them.
     Trees(Held, Option<Box<Forest>>),
 }
@@ -217,7 +217,7 @@ impl<H: Host> Writer<H> {
         }
         match self.choose(state, is_end).await? {
             None => Ok(Vec::new()),
-            Some(Kind::Bulk) => self.by_bulk(state, is_end).await,
+            Some(Kind::Bulk | Kind::HardDelete) => self.by_bulk(state, is_end).await,
             Some(kind) => self.by_requests(state, kind, is_end).await,
         }
     }
@@ -386,7 +386,9 @@ impl<H: Host> Writer<H> {
                 continue;
             }
             state.n_jobs += 1;
-            state.under_way.push_back(UnderWay::Job(chunk, job));
+            state
+                .under_way
+                .push_back(UnderWay::Job(chunk, Box::new(job)));
             if let Some(UnderWay::Job(_, job)) = state.under_way.back_mut()
                 && let Err(error) = job.start(&self.api, &self.job()).await
             {
@@ -404,6 +406,7 @@ impl<H: Host> Writer<H> {
     fn job(&self) -> Job<'_> {
         Job {
             all_or_none: self.all_or_none,
+            for_good: self.kind() == Some(Kind::HardDelete),
             ..Job::new(&self.object, &self.operation)
         }
     }

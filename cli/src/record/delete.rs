@@ -10,7 +10,10 @@ use crate::{input, session};
 const EXAMPLES: &str = "\
 Examples:
   lockgate record delete crm Lead 00QXX0000000001AAA 00QXX0000000002AAA
-  lockgate record delete crm Lead - < ids.txt";
+  lockgate record delete crm Lead - < ids.txt
+  lockgate record delete crm Lead - --way hard-delete < ids.txt
+      Salesforce: for good, past the recycle bin; the user needs the permission
+      Bulk API Hard Delete.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]

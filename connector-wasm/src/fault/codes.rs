@@ -67,7 +67,9 @@ pub(crate) fn verdict(code: &str, message: &str, status: u16) -> Verdict {
         | "OPERATION_NOT_ALLOWED"
         // Locked by an approval process, not by another writer.
         | "ENTITY_IS_LOCKED"
-        | "FUNCTIONALITY_NOT_ENABLED" => record(Advice::AskPermission),
+        | "FUNCTIONALITY_NOT_ENABLED"
+        // The Bulk API's word for a missing permission.
+        | "FEATURENOTENABLED" => record(Advice::AskPermission),
 
         "INVALID_QUERY_LOCATOR"
         | "ENTITY_IS_DELETED"

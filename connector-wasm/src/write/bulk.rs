@@ -287,6 +287,7 @@ async fn create<H: Host>(api: &Api<H>, job: &Job<'_>) -> Result<String, Error> {
             Verb::Create => "insert",
             Verb::Update => "update",
             Verb::Upsert(_) => "upsert",
+            Verb::Delete if job.for_good => "hardDelete",
             Verb::Delete => "delete",
         },
     );

@@ -20,6 +20,9 @@ const MAX_NAME_BYTES: usize = 64;
 pub(super) enum Kind {
     Collections,
     Bulk,
+    /// A bulk job that deletes for good: past the bin, from which records could
+    /// be taken back.
+    HardDelete,
     Graph,
 }
 
@@ -29,17 +32,25 @@ impl Kind {
         match self {
             Self::Collections => "collections",
             Self::Bulk => "bulk",
+            Self::HardDelete => "hard-delete",
             Self::Graph => "graph",
         }
     }
 
     fn named(name: &str) -> Result<Self, Error> {
-        [Self::Collections, Self::Bulk, Self::Graph]
-            .into_iter()
-            .find(|kind| kind.name() == name)
-            .ok_or_else(|| {
-                wrong("a write goes by one of the ways `collections`, `bulk` and `graph`")
-            })
+        [
+            Self::Collections,
+            Self::Bulk,
+            Self::HardDelete,
+            Self::Graph,
+        ]
+        .into_iter()
+        .find(|kind| kind.name() == name)
+        .ok_or_else(|| {
+            wrong(
+                "a write goes by one of the ways `collections`, `bulk`, `graph` and `hard-delete`",
+            )
+        })
     }
 }
 
@@ -96,7 +107,7 @@ impl Work {
         let by_collections = |rows: usize| rows.div_ceil(MAX_ROWS);
         match kind {
             Kind::Collections => by_collections(self.rows),
-            Kind::Bulk => {
+            Kind::Bulk | Kind::HardDelete => {
                 let jobs = self
                     .rows
                     .div_ceil(JOB_ROWS)
@@ -133,7 +144,12 @@ pub(super) fn forced(
     }
     let asked = options.way.as_deref().map(Kind::named).transpose()?;
     match (asked, options.all_or_none, &options.name) {
-        (Some(Kind::Bulk), true, _) => Err(wrong("a bulk job cannot undo all if one record fails")),
+        (Some(Kind::HardDelete), ..) if !matches!(operation, Operation::Delete) => {
+            Err(wrong("the way `hard-delete` is one of deleting"))
+        }
+        (Some(Kind::Bulk | Kind::HardDelete), true, _) => {
+            Err(wrong("a bulk job cannot undo all if one record fails"))
+        }
         (Some(Kind::Collections | Kind::Graph), _, Some(_)) => Err(wrong(
             "only a write by a bulk job has a name and can be taken up again",
         )),

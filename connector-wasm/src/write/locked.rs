@@ -52,7 +52,9 @@ impl<H: Host> Writer<H> {
     /// Whether rows that were locked in a bulk job are written by collections. A
     /// job that is taken up again tells of the same locks once more, and nothing
     /// notes what was done meanwhile: it must not be created or deleted twice.
+    /// What is to be deleted for good can only be so by a job.
     pub(super) fn locked_rows_go_again(&self, verb: Verb<'_>) -> bool {
-        !matches!(verb, Verb::Create | Verb::Delete) || self.name.is_none()
+        let is_final = self.job().for_good;
+        !is_final && (!matches!(verb, Verb::Create | Verb::Delete) || self.name.is_none())
     }
 }

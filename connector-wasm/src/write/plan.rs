@@ -25,6 +25,8 @@ pub(super) struct Job<'j> {
     pub(super) verb: Verb<'j>,
     pub(super) object: &'j str,
     pub(super) all_or_none: bool,
+    /// What is deleted cannot be taken back.
+    pub(super) for_good: bool,
 }
 
 impl<'k> Verb<'k> {
@@ -59,6 +61,7 @@ impl<'j> Job<'j> {
             },
             object,
             all_or_none: false,
+            for_good: false,
         }
     }
 

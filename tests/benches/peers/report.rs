@@ -47,7 +47,6 @@ impl fmt::Display for Run {
 /// How long gets took in one round: medians and 99th percentiles, in µs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Waits {
-    rows: usize,
     ours: [f64; 2],
     bare: [f64; 2],
 }
@@ -56,7 +55,6 @@ impl Waits {
     /// Of single times.
     pub(crate) fn of(ours: Vec<Duration>, bare: Vec<Duration>) -> Self {
         Self {
-            rows: ours.len(),
             ours: percentiles(ours),
             bare: percentiles(bare),
         }

@@ -3,7 +3,8 @@
 
 use dev_org::{BulkFailure, BulkHold, BulkJobState};
 use lockgate::{
-    Advice, Connection, Error, Operation, Outcome, RecordResult, RowResult, WriteOptions, Writer,
+    Advice, Connection, Error, Operation, Outcome, QueryOptions, RecordResult, RowResult,
+    WriteOptions, Writer,
 };
 use lockgate_tests::org::{Site, ids, query, records};
 use serde_json::{Value as Json, json};
@@ -239,6 +240,42 @@ async fn many_records_are_deleted_by_one_job() {
     assert_eq!(ids(&results), made);
     assert_eq!(site.count("DELETE", ""), 0);
     assert_eq!(query(&crm, "SELECT Id FROM Account").await.len(), 0);
+}
+
+#[tokio::test]
+async fn records_are_deleted_for_good_by_those_who_may() {
+    let site = Site::start().await;
+    let crm = site.crm().await;
+    let made = ids(&upsert(&crm, &accounts(3)).await);
+    let for_good = || WriteOptions {
+        way: Some("hard-delete".to_owned()),
+        ..WriteOptions::default()
+    };
+    let refused = crm.delete("Account", &made, for_good()).await.unwrap_err();
+    let Error::Refused { problem, .. } = &refused else {
+        panic!("not refused: {refused:?}")
+    };
+    assert_eq!(problem.advice, Advice::AskPermission, "{problem:?}");
+    assert_eq!(query(&crm, "SELECT Id FROM Account").await.len(), 3);
+
+    site.control
+        .org(|org| org.change_user("admin@example.com", |user| user.bulk_hard_delete = true));
+    let results = crm.delete("Account", &made, for_good()).await.unwrap();
+    assert_eq!(ids(&results), made);
+    let bin = QueryOptions {
+        include_deleted: true,
+        ..QueryOptions::default()
+    };
+    let pages = crm.query("SELECT Id FROM Account", bin).await.unwrap();
+    assert_eq!(
+        pages.collect(10).await.unwrap().len(),
+        0,
+        "none is in the bin"
+    );
+
+    let row = records(&json!([{ "Name": "A" }]));
+    let error = crm.create("Account", &row, for_good()).await.unwrap_err();
+    assert!(error.to_string().contains("`hard-delete`"), "{error}");
 }
 
 #[tokio::test]

@@ -59,7 +59,7 @@ async fn an_account_with_contacts_and_an_order_with_products_is_one_call_whole_o
         "EffectiveDate": "2030-01-01", "Status": "Draft", "Pricebook2Id": book,
         "OrderItems": held(&[item.clone(), item.clone()]),
     });
-    let account = |name: &str, order: &Json| json!({ "Name": name, "Contacts": held(&contacts(2)), "Orders": held(&[order.clone()]) });
+    let account = |name: &str, order: &Json| json!({ "Name": name, "Contacts": held(&contacts(2)), "Orders": held(std::slice::from_ref(order)) });
     let mut wrong = order.clone();
     wrong["OrderItems"]["records"][1]["Quantity"] = json!("many");
     let rows = [
