@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{
-    action, connection, demo, describe, dev_org, exit, limits, objects, package, query, record,
-    transform,
+    action, connection, demo, describe, dev_org, exit, file, limits, objects, package, query,
+    record, transform,
 };
 
 const EXAMPLES: &str = "\
@@ -76,6 +76,8 @@ pub(crate) enum Command {
     Describe(describe::Args),
     /// Create, read, change and delete records
     Record(record::Args),
+    /// Get and put the contents of files
+    File(file::Args),
     /// Run a query and stream its rows
     Query(query::Args),
     /// Do what a connector can beyond records, or list what that is
@@ -143,6 +145,7 @@ impl Command {
             Self::Objects(args) => Some(args.target()),
             Self::Describe(args) => Some(args.target()),
             Self::Record(args) => Some(args.target()),
+            Self::File(args) => Some(args.target()),
             Self::Query(args) => Some(args.target()),
             Self::Action(args) => Some(args.target()),
             Self::Limits(args) => Some(args.target()),

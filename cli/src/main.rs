@@ -12,6 +12,7 @@ mod demo;
 mod describe;
 mod dev_org;
 mod exit;
+mod file;
 mod input;
 mod interrupt;
 mod limits;
@@ -72,6 +73,7 @@ async fn dispatch(args: Args) -> Result<Status> {
         Command::Objects(args) => objects::run(&common, args).await,
         Command::Describe(args) => describe::run(&common, args).await,
         Command::Record(args) => record::run(&common, args).await,
+        Command::File(args) => file::run(&common, args).await,
         Command::Query(args) => query::run(&common, args).await,
         Command::Action(args) => action::run(&common, args).await,
         Command::Limits(args) => limits::run(&common, args).await,

@@ -1,10 +1,14 @@
-//! A spinner for long work, on a terminal only: in a pipe nothing is drawn.
+//! A spinner or a bar for long work, on a terminal only: in a pipe nothing is drawn.
 
 use std::borrow::Cow;
+use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::output;
 
@@ -20,6 +24,25 @@ impl Progress {
         bar.set_message(message);
         bar.enable_steady_tick(Duration::from_millis(120));
         Self(bar)
+    }
+
+    /// Counts bytes, of so many if that is known.
+    pub(crate) fn bytes(message: &'static str, total: Option<u64>) -> Self {
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
+        let template = match total {
+            Some(_) => "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec}",
+            None => "{spinner} {msg} {bytes} {bytes_per_sec}",
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.set_message(message);
+        Self(bar)
+    }
+
+    /// Counts so many more bytes.
+    pub(crate) fn advance(&self, bytes: usize) {
+        self.0.inc(bytes as u64);
     }
 
     /// Says how far it is.
@@ -53,5 +76,34 @@ impl Note {
     /// Shows nothing more.
     pub(crate) fn clear(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+/// A reader whose bytes are counted as they go.
+#[derive(Debug)]
+pub(crate) struct Counted<R> {
+    reader: R,
+    bar: ProgressBar,
+}
+
+impl<R> Counted<R> {
+    pub(crate) fn new(reader: R, progress: &Progress) -> Self {
+        Self {
+            reader,
+            bar: progress.0.clone(),
+        }
+    }
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for Counted<R> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let outcome = Pin::new(&mut self.reader).poll_read(context, buffer);
+        self.bar.inc((buffer.filled().len() - before) as u64);
+        outcome
     }
 }

@@ -6,7 +6,10 @@ use std::rc::Rc;
 
 use crate::bindings::exports::lockgate::connector::records::{Advice, Error};
 use crate::fault::{Effect, Fault, refused, unexpected};
-use crate::host::{Answer, Header, Host, HttpError, Level, Lost, Method, QuotaError, Request};
+use crate::files::{self, Clash, Frame};
+use crate::host::{
+    Answer, Header, Host, HttpError, InvalidPart, Level, Lost, Method, Opened, QuotaError, Request,
+};
 use crate::settings::Settings;
 use crate::version::{self, Versions};
 
@@ -29,14 +32,20 @@ pub(crate) enum Kind {
     /// Rows for a bulk job, as CSV. A job does nothing with them until it is
     /// closed, so a lost answer loses nothing.
     Upload,
+    /// The content of a file.
+    File,
     Write,
+    /// A record with its file, in parts.
+    Parts,
 }
 
 impl Kind {
     const fn effect(self) -> Effect {
         match self {
-            Self::Read | Self::Query { .. } | Self::Rows | Self::Upload => Effect::Read,
-            Self::Write => Effect::Write,
+            Self::Read | Self::Query { .. } | Self::Rows | Self::Upload | Self::File => {
+                Effect::Read
+            }
+            Self::Write | Self::Parts => Effect::Write,
         }
     }
 }
@@ -181,6 +190,33 @@ impl<H: Host> Api<H> {
         }
     }
 
+    /// Sends a request whose answer is a content.
+    pub(crate) async fn open(&self, ask: Ask) -> Result<Opened<H::Down>, Error> {
+        let request = self.request(&ask, &self.version().await?);
+        let opened = self.host.open(request).await;
+        opened.map_err(|lost| without_answer(&lost, ask.kind.effect()))
+    }
+
+    /// Sends a content in its frame.
+    pub(crate) async fn send_file(
+        &self,
+        ask: Ask,
+        frame: Frame,
+        content: H::Up,
+        length: Option<u64>,
+    ) -> Result<Result<Answer, Clash>, Error> {
+        let mut request = self.request(&ask, &self.version().await?);
+        let content_type = header("Content-Type", &frame.content_type);
+        request.headers.push(content_type);
+        let sent = self.host.send_file(request, frame, content, length).await;
+        sent.map_err(|lost| match lost {
+            Lost::Head(HttpError::Invalid(InvalidPart::Body)) => {
+                files::too_large("the file is larger than the package's limit for streams")
+            }
+            lost => without_answer(&lost, ask.kind.effect()),
+        })
+    }
+
     /// Sends a request and takes the body of an answer 200.
     pub(crate) async fn fetch(&self, ask: Ask, object: Option<&str>) -> Result<Vec<u8>, Error> {
         let effect = ask.kind.effect();
@@ -209,6 +245,7 @@ impl<H: Host> Api<H> {
     fn request(&self, ask: &Ask, version: &str) -> Request {
         let accept = match ask.kind {
             Kind::Rows => "text/csv",
+            Kind::File => "*/*",
             _ => "application/json",
         };
         let mut headers = vec![header("Accept", accept)];
@@ -239,9 +276,9 @@ impl<H: Host> Api<H> {
                 );
                 QUERY_TIMEOUT_MS
             }
-            Kind::Rows => QUERY_TIMEOUT_MS,
+            Kind::Rows | Kind::File => QUERY_TIMEOUT_MS,
             Kind::Upload => WRITE_TIMEOUT_MS,
-            Kind::Write => {
+            Kind::Write | Kind::Parts => {
                 add("Sforce-Auto-Assign", &settings.auto_assign);
                 add("Sforce-Duplicate-Rule-Header", &settings.duplicate_rule);
                 add("Sforce-Mru", &settings.mru);
@@ -282,7 +319,7 @@ fn header(name: &str, value: &str) -> Header {
 }
 
 /// What a request without a whole answer means for the caller.
-fn without_answer(lost: &Lost, effect: Effect) -> Error {
+pub(crate) fn without_answer(lost: &Lost, effect: Effect) -> Error {
     let (error, begun) = match lost {
         Lost::Head(error) => (error, false),
         Lost::Body(error) => (error, true),

@@ -9,7 +9,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use crate::api::Api;
-use crate::host::{Answer, Host, HttpError, Level, Lost, Method, QuotaError, Request};
+use crate::files::{Clash, Frame};
+use crate::host::{Answer, Host, HttpError, Level, Lost, Method, Opened, QuotaError, Request};
 use crate::settings::Settings;
 
 /// One scripted answer.
@@ -21,6 +22,8 @@ pub(crate) enum Reply {
     /// An answer with its `ETag` and `Last-Modified`.
     Valid(u16, String, [&'static str; 2]),
     Lost(Lost),
+    /// A content of this length.
+    Content(Option<u64>, Vec<u8>),
 }
 
 /// What tests see of the host.
@@ -77,6 +80,12 @@ impl Fake {
     pub(crate) fn valid(self, status: u16, body: &str, validators: [&'static str; 2]) -> Self {
         let reply = Reply::Valid(status, body.to_owned(), validators);
         self.0.replies.borrow_mut().push_back(reply);
+        self
+    }
+
+    pub(crate) fn content(self, length: Option<u64>, bytes: &[u8]) -> Self {
+        let content = Reply::Content(length, bytes.to_vec());
+        self.0.replies.borrow_mut().push_back(content);
         self
     }
 
@@ -147,6 +156,8 @@ pub(crate) fn broken(maybe_sent: bool) -> Lost {
 
 impl Host for Fake {
     type Reserved = ();
+    type Down = Vec<u8>;
+    type Up = Vec<u8>;
 
     async fn send(&self, request: Request) -> Result<Answer, Lost> {
         let script = &self.0;
@@ -177,12 +188,49 @@ impl Host for Fake {
                 body: body.into_bytes(),
                 ..Answer::default()
             }),
+            Reply::Content(_, body) => Ok(Answer {
+                status: 200,
+                body,
+                ..Answer::default()
+            }),
             Reply::Lost(lost) => Err(lost),
         }
     }
 
     fn calls_left(&self) -> Option<u64> {
         self.0.calls_left.get()
+    }
+
+    async fn open(&self, request: Request) -> Result<Opened<Vec<u8>>, Lost> {
+        let length = match self.0.replies.borrow().front() {
+            Some(Reply::Content(length, _)) => *length,
+            _ => None,
+        };
+        let answer = self.send(request).await?;
+        Ok(match answer.status {
+            200 => Opened::Content {
+                length,
+                body: answer.body,
+            },
+            _ => Opened::Refused(answer),
+        })
+    }
+
+    async fn send_file(
+        &self,
+        mut request: Request,
+        mut frame: Frame,
+        content: Vec<u8>,
+        length: Option<u64>,
+    ) -> Result<Result<Answer, Clash>, Lost> {
+        if let Err(clash) = frame.guard.check(&content) {
+            return Ok(Err(clash));
+        }
+        let whole_length = length.map(|length| frame.length(length));
+        let body = [frame.before, content, frame.after].concat();
+        assert!(whole_length.is_none_or(|length| length == body.len() as u64));
+        request.body = Some(body);
+        self.send(request).await.map(Ok)
     }
 
     async fn reserve(&self, calls: u32) -> Result<(), QuotaError> {

@@ -289,6 +289,9 @@ fn xml_entry(text: &str) -> Option<Entry> {
 /// they tell nothing that the status does not.
 fn unreadable(status: u16, text: &str) -> &'static str {
     match (status, text.bytes().next()) {
+        (413, _) => {
+            "the request is larger than the org takes: send less at a time, or a smaller file"
+        }
         (414, _) => "the request's address is too long: ask for fewer fields or shorter values",
         (431, _) => "the request's address and headers are too long: ask for less",
         (_, None) => "the answer was empty",

@@ -4,9 +4,16 @@
 //! The component gets `Imports`; tests get a scripted org (`fake.rs`), so that
 //! all the rest runs natively.
 
-use crate::bindings::lockgate::connector::{clock, http, log, quota, storage};
+use std::pin::pin;
 
-pub(crate) use http::{Error as HttpError, Header, Method, Request};
+use futures_util::future::{Either, select};
+use wit_bindgen::{FutureReader, StreamReader, StreamResult, StreamWriter};
+
+use crate::bindings::lockgate::connector::{clock, http, log, quota, storage};
+use crate::bindings::wit_stream;
+use crate::files::{Clash, Frame};
+
+pub(crate) use http::{Error as HttpError, Header, InvalidPart, Method, Request};
 pub(crate) use log::Level;
 pub(crate) use quota::Error as QuotaError;
 
@@ -31,6 +38,13 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
 }
 
+/// An answer of which only the head is there, if it is a content.
+#[derive(Debug)]
+pub(crate) enum Opened<D> {
+    Content { length: Option<u64>, body: D },
+    Refused(Answer),
+}
+
 /// Why a request has no whole answer.
 #[derive(Debug)]
 pub(crate) enum Lost {
@@ -45,9 +59,23 @@ pub(crate) enum Lost {
 pub(crate) trait Host {
     /// Calls set aside; returned to the budget when this is dropped.
     type Reserved;
+    /// A content on its way down.
+    type Down;
+    /// A content on its way up.
+    type Up;
 
     /// Sends a request and takes the whole answer.
     async fn send(&self, request: Request) -> Result<Answer, Lost>;
+    /// Sends a request, and takes the answer whole only if it is not 200.
+    async fn open(&self, request: Request) -> Result<Opened<Self::Down>, Lost>;
+    /// Sends a request with a content of this length in its frame.
+    async fn send_file(
+        &self,
+        request: Request,
+        frame: Frame,
+        content: Self::Up,
+        length: Option<u64>,
+    ) -> Result<Result<Answer, Clash>, Lost>;
     /// How many calls may still be made, if that is known.
     fn calls_left(&self) -> Option<u64>;
     /// Sets calls aside without waiting.
@@ -73,23 +101,46 @@ pub(crate) struct Imports;
 
 impl Host for Imports {
     type Reserved = quota::Reservation;
+    type Down = (StreamReader<u8>, FutureReader<Result<(), HttpError>>);
+    type Up = StreamReader<u8>;
 
     async fn send(&self, request: Request) -> Result<Answer, Lost> {
         let response = http::send(request).await.map_err(Lost::Head)?;
-        let status = response.status();
-        let locator = response.header(LOCATOR);
-        let etag = response.header(ETAG);
-        let last_modified = response.header(LAST_MODIFIED);
-        let body = http::Response::take_body(response, MAX_BODY_BYTES)
-            .await
-            .map_err(Lost::Body)?;
-        Ok(Answer {
-            status,
-            locator,
-            etag,
-            last_modified,
-            body,
+        Self::whole(response).await
+    }
+
+    async fn open(&self, request: Request) -> Result<Opened<Self::Down>, Lost> {
+        let response = http::send(request).await.map_err(Lost::Head)?;
+        if response.status() != 200 {
+            return Ok(Opened::Refused(Self::whole(response).await?));
+        }
+        let length = response.header("Content-Length");
+        Ok(Opened::Content {
+            length: length.and_then(|length| length.parse().ok()),
+            body: http::Response::take_stream(response),
         })
+    }
+
+    async fn send_file(
+        &self,
+        request: Request,
+        frame: Frame,
+        content: StreamReader<u8>,
+        length: Option<u64>,
+    ) -> Result<Result<Answer, Clash>, Lost> {
+        let length = length.map(|length| frame.length(length));
+        let (writer, body) = wit_stream::new();
+        let sending = pin!(http::send_stream(request, body, length));
+        let writing = pin!(write_file(writer, frame, content));
+        let outcome = match select(sending, writing).await {
+            // The org may answer before it has read all.
+            Either::Left((outcome, _)) => outcome,
+            Either::Right((Ok(()), sending)) => sending.await,
+            // Lets go of the request in the midst of its body.
+            Either::Right((Err(clash), _)) => return Ok(Err(clash)),
+        };
+        let response = outcome.map_err(Lost::Head)?;
+        Self::whole(response).await.map(Ok)
     }
 
     fn calls_left(&self) -> Option<u64> {
@@ -140,6 +191,24 @@ impl Host for Imports {
 }
 
 impl Imports {
+    /// The answer with its whole body.
+    async fn whole(response: http::Response) -> Result<Answer, Lost> {
+        let status = response.status();
+        let locator = response.header(LOCATOR);
+        let etag = response.header(ETAG);
+        let last_modified = response.header(LAST_MODIFIED);
+        let body = http::Response::take_body(response, MAX_BODY_BYTES)
+            .await
+            .map_err(Lost::Body)?;
+        Ok(Answer {
+            status,
+            locator,
+            etag,
+            last_modified,
+            body,
+        })
+    }
+
     fn note_storage(self, key: &str, error: &storage::Error) {
         let reason = match error {
             storage::Error::InvalidKey => "invalid key",
@@ -154,4 +223,41 @@ impl Imports {
             &[("key", key.to_owned()), ("reason", reason.to_owned())],
         );
     }
+}
+
+/// Goes on with work when the call that began it is over.
+pub(crate) fn beside(work: impl Future<Output = ()> + 'static) {
+    #[cfg(target_family = "wasm")]
+    wit_bindgen::spawn_local(work);
+    // Outside of a component nobody calls.
+    #[cfg(not(target_family = "wasm"))]
+    drop(work);
+}
+
+/// How much of a file is in this component's memory at a time, in bytes.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// Writes a content with what stands around it, as fast as it is read.
+async fn write_file(
+    mut writer: StreamWriter<u8>,
+    mut frame: Frame,
+    mut content: StreamReader<u8>,
+) -> Result<(), Clash> {
+    let mut rest = writer.write_all(frame.before).await;
+    let mut piece = Vec::with_capacity(PIECE_BYTES);
+    // What is left over was not wanted any more: the answer is on its way.
+    while rest.is_empty() {
+        piece.clear();
+        let (status, read) = content.read(piece).await;
+        frame.guard.check(&read)?;
+        if !matches!(status, StreamResult::Complete(_)) {
+            // The host ends the call rather than the stream if the content is
+            // not whole.
+            writer.write_all(frame.after).await;
+            break;
+        }
+        rest = writer.write_all(read).await;
+        piece = Vec::with_capacity(PIECE_BYTES);
+    }
+    Ok(())
 }

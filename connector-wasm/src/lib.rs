@@ -12,6 +12,7 @@ mod describe;
 #[cfg(test)]
 mod fake;
 mod fault;
+mod files;
 mod host;
 mod names;
 mod query;
@@ -27,11 +28,13 @@ use std::rc::Rc;
 
 use api::Api;
 use bindings::exports::lockgate::connector::records::{
-    Cursor, Description, Error, Guest, GuestCursor, GuestWriter, ObjectDescription, ObjectSummary,
-    Operation, Page, QueryOptions, RowResult, SettingProblem, Way, WriteOptions, Writer,
+    Content, Cursor, Description, Error, Guest, GuestCursor, GuestWriter, ObjectDescription,
+    ObjectSummary, Operation, Page, QueryOptions, RecordResult, RowResult, SettingProblem, Way,
+    WriteOptions, Writer,
 };
 use host::Imports;
 use settings::Settings;
+use wit_bindgen::StreamReader;
 
 /// Objects that every org has, whatever its edition.
 const OBJECTS: [&str; 12] = [
@@ -116,6 +119,33 @@ impl Guest for Connector {
     async fn query(text: String, options: QueryOptions) -> Result<Cursor, Error> {
         let pages = query::open(Rc::new(Self::api()), &text, options).await?;
         Ok(Cursor::new(pages))
+    }
+
+    async fn download(object: String, id: String, field: String) -> Result<Content, Error> {
+        let content = files::download(&Self::api(), &object, &id, &field).await?;
+        let (bytes, ended) = content.body;
+        // A content that nobody told of has not ended well.
+        let (told, ending) = bindings::wit_future::new(|| Err(Error::Unavailable(0)));
+        // The call is over before its content is: this goes on beside it.
+        host::beside(async move {
+            // A reader that wants to hear no more is no fault.
+            let _ = told.write(files::ending(ended.await)).await;
+        });
+        Ok(Content {
+            length: content.length,
+            bytes,
+            ended: ending,
+        })
+    }
+
+    async fn upload(
+        object: String,
+        fields: Vec<u8>,
+        field: String,
+        content: StreamReader<u8>,
+        length: Option<u64>,
+    ) -> Result<RecordResult, Error> {
+        files::upload(&Self::api(), &object, &fields, &field, content, length).await
     }
 
     async fn invoke(action: String, input: Vec<u8>) -> Result<Vec<u8>, Error> {

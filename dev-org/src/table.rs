@@ -402,6 +402,7 @@ fn hash(how: Match, value: &Value) -> u64 {
         (_, Value::Date(days)) => days.hash(&mut hasher),
         (_, Value::DateTime(ms)) => ms.hash(&mut hasher),
         (_, Value::Time(ms)) => ms.hash(&mut hasher),
+        (_, Value::Blob(bytes)) => bytes.hash(&mut hasher),
         (_, Value::Null) => {}
     }
     hasher.finish()

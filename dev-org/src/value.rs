@@ -6,6 +6,9 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use time::{Date, OffsetDateTime, PrimitiveDateTime, UtcOffset};
 
 /// Julian day of 1970-01-01, the day from which `Value::Date` counts.
@@ -32,12 +35,27 @@ pub enum Value {
     DateTime(i64),
     /// Milliseconds since midnight.
     Time(u32),
+    /// The content of a file.
+    Blob(Arc<Bytes>),
 }
 
 impl Value {
     /// Text from anything that can become shared text.
     pub fn text(text: impl Into<Arc<str>>) -> Self {
         Self::Text(text.into())
+    }
+
+    /// The content of a file.
+    pub fn blob(bytes: impl Into<Bytes>) -> Self {
+        Self::Blob(Arc::new(bytes.into()))
+    }
+
+    /// The content, when this is one.
+    pub fn as_blob(&self) -> Option<&Bytes> {
+        match self {
+            Self::Blob(bytes) => Some(bytes),
+            _ => None,
+        }
     }
 
     /// Whether there is no value.
@@ -82,6 +100,7 @@ impl Value {
             Self::Date(days) => date_to_wire(*days).into(),
             Self::DateTime(ms) => datetime_to_wire(*ms).into(),
             Self::Time(ms) => time_to_wire(*ms).into(),
+            Self::Blob(bytes) => STANDARD.encode(&**bytes).into(),
         }
     }
 
@@ -98,6 +117,7 @@ impl Value {
             Self::Date(days) => quoted(out, |out| write_date(*days, out)),
             Self::DateTime(ms) => quoted(out, |out| write_datetime(*ms, out)),
             Self::Time(ms) => quoted(out, |out| write_time(*ms, out)),
+            Self::Blob(bytes) => write_json_text(&STANDARD.encode(&**bytes), out),
         }
     }
 }
@@ -108,7 +128,8 @@ impl Value {
     /// exponent.
     pub fn write_csv(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Null => out.extend_from_slice(b"\"\""),
+            // Queries of bulk jobs have no files.
+            Self::Null | Self::Blob(_) => out.extend_from_slice(b"\"\""),
             Self::Text(text) => write_csv_text(text, out),
             // Writing to a Vec cannot fail.
             Self::Bool(flag) => drop(write!(out, "\"{flag}\"")),

@@ -1,6 +1,7 @@
 //! A connector at work: the loaded package, and one instance of it for one call.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value as Json;
 use wasmtime::component::{Accessor, ResourceAny, ResourceTable};
@@ -21,6 +22,7 @@ use crate::manifest::{AuthManifest, VendorManifest};
 use crate::meter::Meter;
 use crate::package::Package;
 use crate::park::QuotaWait;
+use crate::patience::Patience;
 use crate::records::{ConnectorDescription, Problem, Way, bounded, setting_problems};
 use crate::state::ConnectorState;
 use crate::store::{ConnectionRecord, ConnectionState, Scope};
@@ -241,8 +243,30 @@ impl Instance {
             .await
     }
 
+    /// How long a call may take.
+    pub(crate) const fn wall(&self) -> Duration {
+        self.guest.wall
+    }
+
     /// Calls one export and takes its answer apart.
     pub(crate) async fn call<R, W>(&mut self, call: &'static str, work: W) -> Result<R, Error>
+    where
+        W: AsyncFnOnce(
+            &wit::Guest,
+            &Accessor<ConnectorState>,
+        ) -> wasmtime::Result<Result<R, wit::Error>>,
+    {
+        let patience = Patience::new(self.wall());
+        self.call_within(&patience, call, work).await
+    }
+
+    /// The same under a clock that the work itself may begin anew.
+    pub(crate) async fn call_within<R, W>(
+        &mut self,
+        patience: &Patience,
+        call: &'static str,
+        work: W,
+    ) -> Result<R, Error>
     where
         W: AsyncFnOnce(
             &wit::Guest,
@@ -253,7 +277,7 @@ impl Instance {
         let exports = self.exports.lockgate_connector_records();
         let answer = self
             .guest
-            .run(&self.speaker, call, async |store| {
+            .run_within(patience, &self.speaker, call, async |store| {
                 store
                     .run_concurrent(async |accessor| work(exports, accessor).await)
                     .await?

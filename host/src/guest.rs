@@ -11,6 +11,7 @@ use crate::capability::log::Speaker;
 use crate::engine::Sandbox;
 use crate::error::{Error, GuestCall};
 use crate::meter::{Exceeded, Limit, Metered, arm};
+use crate::patience::Patience;
 
 /// wasmtime's words for a guest that hands over more than it may; the type is
 /// not public.
@@ -27,7 +28,7 @@ const SLOT_WAIT: Duration = Duration::from_secs(30);
 /// waits for a slot whose instance is already gone.
 pub(crate) struct Guest<T: 'static> {
     pub(crate) store: Store<T>,
-    wall: Duration,
+    pub(crate) wall: Duration,
     _slot: tokio::sync::OwnedSemaphorePermit,
 }
 
@@ -62,7 +63,22 @@ impl<T: Metered> Guest<T> {
     where
         W: AsyncFnOnce(&mut Store<T>) -> wasmtime::Result<R>,
     {
-        let outcome = timed(self.wall, work(&mut self.store)).await;
+        let patience = Patience::new(self.wall);
+        self.run_within(&patience, speaker, call, work).await
+    }
+
+    /// The same under a clock that the work itself may begin anew.
+    pub(crate) async fn run_within<R, W>(
+        &mut self,
+        patience: &Patience,
+        speaker: &Speaker,
+        call: &'static str,
+        work: W,
+    ) -> Result<R, Error>
+    where
+        W: AsyncFnOnce(&mut Store<T>) -> wasmtime::Result<R>,
+    {
+        let outcome = patience.of(work(&mut self.store)).await;
         let result = match outcome {
             Some(Ok(answer)) => return Ok(answer),
             Some(Err(error)) => error,
@@ -91,6 +107,9 @@ impl<T: Metered> Guest<T> {
         };
         if let Some(exceeded) = error.downcast_ref::<Exceeded>() {
             return over(exceeded.clone(), guest);
+        }
+        if let Some(CallerFault(what)) = error.downcast_ref() {
+            return Error::Input(what.clone());
         }
         if let Some(fault) = error.downcast_ref::<HostFault>() {
             return Error::HostFailed {
@@ -132,6 +151,11 @@ impl<T> std::fmt::Debug for Guest<T> {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct HostFault(pub(crate) String);
+
+/// The caller's fault inside a host call: what it gives is not what it promised.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct CallerFault(pub(crate) String);
 
 async fn timed<F: Future>(wall: Duration, work: F) -> Option<F::Output> {
     tokio::time::timeout(wall, work).await.ok()

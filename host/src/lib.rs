@@ -31,6 +31,7 @@ mod bindings;
 mod capability;
 mod connection;
 mod connector;
+mod content;
 mod engine;
 mod error;
 mod grant;
@@ -40,9 +41,11 @@ pub mod ledger;
 mod limits;
 pub mod manifest;
 mod meter;
+mod outflow;
 mod package;
 mod pages;
 mod park;
+mod patience;
 mod plain;
 mod private_file;
 mod records;
@@ -58,6 +61,7 @@ pub use auth::{
     AuthError, AuthorizationHints, AuthorizationStart, Callback, Connected, Revocation,
 };
 pub use connection::Connection;
+pub use content::{Content, Download};
 pub use error::{Blame, Error, GuestCall};
 pub use grant::{Grant, Grants};
 pub use host::{Host, HostBuilder, LoginTo, MASTER_KEY_FILE, NewConnection};

@@ -43,6 +43,10 @@ pub struct Limits {
     /// One answer body once decompressed, in bytes. Default 32 MiB, ceiling
     /// 128 MiB.
     pub response_bytes: u64,
+    /// One body that goes as a stream, up or down, in bytes. Below the limit of a
+    /// whole body it changes nothing. Default 0, ceiling 4 GiB: it costs no
+    /// memory, only the time that the transfer takes.
+    pub stream_bytes: u64,
     /// Log text, in bytes. Default 64 KiB, ceiling 1 MiB.
     pub log_bytes: u64,
     /// One stored value, in bytes. Default and ceiling 64 KiB: no package can ask
@@ -71,6 +75,7 @@ impl Default for Limits {
             http_in_flight: 8,
             request_bytes: 32 * MIB,
             response_bytes: 32 * MIB,
+            stream_bytes: 0,
             log_bytes: 64 * 1024,
             storage_value_bytes: 64 * 1024,
             storage_total_bytes: 64 * MIB,
@@ -94,6 +99,7 @@ impl Limits {
             http_in_flight: 32,
             request_bytes: 128 * MIB,
             response_bytes: 128 * MIB,
+            stream_bytes: 4 * 1024 * MIB,
             log_bytes: MIB,
             storage_value_bytes: 64 * 1024,
             storage_total_bytes: 1024 * MIB,
@@ -134,6 +140,7 @@ impl Limits {
             request_bytes: mib(asked.request_mib, default.request_bytes).min(self.request_bytes),
             response_bytes: mib(asked.response_mib, default.response_bytes)
                 .min(self.response_bytes),
+            stream_bytes: mib(asked.stream_mib, default.stream_bytes).min(self.stream_bytes),
             log_bytes: asked
                 .log_kib
                 .map_or(default.log_bytes, |n| n.saturating_mul(1024))
@@ -168,6 +175,8 @@ pub struct AskedLimits {
     pub request_mib: Option<u64>,
     /// One answer body once decompressed, in MiB.
     pub response_mib: Option<u64>,
+    /// One body that goes as a stream, up or down, in MiB.
+    pub stream_mib: Option<u64>,
     /// Log text for a call or a page, in KiB.
     pub log_kib: Option<u64>,
     /// All stored values for one connection, in MiB.

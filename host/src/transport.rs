@@ -13,6 +13,7 @@ mod origin;
 mod pace;
 mod resolve;
 mod tls;
+mod upload;
 
 #[cfg(test)]
 pub(crate) mod loopback;
@@ -29,6 +30,7 @@ pub use error::{Part, RedirectRefusal, Refusal, TransportError};
 pub use origin::{MAX_PATH_BYTES, MAX_QUERY_BYTES, OriginUrl, UrlError};
 pub use pace::BODY_IDLE;
 pub use resolve::{Resolver, SystemResolver};
+pub use upload::{BodyFlaw, Upload};
 
 /// How long name, connection and TLS may take together. A healthy product needs
 /// well under a second, from anywhere.

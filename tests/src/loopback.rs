@@ -6,6 +6,8 @@
 //! - `/truncated/SENT/CLAIMED`: claims a length and breaks off before it
 //! - `/hold`: no answer until [`Loopback::release`]
 //! - `/usage/USED/LIMIT`: the same, in a header that tells the budget
+//! - `/count`: how many bytes the request's body has
+//! - `/early`: the same before any of it is read
 //! - `/session/…`, `/echo/…`: the body of the request
 //! - anything else: `ok`
 
@@ -39,6 +41,7 @@ struct Seen {
     bodies: Mutex<Vec<String>>,
     held: AtomicUsize,
     sent_bytes: AtomicU64,
+    cut_bodies: watch::Sender<usize>,
 }
 
 impl Loopback {
@@ -99,6 +102,17 @@ impl Loopback {
         self.seen.sent_bytes.load(Ordering::SeqCst)
     }
 
+    /// Requests that broke off within their body, so far.
+    pub fn cut_bodies(&self) -> usize {
+        *self.seen.cut_bodies.borrow()
+    }
+
+    /// Waits until so many requests broke off within their body.
+    pub async fn until_cut(&self, count: usize) {
+        let mut cut = self.seen.cut_bodies.subscribe();
+        cut.wait_for(|&now| now >= count).await.unwrap();
+    }
+
     /// Lets all requests on `/hold` go on, now and later.
     pub fn release(&self) {
         self.release.send_replace(true);
@@ -146,15 +160,16 @@ async fn serve(
                 return Ok(());
             }
         }
-        let length = head.lines().find_map(|line| {
-            let (name, value) = line.split_once(": ")?;
-            name.eq_ignore_ascii_case("content-length")
-                .then(|| value.parse().ok())?
-        });
-        let mut body = vec![0; length.unwrap_or(0)];
-        stream.read_exact(&mut body).await?;
         let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-        seen.heads.lock().unwrap().push(head);
+        seen.heads.lock().unwrap().push(head.clone());
+        if path == "/early" {
+            return answer(&mut stream, "connection: close\r\n", b"early").await;
+        }
+        let body = read_body(&mut stream, &head).await;
+        if body.is_err() {
+            seen.cut_bodies.send_modify(|cut| *cut += 1);
+        }
+        let body = body?;
         let words: Vec<&str> = path.split('/').skip(1).collect();
         let number = |at: usize| {
             words
@@ -175,6 +190,7 @@ async fn serve(
                 .await?;
             }
             "bytes" => answer(&mut stream, "", &vec![b'b'; number(1)]).await?,
+            "count" => answer(&mut stream, "", body.len().to_string().as_bytes()).await?,
             "endless" => endless(&mut stream, seen).await?,
             "truncated" => {
                 let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", number(2));
@@ -214,6 +230,45 @@ async fn answer(
     );
     stream.write_all(head.as_bytes()).await?;
     stream.write_all(body).await
+}
+
+/// Reads a request's whole body, under its length or in chunks.
+async fn read_body(stream: &mut BufReader<TcpStream>, head: &str) -> std::io::Result<Vec<u8>> {
+    let field = |wanted: &str| {
+        head.lines().find_map(|line| {
+            let (name, value) = line.split_once(": ")?;
+            name.eq_ignore_ascii_case(wanted).then(|| value.to_owned())
+        })
+    };
+    let mut body = Vec::new();
+    if field("transfer-encoding").is_none() {
+        let length = field("content-length").and_then(|length| length.parse().ok());
+        read_more(stream, length.unwrap_or(0), &mut body).await?;
+        return Ok(body);
+    }
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line).await?;
+        let size =
+            u64::from_str_radix(line.trim(), 16).map_err(|_| std::io::ErrorKind::UnexpectedEof)?;
+        read_more(stream, size, &mut body).await?;
+        stream.read_line(&mut line).await?;
+        if size == 0 {
+            return Ok(body);
+        }
+    }
+}
+
+async fn read_more(
+    stream: &mut BufReader<TcpStream>,
+    bytes: u64,
+    body: &mut Vec<u8>,
+) -> std::io::Result<()> {
+    let read = stream.take(bytes).read_to_end(body).await?;
+    if (read as u64) < bytes {
+        return Err(std::io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(())
 }
 
 async fn endless(stream: &mut BufReader<TcpStream>, seen: &Seen) -> std::io::Result<()> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
@@ -19,6 +19,9 @@ use crate::faults::FaultKind;
 
 /// Largest request body taken in general, before and after gzip.
 pub(crate) const LIMIT: usize = 50 * 1024 * 1024;
+
+/// The type of a file's content.
+pub(crate) const FILE: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 /// Below this the gzip header costs more than it saves.
 const GZIP_FROM: usize = 1024;
@@ -42,13 +45,18 @@ pub(crate) async fn read(
     body: Body,
     limit: usize,
 ) -> Result<Bytes, Unreadable> {
-    let bytes = match Limited::new(body, limit).collect().await {
-        Ok(collected) => collected.to_bytes(),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-            return Err(Unreadable::TooLarge);
+    let mut body = Limited::new(body, limit);
+    let mut bytes = BytesMut::with_capacity(size_hint(headers, limit));
+    while let Some(frame) = body.frame().await {
+        match frame {
+            Ok(frame) => bytes.extend_from_slice(frame.data_ref().unwrap_or(&Bytes::new())),
+            Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+                return Err(Unreadable::TooLarge);
+            }
+            Err(_) => return Err(Unreadable::Broken),
         }
-        Err(_) => return Err(Unreadable::Broken),
-    };
+    }
+    let bytes = bytes.freeze();
     let packed = headers
         .get(header::CONTENT_ENCODING)
         .is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"gzip"));
@@ -68,8 +76,21 @@ pub(crate) async fn read(
     Ok(plain.into())
 }
 
+/// How much room a body needs, so that a large file is in memory once and not
+/// once more while it is put together.
+fn size_hint(headers: &HeaderMap, limit: usize) -> usize {
+    let length = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    length.unwrap_or(0).min(limit)
+}
+
 /// Packs an answer that is worth it.
+/// Files go as they are: most of them are packed already.
 pub(crate) async fn gzip(response: Response) -> Response {
+    if response.headers().get(header::CONTENT_TYPE) == Some(&FILE) {
+        return response;
+    }
     let (mut parts, body) = response.into_parts();
     let Ok(plain) = collect(body).await else {
         return Response::from_parts(parts, Body::empty());

@@ -42,15 +42,21 @@ pub(super) fn check_content(draft: &mut Draft<'_>) -> Result<(), Fault> {
         let missing = missing.filter(|field| draft.get(field).is_null());
         missing_fields(missing.map(str::to_owned).collect())?;
     }
-    let Some(text) = draft.get(field).as_str() else {
-        return Ok(());
+    let decoded = match draft.get(field) {
+        Value::Text(text) => Some(STANDARD.decode(text.as_bytes())),
+        _ => None,
     };
-    if STANDARD.decode(text).is_err() {
-        return Err(Fault::bad_request(
-            "INVALID_TYPE_ON_FIELD_IN_RECORD",
-            format!("{field}: value not of required type: the content is not base64"),
-        )
-        .on(field));
+    match decoded {
+        Some(Ok(content)) => draft.set(field, Value::blob(content)),
+        Some(Err(_)) => {
+            return Err(Fault::bad_request(
+                "INVALID_TYPE_ON_FIELD_IN_RECORD",
+                format!("{field}: value not of required type: the content is not base64"),
+            )
+            .on(field));
+        }
+        None if draft.get(field).is_null() => return Ok(()),
+        None => {}
     }
     let size = content_size(draft.get(field));
     draft.set("BodyLength", size);
@@ -264,9 +270,8 @@ impl Org {
 fn describe_note(note: &mut Draft<'_>, version: &Id) {
     let preview = note
         .get("Content")
-        .as_str()
-        .and_then(|text| STANDARD.decode(text).ok())
-        .map(|bytes| without_tags(&String::from_utf8_lossy(&bytes)))
+        .as_blob()
+        .map(|bytes| without_tags(&String::from_utf8_lossy(bytes)))
         .filter(|text| !text.is_empty());
     note.set("TextPreview", preview.map_or(Value::Null, Value::text));
     note.set("ContentSize", content_size(note.get("Content")));
@@ -276,8 +281,8 @@ fn describe_note(note: &mut Draft<'_>, version: &Id) {
 }
 
 fn content_size(data: &Value) -> Value {
-    let bytes = data.as_str().and_then(|text| STANDARD.decode(text).ok());
-    Value::Int(bytes.map_or(0, |bytes| i64::try_from(bytes.len()).unwrap_or(i64::MAX)))
+    let bytes = data.as_blob().map_or(0, |bytes| bytes.len());
+    Value::Int(i64::try_from(bytes).unwrap_or(i64::MAX))
 }
 
 /// The text of a note without its markup, cut to a preview's length.

@@ -88,6 +88,9 @@ pub struct WriteOptions {
     pub auto_assign: AutoAssign,
     /// `updateOnly=true` of an upsert.
     pub update_only: bool,
+    /// Contents that came beside the record, each with its field. The record has
+    /// some base64 in their place.
+    pub files: Vec<(String, bytes::Bytes)>,
 }
 
 /// What `Sforce-Auto-Assign` says.

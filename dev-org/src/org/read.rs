@@ -2,8 +2,7 @@
 
 use std::io::Write as _;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use serde_json::{Map, Value as Json, json};
 
 use super::Org;
@@ -88,15 +87,15 @@ impl Org {
     ///
     /// # Errors
     /// When there is no such record or field, or the field has no content.
-    pub fn blob(&self, who: &User, object: &str, id: &str, field: &str) -> Result<Vec<u8>, Fault> {
+    pub fn blob(&self, who: &User, object: &str, id: &str, field: &str) -> Result<Bytes, Fault> {
         let object = self.visible_object(&self.schema, who, object)?;
         let row = self.live_row(object, id)?;
         object
             .field(field)
             .filter(|(_, field)| field.kind == FieldKind::Base64)
             .filter(|(_, field)| who.can_read(&object.name, &field.name))
-            .and_then(|(column, _)| row.get(column).as_str())
-            .and_then(|text| STANDARD.decode(text).ok())
+            .and_then(|(column, _)| row.get(column).as_blob())
+            .cloned()
             .ok_or_else(Fault::not_there)
     }
 

@@ -34,6 +34,7 @@ impl Org {
         check_operation(object.createable, object, "create")?;
         check_permission(who.object_permissions(&object.name).create)?;
         let given = self.read_body(who, object, body, Purpose::Create)?;
+        let given = with_files(object, given, options);
         self.create_from(who, object, given, options)
     }
 
@@ -85,6 +86,7 @@ impl Org {
         check_permission(who.object_permissions(&object.name).edit)?;
         let place = self.live_place(object, id)?;
         let given = self.read_body(who, object, body, Purpose::Update)?;
+        let given = with_files(object, given, options);
         self.update_from(who, object, place, given, options)
     }
 
@@ -272,6 +274,21 @@ impl Org {
             self.replace_row(object, place, Row::new(draft.values));
         }
     }
+}
+
+/// Puts contents that came as they are in the place of base64.
+fn with_files(
+    object: &Object,
+    mut given: Vec<(usize, Value)>,
+    options: &WriteOptions,
+) -> Vec<(usize, Value)> {
+    for (field, content) in &options.files {
+        let column = object.column(field);
+        if let Some((_, value)) = given.iter_mut().find(|(at, _)| Some(*at) == column) {
+            *value = Value::blob(content.clone());
+        }
+    }
+    given
 }
 
 fn give_all(draft: &mut Draft<'_>, given: Vec<(usize, Value)>) -> Result<(), Fault> {

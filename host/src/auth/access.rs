@@ -1,10 +1,12 @@
 //! What a request of a connection needs to be sent, and to be read safely.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
 use url::Url;
 
 use super::error::AuthError;
@@ -30,6 +32,8 @@ pub struct Access {
     pub policy: AddressPolicy,
     /// Takes this connection's secrets out of what comes back.
     pub redactor: Redactor,
+    /// When the product last accepted the token, or gave it out.
+    pub(super) accepted: Mutex<Option<Instant>>,
     /// From when the token is no longer good, if the product said so.
     pub(super) expires_at_ms: Option<u64>,
 }
@@ -40,6 +44,23 @@ impl fmt::Debug for Access {
             .field("origin", &self.origin.as_str())
             .field("generation", &self.generation)
             .finish_non_exhaustive()
+    }
+}
+
+impl Access {
+    /// Notes that the product has just accepted the token.
+    pub(crate) fn note_accepted(&self) {
+        *self.accepted() = Some(Instant::now());
+    }
+
+    /// Whether the product has accepted the token since so long ago.
+    pub(crate) fn was_accepted_within(&self, period: Duration) -> bool {
+        self.accepted().is_some_and(|at| at.elapsed() <= period)
+    }
+
+    /// A panic of another holder leaves nothing half done.
+    fn accepted(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -76,6 +97,7 @@ impl Sessions {
             header: (name, value),
             policy: loaded.place.policy.clone(),
             redactor: Redactor::new(secrets.into_iter().flatten()),
+            accepted: Mutex::default(),
             expires_at_ms: tokens.expires_at_ms,
         }))
     }

@@ -9,8 +9,10 @@ mod request;
 mod response;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
 use secrecy::ExposeSecret as _;
 use tokio::sync::Semaphore;
 use wasmtime::component::{Access, Accessor, FutureReader, Resource, StreamReader};
@@ -24,9 +26,10 @@ use crate::bindings::contract::http as wit;
 use crate::capability::quota::QuotaAccess;
 use crate::limits::Limits;
 use crate::manifest::{Meaning, VendorManifest};
+use crate::outflow::Outflow;
 use crate::state::{ConnectorHost, ConnectorState};
 use crate::store::ConnectionKey;
-use crate::transport::{Answer, OriginUrl, Outgoing, Transport, TransportError, UrlError};
+use crate::transport::{Answer, OriginUrl, Outgoing, Transport, TransportError, Upload, UrlError};
 use request::Checked;
 use response::BodyProducer;
 
@@ -37,6 +40,11 @@ const RETRY_AFTER_MS: u64 = 1_000;
 /// How much of an answer is read to find out what it means. Error bodies are
 /// well under 1 KiB.
 const PEEK_BYTES: usize = 64 * 1024;
+
+/// For how long a session that the product has accepted is trusted with a body
+/// that cannot be sent again. Products that end idle sessions give them a quarter
+/// of an hour at least.
+const TRUSTED_SESSION: Duration = Duration::from_secs(600);
 
 /// What requests of a connection need; shared by all its calls.
 #[derive(Debug)]
@@ -92,6 +100,30 @@ impl Http {
             .map_err(|_| wit::Error::Denied)?;
         backend.dispatch(&checked, &self.quota).await
     }
+
+    /// The same with a body that comes in parts.
+    async fn send_stream(
+        &self,
+        request: wit::Request,
+        parts: impl Stream<Item = Bytes> + Send + 'static,
+        length: Option<u64>,
+    ) -> Result<Response, wit::Error> {
+        let backend = self.backend.as_ref().ok_or(wit::Error::Denied)?;
+        let token_header = &backend.vendor.auth.token_header;
+        let max_bytes = self.limits.request_bytes.max(self.limits.stream_bytes);
+        if request.body.is_some() || length.is_some_and(|length| length > max_bytes) {
+            return Err(wit::Error::Invalid(wit::InvalidPart::Body));
+        }
+        let checked =
+            Checked::new(request, &self.limits, token_header).map_err(wit::Error::Invalid)?;
+        let _place = self
+            .in_flight
+            .acquire()
+            .await
+            .map_err(|_| wit::Error::Denied)?;
+        let body = Upload::new(parts.boxed(), length, max_bytes);
+        backend.dispatch_once(&checked, body, &self.quota).await
+    }
 }
 
 impl Backend {
@@ -114,22 +146,14 @@ impl Backend {
             }
             let answer = match self.transport.send(outgoing, &credential.policy).await {
                 Ok(answer) => answer,
-                Err(error) => {
-                    tracing::warn!(connection = %self.key, path = request.path, %error, "no answer");
-                    return Err(response::refusal(&error));
-                }
+                Err(error) => return Err(self.no_answer(request, &error)),
             };
             self.observe(&answer, quota);
             let answer = Peeked::new(answer, &self.vendor).await;
             match answer.meaning {
                 Some(Meaning::SessionExpired) if renewed => return Err(wit::Error::Unauthorized),
                 Some(Meaning::SessionExpired) => {
-                    let stale = credential.generation;
-                    credential = self
-                        .sessions
-                        .renew(&self.key, stale)
-                        .await
-                        .map_err(|error| self.no_access(&error))?;
+                    credential = self.renewed(&credential).await?;
                     renewed = true;
                 }
                 Some(Meaning::BudgetExhausted) => {
@@ -138,9 +162,69 @@ impl Backend {
                 Some(Meaning::TooManyAtOnce) => {
                     return Err(wit::Error::OverQuota(quota.too_many_at_once()));
                 }
-                None => return Ok(answer.into_response(request, &credential, self.key.clone())),
+                None => {
+                    self.note_accepted(request, &credential);
+                    return Ok(answer.into_response(request, &credential, self.key.clone()));
+                }
             }
         }
+    }
+
+    /// Sends a request whose body cannot be sent again.
+    async fn dispatch_once(
+        &self,
+        request: &Checked,
+        body: Upload,
+        quota: &QuotaAccess,
+    ) -> Result<Response, wit::Error> {
+        let mut credential = self
+            .sessions
+            .access(&self.key)
+            .await
+            .map_err(|error| self.no_access(&error))?;
+        if !credential.was_accepted_within(TRUSTED_SESSION) {
+            credential = self.renewed(&credential).await?;
+        }
+        let outgoing = self.outgoing(request, &credential)?;
+        if self.is_counted(&request.path) {
+            quota.take().map_err(wit::Error::OverQuota)?;
+        }
+        let sent = self
+            .transport
+            .send_stream(outgoing, body, &credential.policy);
+        let answer = sent
+            .await
+            .map_err(|error| self.no_answer(request, &error))?;
+        self.observe(&answer, quota);
+        let answer = Peeked::new(answer, &self.vendor).await;
+        match answer.meaning {
+            Some(Meaning::SessionExpired) => {
+                // For the next try: the body of this one is gone.
+                self.renewed(&credential).await?;
+                Err(wit::Error::Unavailable(wit::Interruption {
+                    maybe_sent: false,
+                    retry_after_ms: 0,
+                }))
+            }
+            Some(Meaning::BudgetExhausted) => Err(wit::Error::OverQuota(quota.exhausted())),
+            Some(Meaning::TooManyAtOnce) => Err(wit::Error::OverQuota(quota.too_many_at_once())),
+            None => {
+                self.note_accepted(request, &credential);
+                Ok(answer.into_response(request, &credential, self.key.clone()))
+            }
+        }
+    }
+
+    /// A newer credential than this one, which counts as accepted: the product
+    /// has given it out.
+    async fn renewed(&self, credential: &Credential) -> Result<Arc<Credential>, wit::Error> {
+        let newer = self
+            .sessions
+            .renew(&self.key, credential.generation)
+            .await
+            .map_err(|error| self.no_access(&error))?;
+        newer.note_accepted();
+        Ok(newer)
     }
 
     /// Adds origin and credential. From here on the request is secret.
@@ -198,6 +282,19 @@ impl Backend {
         {
             quota.observe(value);
         }
+    }
+
+    /// An answer that costs no call says nothing of the session: such resources
+    /// are open to everybody.
+    fn note_accepted(&self, request: &Checked, credential: &Credential) {
+        if self.is_counted(&request.path) {
+            credential.note_accepted();
+        }
+    }
+
+    fn no_answer(&self, request: &Checked, error: &TransportError) -> wit::Error {
+        tracing::warn!(connection = %self.key, path = request.path, %error, "no answer");
+        response::refusal(error)
     }
 
     fn no_access(&self, error: &AuthError) -> wit::Error {
@@ -286,25 +383,56 @@ impl wit::HostWithStore<ConnectorState> for ConnectorHost {
         accessor: &Accessor<ConnectorState, Self>,
         request: wit::Request,
     ) -> wasmtime::Result<Result<Resource<Response>, wit::Error>> {
-        let http = accessor.with(|mut access| {
-            let state = access.get();
-            state.meter.host_call()?;
-            if state.http.sent >= state.http.limits.http_requests {
-                return wasmtime::error::Ok(None);
-            }
-            state.http.sent += 1;
-            Ok(Some(state.http.clone()))
-        })?;
-        let Some(http) = http else {
+        let Some(http) = accessor.with(|mut access| access.get().one_more_request())? else {
             return Ok(Err(wit::Error::Denied));
         };
-        match http.send(request).await {
-            Ok(response) => {
-                let resource = accessor.with(|mut access| access.get().table.push(response))?;
-                Ok(Ok(resource))
-            }
-            Err(error) => Ok(Err(error)),
+        let outcome = http.send(request).await;
+        accessor.with(|mut access| access.get().handle_of(outcome))
+    }
+
+    async fn send_stream(
+        accessor: &Accessor<ConnectorState, Self>,
+        request: wit::Request,
+        mut body: StreamReader<u8>,
+        length: Option<u64>,
+    ) -> wasmtime::Result<Result<Resource<Response>, wit::Error>> {
+        let begun = accessor.with(|mut access| {
+            let Some(http) = access.get().one_more_request()? else {
+                body.close(&mut access)?;
+                return wasmtime::error::Ok(None);
+            };
+            let (outflow, parts) = Outflow::new(None);
+            body.pipe(&mut access, outflow)?;
+            Ok(Some((http, parts)))
+        })?;
+        let Some((http, parts)) = begun else {
+            return Ok(Err(wit::Error::Denied));
+        };
+        let outcome = http.send_stream(request, parts, length).await;
+        accessor.with(|mut access| access.get().handle_of(outcome))
+    }
+}
+
+impl ConnectorState {
+    /// Counts a request; `None` if it is one too many.
+    fn one_more_request(&mut self) -> wasmtime::Result<Option<Http>> {
+        self.meter.host_call()?;
+        if self.http.sent >= self.http.limits.http_requests {
+            return Ok(None);
         }
+        self.http.sent += 1;
+        Ok(Some(self.http.clone()))
+    }
+
+    /// What the guest gets of a request's outcome.
+    fn handle_of(
+        &mut self,
+        outcome: Result<Response, wit::Error>,
+    ) -> wasmtime::Result<Result<Resource<Response>, wit::Error>> {
+        Ok(match outcome {
+            Ok(response) => Ok(self.table.push(response)?),
+            Err(error) => Err(error),
+        })
     }
 }
 

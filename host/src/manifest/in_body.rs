@@ -17,7 +17,8 @@ const MAX_START_BYTES: usize = 4096;
 ///
 /// Only POST requests to `path` whose body begins with exactly `start` are
 /// changed: `{credential}` there becomes the token, with `&`, `<`, `>` and `"`
-/// escaped as XML has them. Anywhere else the word stays as it is.
+/// escaped as XML has them. Anywhere else the word stays as it is, also in bodies
+/// that go up as streams.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BodyCredential {

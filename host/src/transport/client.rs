@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use reqwest::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName,
     HeaderValue, LOCATION,
@@ -17,9 +18,10 @@ use super::address::AddressPolicy;
 use super::body::Body;
 use super::error::{Part, RedirectRefusal, Refusal, TransportError, find, innermost};
 use super::resolve::{Guard, ResolveError, Resolver, Rule, SystemResolver};
+use super::upload::Upload;
 use super::{
-    CONNECT_TIMEOUT, IDLE_CONNECTION, MAX_HEAD_TIMEOUT, MAX_HEADER_BYTES, MAX_HEADER_FIELDS,
-    MAX_LOCATION_BYTES, MAX_REDIRECTS, tls,
+    BODY_IDLE, CONNECT_TIMEOUT, IDLE_CONNECTION, MAX_HEAD_TIMEOUT, MAX_HEADER_BYTES,
+    MAX_HEADER_FIELDS, MAX_LOCATION_BYTES, MAX_REDIRECTS, tls,
 };
 
 /// How the client is set up. `Default` suits all but special networks.
@@ -196,10 +198,7 @@ impl Transport {
             .map_err(|reason| refused(&url, reason))?;
         let limit = head_timeout.clamp(Duration::from_millis(1), MAX_HEAD_TIMEOUT);
         let deadline = Instant::now() + limit;
-        let client = match policy {
-            AddressPolicy::Public => &self.public,
-            AddressPolicy::Local { .. } => &self.local,
-        };
+        let client = self.client(policy);
         for _ in 0..=MAX_REDIRECTS {
             policy.check(&url).map_err(|reason| refused(&url, reason))?;
             let mut outgoing = reqwest::Request::new(method.clone(), url.clone());
@@ -225,6 +224,83 @@ impl Transport {
             }
         }
         Err(redirect_refused(&url, RedirectRefusal::TooMany))
+    }
+
+    /// Sends one request whose body goes up as it comes, and waits for the head
+    /// of its answer. `request.body` is not looked at. Redirects are not followed.
+    ///
+    /// The network has [`BODY_IDLE`] to take each part; the head of the answer
+    /// has `head_timeout` from the end of the body.
+    ///
+    /// # Errors
+    /// [`TransportError::BadBody`] if the body is not what was promised; otherwise
+    /// as [`Self::send`]. An error before the end of the body was handed to the
+    /// network says that the request was not sent.
+    pub async fn send_stream(
+        &self,
+        request: Outgoing,
+        mut body: Upload,
+        policy: &AddressPolicy,
+    ) -> Result<Answer, TransportError> {
+        let url = request.url;
+        let mut headers = self
+            .prepare(request.headers)
+            .map_err(|reason| refused(&url, reason))?;
+        policy.check(&url).map_err(|reason| refused(&url, reason))?;
+        if let Some(length) = body.length() {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        let limit = request
+            .head_timeout
+            .clamp(Duration::from_millis(1), MAX_HEAD_TIMEOUT);
+        let watch = body.begin(limit);
+        // No body is asked for at all then, and what there is would pass unseen.
+        if body.length() == Some(0)
+            && let Some(Err(flaw)) = body.next().await
+        {
+            let host = host_of(&url);
+            return Err(TransportError::BadBody { host, flaw });
+        }
+        let mut outgoing = reqwest::Request::new(request.method, url.clone());
+        *outgoing.headers_mut() = headers;
+        *outgoing.body_mut() = Some(reqwest::Body::wrap_stream(body));
+        let sent = self.client(policy).execute(outgoing);
+        let response = match watch.patience.of(sent).await {
+            Some(Ok(response)) => response,
+            Some(Err(error)) => {
+                let host = host_of(&url);
+                return Err(match watch.flaw() {
+                    Some(flaw) => TransportError::BadBody { host, flaw },
+                    None if watch.is_whole() => self.failure(&url, error),
+                    None => self.failure(&url, error).never_sent(),
+                });
+            }
+            None => {
+                let is_whole = watch.is_whole();
+                let (part, limit) = match is_whole {
+                    true => (Part::Head, limit),
+                    false => (Part::Request, BODY_IDLE),
+                };
+                return Err(TransportError::TimedOut {
+                    host: host_of(&url),
+                    part,
+                    limit,
+                    maybe_sent: is_whole,
+                });
+            }
+        };
+        check_head(&response)?;
+        if response.status().is_redirection() && response.headers().contains_key(LOCATION) {
+            return Err(redirect_refused(&url, RedirectRefusal::Method));
+        }
+        answer(&url, response)
+    }
+
+    const fn client(&self, policy: &AddressPolicy) -> &Client {
+        match policy {
+            AddressPolicy::Public => &self.public,
+            AddressPolicy::Local { .. } => &self.local,
+        }
     }
 
     /// Checks the caller's header fields and adds our own.

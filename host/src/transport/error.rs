@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::time::Duration;
 
+use super::upload::BodyFlaw;
 use crate::plain::is_forging;
 
 /// Why a request got no answer, or an answer no end.
@@ -64,6 +65,14 @@ pub enum TransportError {
         /// The limit, in bytes once decompressed.
         limit: u64,
     },
+    /// The request's body is not what was promised, and was not sent to its end.
+    #[error("the body of the request to `{host}` was broken off: {flaw}")]
+    BadBody {
+        /// The host that was asked for.
+        host: String,
+        /// What is wrong with it.
+        flaw: BodyFlaw,
+    },
     /// The answer's body swells beyond all measure when it is decompressed.
     #[error("the body of the answer grows more than {limit} times when decompressed")]
     Bomb {
@@ -78,10 +87,18 @@ impl TransportError {
     #[must_use]
     pub const fn maybe_sent(&self) -> bool {
         match self {
-            Self::Refused { .. } | Self::Unreachable { .. } => false,
+            Self::Refused { .. } | Self::Unreachable { .. } | Self::BadBody { .. } => false,
             Self::TimedOut { maybe_sent, .. } | Self::Broken { maybe_sent, .. } => *maybe_sent,
             Self::RedirectRefused { .. } | Self::TooLarge { .. } | Self::Bomb { .. } => true,
         }
+    }
+
+    /// The same error where the request certainly was not carried out.
+    pub(super) fn never_sent(mut self) -> Self {
+        if let Self::TimedOut { maybe_sent, .. } | Self::Broken { maybe_sent, .. } = &mut self {
+            *maybe_sent = false;
+        }
+        self
     }
 
     /// Whether the same request might succeed later.
@@ -101,6 +118,8 @@ pub enum Part {
     Head,
     /// The answer's body.
     Body,
+    /// The request's body.
+    Request,
 }
 
 impl std::fmt::Display for Part {
@@ -108,6 +127,7 @@ impl std::fmt::Display for Part {
         f.write_str(match self {
             Self::Head => "the head",
             Self::Body => "the body",
+            Self::Request => "the request",
         })
     }
 }

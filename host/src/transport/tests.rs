@@ -13,6 +13,7 @@ use super::*;
 
 mod body;
 mod tls;
+mod upload;
 
 fn get(url: Url) -> Outgoing {
     Outgoing {

@@ -20,6 +20,7 @@ mod embed;
 mod faults;
 mod features;
 mod fields;
+mod files;
 mod logins;
 mod model;
 mod queries;

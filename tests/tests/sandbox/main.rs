@@ -24,3 +24,4 @@ mod quota;
 mod refusals;
 mod requests;
 mod storage;
+mod uploads;

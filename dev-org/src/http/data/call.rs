@@ -165,16 +165,23 @@ impl Call {
                 Some(rule) => AutoAssign::Rule(rule.to_owned()),
             },
             update_only: self.flag("updateOnly"),
+            files: Vec::new(),
         }
     }
 
-    /// The body as one record, which may come with its file in parts.
-    pub(super) fn record(&self) -> Result<Map<String, Value>, Fault> {
-        let kind = self.header(header::CONTENT_TYPE.as_str());
-        match kind.filter(|kind| kind.to_ascii_lowercase().starts_with("multipart/form-data")) {
-            Some(kind) => multipart::record(kind, &self.body),
-            None => self.json(),
-        }
+    /// The body as one record, which may come with its file in parts, and how to
+    /// write it.
+    pub(super) fn record(&self) -> Result<(Map<String, Value>, WriteOptions), Fault> {
+        let mut options = self.write_options();
+        let record = match multipart::content_type(&self.headers) {
+            Some(kind) => {
+                let (record, files) = multipart::record(kind, &self.body)?;
+                options.files = files;
+                record
+            }
+            None => self.json()?,
+        };
+        Ok((record, options))
     }
 
     /// The body as JSON of some shape.

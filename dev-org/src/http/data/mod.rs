@@ -56,6 +56,11 @@ pub(crate) async fn serve(State(shared): State<Arc<Shared>>, request: Request) -
     let resource = Resource::parse(&segments.collect::<Vec<_>>());
     let limit = match &resource {
         Some(Resource::Jobs(path)) => path.body_limit(),
+        Some(Resource::Object(object) | Resource::Row { object, .. })
+            if multipart::content_type(&head.headers).is_some() =>
+        {
+            multipart::limit(object)
+        }
         _ => body::LIMIT,
     };
     let body = match body::read(&head.headers, body, limit).await {

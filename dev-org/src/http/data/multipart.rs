@@ -1,15 +1,38 @@
 //! A record and its file in one body of two parts, so that the file travels as
 //! it is instead of a third longer in base64.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use hyper::HeaderMap;
+use hyper::header;
 use serde_json::{Map, Value};
 
 use crate::fault::Fault;
 
-/// The record of a `multipart/form-data` body: its part of JSON, with every
-/// part that has a file name put into the field that the part is named after.
-pub(super) fn record(content_type: &str, body: &[u8]) -> Result<Map<String, Value>, Fault> {
+/// The type of a body of parts; `None` for any other.
+pub(super) fn content_type(headers: &HeaderMap) -> Option<&str> {
+    let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    let is_multipart = kind.to_ascii_lowercase().starts_with("multipart/form-data");
+    is_multipart.then_some(kind)
+}
+
+/// The most bytes of a file of an object, with room for its record.
+pub(super) fn limit(object: &str) -> usize {
+    const MIB: usize = 1024 * 1024;
+    match object.eq_ignore_ascii_case("ContentVersion") {
+        true => 2049 * MIB,
+        false => 501 * MIB,
+    }
+}
+
+/// A record and the contents that came with it, each with its field.
+pub(super) type WithFiles = (Map<String, Value>, Vec<(String, Bytes)>);
+
+/// What stands in a record for a content that came beside it.
+const ELSEWHERE: &str = "AA==";
+
+/// The record of a `multipart/form-data` body: its part of JSON, and every part
+/// that has a file name for the field that it is named after. Nothing is copied.
+pub(super) fn record(content_type: &str, body: &Bytes) -> Result<WithFiles, Fault> {
     let boundary = boundary(content_type)?;
     let mut record = None;
     let mut files = Vec::new();
@@ -20,7 +43,7 @@ pub(super) fn record(content_type: &str, body: &[u8]) -> Result<Map<String, Valu
             .to_owned();
         let kind = header(part.head, "content-type").unwrap_or_default();
         if parameter(disposition, "filename").is_some() {
-            files.push((name, STANDARD.encode(part.body)));
+            files.push((name, body.slice_ref(part.body)));
         } else if record.is_none() && (kind.is_empty() || kind.starts_with("application/json")) {
             let read: Map<String, Value> = serde_json::from_slice(part.body)
                 .map_err(|error| broken(&format!("The part {name} is no JSON: {error}")))?;
@@ -32,10 +55,10 @@ pub(super) fn record(content_type: &str, body: &[u8]) -> Result<Map<String, Valu
         }
     }
     let mut record = record.ok_or_else(|| broken("There is no part with the record in JSON"))?;
-    for (name, file) in files {
-        record.insert(name, Value::String(file));
+    for (name, _) in &files {
+        record.insert(name.clone(), Value::from(ELSEWHERE));
     }
-    Ok(record)
+    Ok((record, files))
 }
 
 /// All parts with their names.
@@ -139,10 +162,10 @@ mod tests {
     #[test]
     fn the_file_goes_into_the_field_of_its_part() {
         let body = b"preamble\r\n--b\r\nContent-Disposition: form-data; name=\"entity_content\";\r\nContent-Type: application/json\r\n\r\n{\"Title\":\"T\"}\r\n--b\r\nContent-Type: text/plain\r\nContent-Disposition: form-data; name=\"VersionData\"; filename=\"a;b.txt\"\r\n\r\nx\r\n--y\r\n\r\n--b--\r\n";
-        let record = record(KIND, body).unwrap();
+        let (record, files) = record(KIND, &Bytes::from_static(body)).unwrap();
         assert_eq!(record["Title"], "T");
-        let file = STANDARD.decode(record["VersionData"].as_str().unwrap());
-        assert_eq!(file.unwrap(), b"x\r\n--y\r\n");
+        let content = Bytes::from_static(b"x\r\n--y\r\n");
+        assert_eq!(files, [("VersionData".to_owned(), content)]);
     }
 
     #[test]
@@ -153,8 +176,9 @@ mod tests {
             b"--b--",
             b"--b\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\nno json\r\n--b--",
         ] {
-            assert!(record(KIND, body).is_err());
+            assert!(record(KIND, &Bytes::from_static(body)).is_err());
         }
-        assert!(record("multipart/form-data", b"--b--").is_err());
+        let body = Bytes::from_static(b"--b--");
+        assert!(record("multipart/form-data", &body).is_err());
     }
 }

@@ -2,12 +2,12 @@
 //! the records whose lookups lead to it.
 
 use axum::body::Body;
-use hyper::header::HeaderValue;
 
 use super::call::{Answer, Call};
 use super::{query, rows};
 use crate::fault::Fault;
 use crate::http::answer;
+use crate::http::body::FILE;
 use crate::org::Org;
 
 /// What a name below a record leads to.
@@ -27,8 +27,7 @@ pub(super) fn read(call: &Call, object: &str, id: &str, part: &str) -> Answer {
         Part::Children(statement) => query::run(call, &statement, false),
         Part::Field => {
             let bytes = call.org().blob(&call.who, object, id, part)?;
-            let kind = HeaderValue::from_static("application/octet-stream");
-            Ok(answer::with_type(200, kind, Body::from(bytes)))
+            Ok(answer::with_type(200, FILE, Body::from(bytes)))
         }
     }
 }

@@ -15,8 +15,7 @@ const UPSERT_BODY_SINCE: u16 = 46;
 
 /// `POST /sobjects/Account`
 pub(super) fn create(call: &Call, object: &str) -> Answer {
-    let body = call.record()?;
-    let options = call.write_options();
+    let (body, options) = call.record()?;
     let mut org = call.org_mut();
     let id = org.create(&call.who, object, &body, &options)?;
     let name = canonical(&org, object);
@@ -46,8 +45,7 @@ pub(super) fn read(call: &Call, object: &str, id: &str) -> Answer {
 
 /// `PATCH /sobjects/Account/001...`
 pub(super) fn update(call: &Call, object: &str, id: &str) -> Answer {
-    let body = call.record()?;
-    let options = call.write_options();
+    let (body, options) = call.record()?;
     let mut org = call.org_mut();
     if object.eq_ignore_ascii_case("Account") {
         let current = || {
@@ -80,8 +78,7 @@ pub(super) fn delete_external(call: &Call, object: &str, field: &str, value: &st
 
 /// `PATCH /sobjects/Contact/Email/a@example.com`
 pub(super) fn upsert(call: &Call, object: &str, field: &str, value: &str) -> Answer {
-    let body = call.record()?;
-    let options = call.write_options();
+    let (body, options) = call.record()?;
     let mut org = call.org_mut();
     let done = org.upsert(&call.who, object, field, value, &body, &options);
     let name = canonical(&org, object);

@@ -145,7 +145,7 @@ fn a_content_note_is_a_document_with_a_version_for_each_text() {
     let bytes = org
         .blob(&admin, "ContentVersion", latest, "VersionData")
         .unwrap();
-    assert_eq!(bytes, b"two");
+    assert_eq!(bytes, &b"two"[..]);
     let account = account(&mut org, &admin);
     let link = json!({"ContentDocumentId": &*id, "LinkedEntityId": &*account, "ShareType": "V"});
     create(&mut org, &admin, "ContentDocumentLink", link).unwrap();

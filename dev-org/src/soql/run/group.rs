@@ -198,6 +198,7 @@ fn encode(value: &Value, operand: &Operand, out: &mut Vec<u8>) {
         Value::Date(days) => (5, days.to_le_bytes().to_vec().into()),
         Value::DateTime(ms) => (6, ms.to_le_bytes().to_vec().into()),
         Value::Time(ms) => (7, ms.to_le_bytes().to_vec().into()),
+        Value::Blob(bytes) => (8, Cow::Borrowed(bytes)),
     };
     out.push(tag);
     out.extend_from_slice(&bytes.len().to_le_bytes());

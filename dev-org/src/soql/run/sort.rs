@@ -30,7 +30,8 @@ impl Key {
     /// of their values in setup, other text by its upper case.
     pub(super) fn of(value: &Value, operand: &Operand) -> Self {
         match value {
-            Value::Null => Self::Missing,
+            // Files cannot be sorted by.
+            Value::Null | Value::Blob(_) => Self::Missing,
             Value::Bool(flag) => Self::Int(i64::from(*flag)),
             Value::Int(number) => Self::Int(*number),
             Value::Double(number) => Self::Double(*number),

@@ -53,7 +53,7 @@ pub(super) struct Checked {
     pub(super) headers: HeaderMap,
     pub(super) body: Option<Bytes>,
     pub(super) timeout: Duration,
-    /// The most that the answer's body may hold.
+    /// The most that the answer's body may hold, if it is taken as a stream.
     pub(super) response_bytes: u64,
 }
 
@@ -83,7 +83,7 @@ impl Checked {
             headers: headers(request.headers, token_header).ok_or(wit::InvalidPart::Header)?,
             body,
             timeout,
-            response_bytes: limits.response_bytes,
+            response_bytes: limits.response_bytes.max(limits.stream_bytes),
         })
     }
 }

@@ -100,6 +100,7 @@ pub(super) fn refusal(error: &TransportError) -> wit::Error {
             wit::Error::Denied
         }
         TransportError::TooLarge { limit, .. } => wit::Error::TooLarge(*limit),
+        TransportError::BadBody { .. } => wit::Error::Invalid(wit::InvalidPart::Body),
         TransportError::Bomb { .. } => wit::Error::Denied,
         error => wit::Error::Unavailable(wit::Interruption {
             maybe_sent: error.maybe_sent(),

@@ -1,6 +1,7 @@
 //! What each command does.
 
 mod exhaust;
+pub(crate) mod files;
 mod http;
 mod storage;
 
@@ -35,6 +36,11 @@ pub(crate) async fn run(text: &str) -> Result<Answer, Error> {
         "send-loop" => vec![http::send_until_refused(word(0)).await],
         "read-loop" => vec![http::read(number(0), word(1)).await],
         "send-body" => vec![http::send_body(number(0), word(1)).await],
+        "send-stream" => {
+            let length = word(1).parse().ok();
+            vec![files::send(number(0), length, word(2)).await]
+        }
+        "send-stall" => vec![files::stall(word(0)).await],
         "send-header" => vec![http::send_header(word(0), word(1), word(2)).await],
         "marker" => vec![http::marker(word(0), word(1)).await],
         "forbidden-headers" => http::forbidden_headers(word(0)).await,

@@ -20,10 +20,12 @@ pub(crate) mod bindings {
 use std::cell::{Cell, RefCell};
 
 use bindings::exports::lockgate::connector::records::{
-    Cursor, Description, Error, Guest, GuestCursor, GuestWriter, ObjectDescription, ObjectSummary,
-    Operation, Outcome, Page, QueryOptions, RecordResult, RowResult, SettingProblem, Way,
-    WriteOptions, Writer,
+    Content, Cursor, Description, Error, Guest, GuestCursor, GuestWriter, ObjectDescription,
+    ObjectSummary, Operation, Outcome, Page, QueryOptions, RecordResult, RowResult, SettingProblem,
+    Way, WriteOptions, Writer,
 };
+
+use wit_bindgen::StreamReader;
 
 use crate::attack::{self, Answer};
 
@@ -154,6 +156,21 @@ impl Guest for Connector {
             command: RefCell::new(text),
             is_done: Cell::new(false),
         }))
+    }
+
+    /// The object says how it lies, the id how many bytes there are.
+    async fn download(object: String, id: String, _field: String) -> Result<Content, Error> {
+        Ok(attack::files::content(&object, id.parse().unwrap_or(0)))
+    }
+
+    async fn upload(
+        object: String,
+        _fields: Vec<u8>,
+        _field: String,
+        content: StreamReader<u8>,
+        _length: Option<u64>,
+    ) -> Result<RecordResult, Error> {
+        Ok(attack::files::take(&object, content).await)
     }
 
     /// A command as well, for attacks outside of a cursor.

@@ -30,7 +30,7 @@ const TELLING_HEADERS: [&str; 14] = [
     "server-timing",
 ];
 
-fn request(method: Method, path: &str) -> Request {
+pub(super) fn request(method: Method, path: &str) -> Request {
     Request {
         method,
         path: path.to_owned(),
@@ -45,7 +45,7 @@ fn get(path: &str) -> Request {
     request(Method::Get, path)
 }
 
-fn refusal(error: &Error) -> Value {
+pub(super) fn refusal(error: &Error) -> Value {
     json!({ "error": format!("{error:?}") })
 }
 
