@@ -47,7 +47,9 @@ pub(super) async fn send(bytes: usize, length: Option<u64>, path: &str) -> Value
         }
         Err(error) => {
             let mut report = refusal(&error);
-            report["unwritten"] = json!(unwritten);
+            if let Some(members) = report.as_object_mut() {
+                members.insert("unwritten".to_owned(), json!(unwritten));
+            }
             report
         }
     }
