@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use dev_org::{Config, Control, DevOrg};
 use lockgate::{
-    Connection, Flow, HostBuilder, LoginTo, NewConnection, Page, Pages, RecordResult, Records,
+    Connection, Error, Flow, HostBuilder, LoginTo, NewConnection, Page, Pages, Problem,
+    RecordResult, Records,
 };
 use serde_json::Value as Json;
 
@@ -262,4 +263,19 @@ pub async fn all_pages(mut pages: Pages) -> Vec<Page> {
 pub async fn query(crm: &Connection, soql: &str) -> Vec<Json> {
     let pages = crm.query(soql, Default::default()).await.unwrap();
     pages.collect(100_000).await.unwrap().to_vec().unwrap()
+}
+
+/// Does an action, and gives what it cost of the budget as well.
+pub async fn counted(site: &Site, crm: &Connection, action: &str, input: &Json) -> (Json, u64) {
+    let before = site.control.quota().used;
+    let output = crm.invoke(action, input).await.unwrap();
+    (output, site.control.quota().used - before)
+}
+
+/// Why the connector refuses an action.
+pub async fn refused(crm: &Connection, action: &str, input: &Json) -> Box<Problem> {
+    match crm.invoke(action, input).await.unwrap_err() {
+        Error::Refused { problem, .. } => problem,
+        error => panic!("{error:?}"),
+    }
 }

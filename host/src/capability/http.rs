@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use secrecy::ExposeSecret as _;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::component::{Access, Accessor, FutureReader, Resource, StreamReader};
 use zeroize::Zeroizing;
 
@@ -88,16 +88,7 @@ impl Http {
     }
 
     async fn send(&self, request: wit::Request) -> Result<Response, wit::Error> {
-        let backend = self.backend.as_ref().ok_or(wit::Error::Denied)?;
-        let token_header = &backend.vendor.auth.token_header;
-        let checked =
-            Checked::new(request, &self.limits, token_header).map_err(wit::Error::Invalid)?;
-        // Closed never: the semaphore lives as long as this.
-        let _place = self
-            .in_flight
-            .acquire()
-            .await
-            .map_err(|_| wit::Error::Denied)?;
+        let (backend, checked, _place) = self.admit(request).await?;
         backend.dispatch(&checked, &self.quota).await
     }
 
@@ -108,21 +99,28 @@ impl Http {
         parts: impl Stream<Item = Bytes> + Send + 'static,
         length: Option<u64>,
     ) -> Result<Response, wit::Error> {
-        let backend = self.backend.as_ref().ok_or(wit::Error::Denied)?;
-        let token_header = &backend.vendor.auth.token_header;
         let max_bytes = self.limits.request_bytes.max(self.limits.stream_bytes);
         if request.body.is_some() || length.is_some_and(|length| length > max_bytes) {
             return Err(wit::Error::Invalid(wit::InvalidPart::Body));
         }
-        let checked =
-            Checked::new(request, &self.limits, token_header).map_err(wit::Error::Invalid)?;
-        let _place = self
-            .in_flight
-            .acquire()
-            .await
-            .map_err(|_| wit::Error::Denied)?;
+        let (backend, checked, _place) = self.admit(request).await?;
         let body = Upload::new(parts.boxed(), length, max_bytes);
         backend.dispatch_once(&checked, body, &self.quota).await
+    }
+
+    /// A request that keeps the rules, whom it is for, and its place among those
+    /// that may be under way.
+    async fn admit(
+        &self,
+        request: wit::Request,
+    ) -> Result<(&Backend, Checked, SemaphorePermit<'_>), wit::Error> {
+        let backend = self.backend.as_ref().ok_or(wit::Error::Denied)?;
+        let token_header = &backend.vendor.auth.token_header;
+        let checked =
+            Checked::new(request, &self.limits, token_header).map_err(wit::Error::Invalid)?;
+        // Closed never: the semaphore lives as long as this.
+        let place = self.in_flight.acquire().await;
+        Ok((backend, checked, place.map_err(|_| wit::Error::Denied)?))
     }
 }
 

@@ -1,8 +1,8 @@
 //! What can be done beyond records, and what each action costs of the budget.
 
 use dev_org::{FaultKind, FaultRule};
-use lockgate::{Advice, Connection, Error, WriteOptions};
-use lockgate_tests::org::{NAME, Site, TENANT, create, demo_org, query};
+use lockgate::{Advice, Error, WriteOptions};
+use lockgate_tests::org::{NAME, Site, TENANT, counted, create, demo_org, query, refused};
 use serde_json::{Value as Json, json};
 
 const TYPES: &str = r#"
@@ -16,20 +16,6 @@ async fn typed() -> Site {
     let mut config = demo_org();
     config.schema = config.schema.map(|schema| format!("{schema}\n{TYPES}"));
     Site::with(config).await
-}
-
-/// Does an action, and gives what it cost as well.
-async fn counted(site: &Site, crm: &Connection, action: &str, input: &Json) -> (Json, u64) {
-    let before = site.control.quota().used;
-    let output = crm.invoke(action, input).await.unwrap();
-    (output, site.control.quota().used - before)
-}
-
-async fn refused(crm: &Connection, action: &str, input: &Json) -> Box<lockgate::Problem> {
-    match crm.invoke(action, input).await.unwrap_err() {
-        Error::Refused { problem, .. } => problem,
-        error => panic!("{error:?}"),
-    }
 }
 
 #[tokio::test]

@@ -2,22 +2,9 @@
 //! keys and relationships; each with what it costs of the budget.
 
 use dev_org::{FaultKind, FaultRule};
-use lockgate::{Advice, Connection, Error};
-use lockgate_tests::org::{Site, create, query};
+use lockgate::{Advice, Error};
+use lockgate_tests::org::{Site, counted, create, query, refused};
 use serde_json::{Value as Json, json};
-
-async fn counted(site: &Site, crm: &Connection, action: &str, input: &Json) -> (Json, u64) {
-    let before = site.control.quota().used;
-    let output = crm.invoke(action, input).await.unwrap();
-    (output, site.control.quota().used - before)
-}
-
-async fn refused(crm: &Connection, action: &str, input: &Json) -> Box<lockgate::Problem> {
-    match crm.invoke(action, input).await.unwrap_err() {
-        Error::Refused { problem, .. } => problem,
-        error => panic!("{error:?}"),
-    }
-}
 
 fn outcomes(output: &Json, list: &str) -> Vec<String> {
     let results = output[list].as_array().unwrap().iter();
