@@ -48,6 +48,10 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
                     let items: Vec<_> = items.iter().filter_map(Json::as_str).collect();
                     items.join(" ")
                 }
+                Json::Object(mut members) => {
+                    members.retain(|_, value| !value.is_null());
+                    Json::Object(members).to_string()
+                }
                 other => other.to_string(),
             };
             [name, value]
