@@ -17,6 +17,8 @@ use crate::wire::{decoded, push_text};
 /// One record to write.
 #[derive(Debug)]
 pub(crate) struct Row<'a> {
+    /// What stands between its braces, if it can go into a collection as it came.
+    inner: Option<&'a str>,
     members: Vec<Member<'a>>,
     /// What finds the record; nothing for one that is created.
     pub(crate) key: Key<'a>,
@@ -65,7 +67,7 @@ pub(crate) fn read_rows<'a>(
     let walked = str::from_utf8(records).ok().map(|text| {
         let mut skim = Skim::new(text);
         skim.elements(|skim| {
-            rows.push(Row::read(skim, keyed_by)?);
+            rows.push(Row::read(text, skim, keyed_by)?);
             Ok::<(), Malformed>(())
         })
         .and_then(|()| skim.end())
@@ -81,24 +83,31 @@ pub(crate) fn read_rows<'a>(
 }
 
 impl<'a> Row<'a> {
-    /// Reads a record and takes its key out. This is the one look that a record
-    /// gets on its way through the connector.
+    /// Reads the record of `text` where `skim` stands, and takes its key out. This
+    /// is the one look that a record gets on its way through the connector.
     fn read(
+        text: &'a str,
         skim: &mut Skim<'a>,
         keyed_by: KeyedBy<'_>,
     ) -> Result<Result<Self, Problem>, Malformed> {
         if let KeyedBy::Itself = keyed_by {
             let id = Self::id(Some(skim.value()?));
             return Ok(id.map(|key| Self {
+                inner: None,
                 members: Vec::new(),
                 key,
             }));
         }
         let mut members = Vec::with_capacity(16);
         let mut is_legible = true;
-        if skim.peek() == Some(b'{') {
+        // What names a related record is put in order first.
+        let mut is_plain = true;
+        let is_object = skim.peek() == Some(b'{');
+        let start = skim.offset();
+        if is_object {
             skim.members(|key, skim| {
                 let value = skim.value()?;
+                is_plain &= !value.starts_with('{');
                 match decoded(key) {
                     Some(name) => members.push(Member { name, key, value }),
                     None => is_legible = false,
@@ -109,8 +118,12 @@ impl<'a> Row<'a> {
             skim.value()?;
             is_legible = false;
         }
+        let record = text.get(start..skim.offset());
+        let inner = record
+            .and_then(|record| record.strip_prefix('{')?.strip_suffix('}'))
+            .filter(|_| is_plain);
         Ok(if is_legible {
-            Self::of_members(members, keyed_by)
+            Self::of_members(inner, members, keyed_by)
         } else {
             Err(problem(
                 Advice::FixRecord,
@@ -120,8 +133,14 @@ impl<'a> Row<'a> {
         })
     }
 
-    fn of_members(mut members: Vec<Member<'a>>, keyed_by: KeyedBy<'_>) -> Result<Self, Problem> {
+    fn of_members(
+        inner: Option<&'a str>,
+        mut members: Vec<Member<'a>>,
+        keyed_by: KeyedBy<'_>,
+    ) -> Result<Self, Problem> {
+        let all = members.len();
         members.retain(|member| member.name != "attributes");
+        let inner = inner.filter(|_| members.len() == all);
         let key = match keyed_by {
             KeyedBy::Nothing | KeyedBy::Itself => Key::None,
             KeyedBy::Id => Self::id(take(&mut members, "Id"))?,
@@ -133,7 +152,13 @@ impl<'a> Row<'a> {
             }
             KeyedBy::Field(field) => Self::external(field, take(&mut members, field))?,
         };
-        Ok(Self { members, key })
+        // An id is brought into its long form.
+        let inner = inner.filter(|_| matches!(key, Key::None | Key::External { .. }));
+        Ok(Self {
+            inner,
+            members,
+            key,
+        })
     }
 
     fn id(raw: Option<&str>) -> Result<Key<'a>, Problem> {
@@ -207,6 +232,14 @@ impl<'a> Row<'a> {
         out.extend_from_slice(b"{\"attributes\":{\"type\":");
         push_text(out, object);
         out.push(b'}');
+        if let Some(inner) = self.inner {
+            if !inner.trim_ascii_start().is_empty() {
+                out.push(b',');
+            }
+            out.extend_from_slice(inner.as_bytes());
+            out.push(b'}');
+            return;
+        }
         match &self.key {
             Key::Id(id) => {
                 out.extend_from_slice(b",\"Id\":");
@@ -321,7 +354,7 @@ mod tests {
     use super::*;
 
     fn read<'a>(json: &'a str, keyed_by: KeyedBy<'_>) -> Result<Row<'a>, Problem> {
-        Row::read(&mut Skim::new(json), keyed_by).unwrap()
+        Row::read(json, &mut Skim::new(json), keyed_by).unwrap()
     }
 
     fn for_collection(json: &str, keyed_by: KeyedBy<'_>, field: Option<&str>) -> String {
@@ -383,11 +416,34 @@ mod tests {
     }
 
     #[test]
+    fn a_record_that_can_goes_into_a_collection_as_it_came() {
+        for (json, inner) in [
+            (r#"{ "Name" : "A" }"#, r#", "Name" : "A" "#),
+            (
+                r#"{"Name":"{","Tags":["a"]}"#,
+                r#","Name":"{","Tags":["a"]"#,
+            ),
+            ("{}", ""),
+            ("{ }", " "),
+        ] {
+            assert_eq!(
+                for_collection(json, KeyedBy::Nothing, None),
+                format!(r#"{{"attributes":{{"type":"Contact"}}{inner}}}"#)
+            );
+        }
+    }
+
+    #[test]
     fn the_key_is_in_a_collection_and_not_in_the_body_of_its_own_route() {
         let json = r#"{"Name":"A","Key__c":"a\/b \u00fc+"}"#;
         assert_eq!(
             for_collection(json, KeyedBy::Field("key__c"), Some("Key__c")),
-            r#"{"attributes":{"type":"Contact"},"Key__c":"a\/b \u00fc+","Name":"A"}"#
+            r#"{"attributes":{"type":"Contact"},"Name":"A","Key__c":"a\/b \u00fc+"}"#
+        );
+        let related = r#"{"A":{"K__c":"1"},"Key__c":"7"}"#;
+        assert_eq!(
+            for_collection(related, KeyedBy::Field("Key__c"), Some("Key__c")),
+            r#"{"attributes":{"type":"Contact"},"Key__c":"7","A":{"K__c":"1"}}"#
         );
         let row = read(json, KeyedBy::Field("Key__c")).unwrap();
         assert_eq!(row.alone(), br#"{"Name":"A"}"#);

@@ -183,7 +183,7 @@ impl Left {
     /// `None` if nothing is to come, or nobody knows how much.
     fn behind(first: &First) -> Option<Self> {
         first.next.as_ref()?;
-        let (total, count) = (first.page.total?, u64::from(first.page.count));
+        let (total, count) = (first.page.total?, first.count as u64);
         let bytes = (first.page.records.len() as u64).checked_div(count)?;
         Some(Self {
             total,
@@ -204,9 +204,9 @@ impl<H: Host> Pages<H> {
     pub(crate) async fn next(&self) -> Result<Option<Page>, Error> {
         let state = self.state.replace(State::End);
         let (page, next) = match state {
-            State::Held(First { kind, page, next }) => (page, next.map(|url| (kind, url))),
+            State::Held(First { page, next, .. }) => (page, next),
             State::Next(mut place) => match place.page(&self.api).await {
-                Ok((page, next)) => (page, next.map(|url| (place.kind(), url))),
+                Ok(page) => page,
                 Err(error) => {
                     if is_passing(&error) {
                         self.state.replace(State::Next(place));
@@ -227,8 +227,8 @@ impl<H: Host> Pages<H> {
             }
             State::End => return Ok(None),
         };
-        if let Some((kind, url)) = next {
-            self.state.replace(State::Next(Place::new(kind, url)));
+        if let Some(place) = next {
+            self.state.replace(State::Next(place));
         }
         Ok(Some(page))
     }

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use json_skim::{Malformed, Skim};
+use memchr::memmem;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -79,7 +80,7 @@ fn read_record<'a>(text: &'a str, skim: &mut Skim<'a>) -> Result<(&'a str, bool)
 /// Whether a value may hold children that go on elsewhere. A text that says so
 /// only costs the longer way.
 pub(crate) fn names_next_page(value: &str) -> bool {
-    value.contains("\"nextRecordsUrl\"")
+    memmem::find(value.as_bytes(), b"\"nextRecordsUrl\"").is_some()
 }
 
 /// What became of one record of a collection, or of a record created or upserted

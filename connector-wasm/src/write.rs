@@ -306,7 +306,7 @@ impl<H: Host> Writer<H> {
         let Some(chunk) = state.held.take(max_rows, usize::MAX) else {
             return Ok(Vec::new());
         };
-        if kind == Kind::Graph || self.hold_children(&chunk.json) {
+        if kind == Kind::Graph || (state.has_trees && self.hold_children(&chunk.json)) {
             if self.all_or_none && kind != Kind::Graph {
                 return Err(wrong(
                     "only a graph undoes records with those that they hold: leave the way out, or \
@@ -369,7 +369,7 @@ impl<H: Host> Writer<H> {
             job.start(&self.api, &self.job()).await?;
         }
         while let Some(chunk) = state.held.take_full(is_end) {
-            if self.hold_children(&chunk.json) {
+            if state.has_trees && self.hold_children(&chunk.json) {
                 let trees = UnderWay::Trees(Held::of(chunk)?, None);
                 state.under_way.push_back(trees);
                 continue;

@@ -318,6 +318,14 @@ impl Instance {
         }
     }
 
+    /// Says that what a guest handed on of the product's answer makes no sense.
+    pub(crate) fn not_understood(&self, call: &'static str, what: &str) -> Error {
+        Error::Unexpected {
+            call: self.guest_call(call),
+            what: bounded(what),
+        }
+    }
+
     fn guest_call(&self, call: &'static str) -> GuestCall {
         GuestCall {
             package: self.speaker.package.clone(),

@@ -23,12 +23,13 @@ pub struct Records {
 }
 
 impl Records {
-    /// Takes a JSON array of objects.
+    /// Takes a JSON array of objects. White space around it is left out.
     ///
     /// # Errors
     /// [`Error::Input`] if the bytes are anything else, saying where.
     pub fn from_json(json: impl Into<Bytes>) -> Result<Self, Error> {
         let json = json.into();
+        let json = json.slice_ref(json.trim_ascii());
         let count = count_objects(&json)?;
         Ok(Self { json, count })
     }
@@ -498,7 +499,11 @@ mod tests {
 
     #[test]
     fn records_are_an_array_of_objects_or_refused_with_the_place() {
-        assert_eq!(Records::from_json(r#"[{"a":1},{}]"#).unwrap().len(), 2);
+        let two = Records::from_json(" \n [{\"a\":1},{}] ").unwrap();
+        assert_eq!(
+            (two.len(), &two.as_bytes()[..]),
+            (2, &br#"[{"a":1},{}]"#[..])
+        );
         let error = Records::from_json(r#"[{"a":1},7]"#).unwrap_err();
         assert_eq!(
             error.to_string(),

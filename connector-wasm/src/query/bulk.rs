@@ -149,7 +149,7 @@ impl Run {
                 Stage::Working { wait_ms } => {
                     if patience.is_over() {
                         self.stage = Stage::Working { wait_ms };
-                        return Ok(Some(self.page(b"[]".to_vec(), 0)));
+                        return Ok(Some(self.page(b"[]".to_vec())));
                     }
                     patience.wait(wait_ms).await;
                     let is_done = self.look(api, &mut patience).await;
@@ -165,7 +165,7 @@ impl Run {
                 Stage::Fetch(locator) => {
                     if patience.is_over() {
                         self.stage = Stage::Fetch(locator);
-                        return Ok(Some(self.page(b"[]".to_vec(), 0)));
+                        return Ok(Some(self.page(b"[]".to_vec())));
                     }
                     // An error leaves it where it is.
                     self.stage = Stage::Fetch(locator.clone());
@@ -176,11 +176,11 @@ impl Run {
                     let page = self.take(rows, next)?;
                     // To pass over rows costs CPU time, of which a page has little.
                     if page.is_some() || self.passed_over > 0 {
-                        return Ok(Some(page.unwrap_or_else(|| self.page(b"[]".to_vec(), 0))));
+                        return Ok(Some(page.unwrap_or_else(|| self.page(b"[]".to_vec()))));
                     }
                 }
                 Stage::End if self.has_answered => return Ok(None),
-                Stage::End => return Ok(Some(self.page(b"[]".to_vec(), 0))),
+                Stage::End => return Ok(Some(self.page(b"[]".to_vec()))),
             }
         }
     }
@@ -200,11 +200,10 @@ impl Run {
         }
     }
 
-    fn page(&mut self, records: Vec<u8>, count: u32) -> Page {
+    fn page(&mut self, records: Vec<u8>) -> Page {
         self.has_answered = true;
         Page {
             records,
-            count,
             total: self.total,
         }
     }
@@ -335,7 +334,7 @@ impl Run {
             self.measure(&rows);
             next.map_or(Stage::End, |next| Stage::Fetch(Some(next)))
         };
-        Ok((count > 0).then(|| self.page(out, count)))
+        Ok((count > 0).then(|| self.page(out)))
     }
 
     /// Asks for as many rows next time as fit, going by those that came.

@@ -5,6 +5,7 @@
 //! bytes that came.
 
 mod children;
+mod flat;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -39,13 +40,14 @@ pub(super) enum Opened {
     Part(Place),
 }
 
-/// What a page is asked for with, and where the one behind it is.
+/// The first page, and where the one behind it is.
 #[derive(Debug)]
 pub(super) struct First {
-    pub(super) kind: Kind,
     pub(super) page: Page,
+    /// Its records.
+    pub(super) count: usize,
     /// The next page, if there is one.
-    pub(super) next: Option<String>,
+    pub(super) next: Option<Place>,
 }
 
 /// Sends a query. What is wrong with it shows here, not at the first page.
@@ -63,22 +65,30 @@ pub(super) async fn open<H: Host>(
     };
     let body = first(api, kind, resource, text).await.map_err(explained)?;
     let mut place = Place {
+        kind,
+        url: String::new(),
+        is_flat: flat::is_flat(text),
         body: Some(body),
-        ..Place::new(kind, String::new())
+        completed: Completed::default(),
     };
-    let (mut page, next) = match place.page(api).await {
-        Ok(first) => first,
+    let read = match place.whole(api).await {
+        Ok(read) => read,
         // What was paid for stays.
         Err(error) if is_passing(&error) => return Ok(Opened::Part(place)),
         Err(error) => return Err(error),
     };
-    if page.count == 0
+    let mut first = First {
+        page: read.page,
+        count: read.count,
+        next: read.next.map(|url| place.behind(url)),
+    };
+    if first.count == 0
         && is_count(text)
-        && let Some(total) = page.total
+        && let Some(total) = first.page.total
     {
-        page = counted(total);
+        first.page = counted(total);
     }
-    Ok(Opened::Whole(First { kind, page, next }))
+    Ok(Opened::Whole(first))
 }
 
 /// Whether a query asks for nothing but `count()`.
@@ -100,7 +110,6 @@ fn counted(count: u64) -> Page {
         format!(r#"[{{"attributes":{{"type":"AggregateResult"}},"expr0":{count}}}]"#).into_bytes();
     Page {
         records,
-        count: 1,
         total: Some(1),
     }
 }
@@ -110,6 +119,8 @@ fn counted(count: u64) -> Page {
 pub(super) struct Place {
     kind: Kind,
     url: String,
+    /// No record of the query has children.
+    is_flat: bool,
     /// The page as it came, if its children are still to be completed.
     body: Option<Vec<u8>>,
     /// Its records whose children are here: they may have taken many calls, which
@@ -117,18 +128,23 @@ pub(super) struct Place {
     completed: Completed,
 }
 
+/// What came of a page.
+struct Read {
+    page: Page,
+    count: usize,
+    next: Option<String>,
+}
+
 impl Place {
-    pub(super) fn new(kind: Kind, url: String) -> Self {
+    /// The place of the next page of the same answer.
+    fn behind(&self, url: String) -> Self {
         Self {
-            kind,
+            kind: self.kind,
             url,
+            is_flat: self.is_flat,
             body: None,
             completed: Completed::default(),
         }
-    }
-
-    pub(super) const fn kind(&self) -> Kind {
-        self.kind
     }
 
     /// The page, and where the next one is. After a passing error it is asked for
@@ -136,17 +152,29 @@ impl Place {
     pub(super) async fn page<H: Host>(
         &mut self,
         api: &Api<H>,
-    ) -> Result<(Page, Option<String>), Error> {
-        let body = match &mut self.body {
-            Some(body) => body,
-            missing => {
-                let ask = follow(&self.url, self.kind)?;
-                missing.insert(patiently(api, ask).await.map_err(expired)?)
+    ) -> Result<(Page, Option<Self>), Error> {
+        if self.body.is_none() {
+            let ask = follow(&self.url, self.kind)?;
+            let mut body = patiently(api, ask).await.map_err(expired)?;
+            if self.is_flat
+                && let Some((total, next)) = flat::cut(&mut body)
+            {
+                let page = Page {
+                    records: body,
+                    total,
+                };
+                return Ok((page, next.map(|url| self.behind(url))));
             }
-        };
-        read_page(api, self.kind, body, &mut self.completed)
-            .await
-            .map_err(expired)
+            self.body = Some(body);
+        }
+        let read = self.whole(api).await.map_err(expired)?;
+        Ok((read.page, read.next.map(|url| self.behind(url))))
+    }
+
+    /// Reads the body that is here, record by record.
+    async fn whole<H: Host>(&mut self, api: &Api<H>) -> Result<Read, Error> {
+        let body = self.body.get_or_insert_default();
+        read_page(api, self.kind, body, &mut self.completed).await
     }
 }
 
@@ -284,10 +312,10 @@ async fn read_page<H: Host>(
     kind: Kind,
     body: &mut Vec<u8>,
     completed: &mut Completed,
-) -> Result<(Page, Option<String>), Error> {
+) -> Result<Read, Error> {
     let page = parse(body)?;
     let next = next_of(&page)?;
-    let count = u32::try_from(page.records.len()).unwrap_or(u32::MAX);
+    let count = page.records.len();
     let total = page.total_size;
     let records = if page.has_paged_children {
         completed.all(api, kind, &page.records).await?
@@ -297,14 +325,11 @@ async fn read_page<H: Host>(
         keep_only(&mut body, place);
         body
     };
-    Ok((
-        Page {
-            records,
-            count,
-            total,
-        },
+    Ok(Read {
+        page: Page { records, total },
+        count,
         next,
-    ))
+    })
 }
 
 /// A page, or the error that came in its place: some faults are answered 200.
@@ -338,8 +363,9 @@ fn place_in(body: &[u8], records: &[&str]) -> Option<(usize, usize)> {
     Some((start, end))
 }
 
-/// Cuts a page's body down to the array of its records, without a second copy:
-/// a page can be many megabytes.
+/// Cuts a page's body down to the array of its records, without a second copy: a
+/// page can be many megabytes. What stood before it becomes blanks, which the host
+/// leaves out.
 fn keep_only(body: &mut Vec<u8>, place: Option<(usize, usize)>) {
     let Some((start, end)) = place else {
         body.clear();
@@ -347,12 +373,12 @@ fn keep_only(body: &mut Vec<u8>, place: Option<(usize, usize)>) {
         return;
     };
     body.truncate(end);
-    // The byte before the first record is the array's bracket or white space.
-    body.drain(..start.saturating_sub(1));
-    if let Some(first) = body.first_mut() {
-        *first = b'[';
-    }
     body.push(b']');
+    body.iter_mut().take(start).for_each(|byte| *byte = b' ');
+    // The byte before the first record is the array's bracket or white space.
+    if let Some(byte) = start.checked_sub(1).and_then(|at| body.get_mut(at)) {
+        *byte = b'[';
+    }
 }
 
 #[cfg(test)]

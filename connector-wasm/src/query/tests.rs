@@ -44,7 +44,17 @@ fn started(script: impl FnOnce(Fake) -> Fake, page_size: u32) -> (Fake, Pages<Fa
 
 fn next(pages: &Pages<Fake>) -> Result<Option<String>, Error> {
     let page = run(pages.next())?;
-    Ok(page.map(|page| String::from_utf8(page.records).unwrap()))
+    // As the host does.
+    let trimmed = |page: Page| str::from_utf8(&page.records).unwrap().trim().to_owned();
+    Ok(page.map(trimmed))
+}
+
+/// How many records the next page has.
+fn n_records(pages: &Pages<Fake>) -> usize {
+    let page = next(pages).unwrap().unwrap();
+    serde_json::from_str::<Vec<serde_json::Value>>(&page)
+        .unwrap()
+        .len()
 }
 
 fn rows(names: &[&str]) -> String {
@@ -88,7 +98,7 @@ fn the_rows_of_a_job_become_the_records_that_rest_gives() {
         ("bulk", "asked for")
     );
     let page = run(pages.next()).unwrap().unwrap();
-    assert_eq!((page.count, page.total), (2, Some(3)));
+    assert_eq!(page.total, Some(3));
     let expected = concat!(
         r#"[{"attributes":{"type":"Contact","url":"/services/data/v62.0/sobjects/Contact/0031"},"#,
         r#""Name":"O'Hara, \"Söhne\"\n\\\t","Account":{"attributes":{"type":"Account","url":"/services/data/v62.0/sobjects/Account/0011"},"#,
@@ -441,7 +451,7 @@ fn a_job_is_chosen_only_if_it_is_possible_and_saves_many_calls() {
         assert_eq!(way.name, "rest");
         assert!(way.reason.contains(named), "{}", way.reason);
         assert_eq!(fake.lines().len(), 1);
-        assert_eq!(run(pages.next()).unwrap().unwrap().count, 200);
+        assert_eq!(n_records(&pages), 200);
     }
     let fake = Fake::new()
         .answer(200, first_page(20_000, false))
@@ -470,7 +480,7 @@ fn a_job_that_the_org_refuses_leaves_it_to_rest_with_the_page_that_is_here() {
     let pages = opened(&fake, "SELECT Id, Name FROM Contact", asked(None, 200)).unwrap();
     assert_eq!(pages.way().name, "rest");
     assert!(pages.way().reason.contains("INVALIDENTITY"));
-    assert_eq!(run(pages.next()).unwrap().unwrap().count, 200);
+    assert_eq!(n_records(&pages), 200);
     assert_eq!(next(&pages).unwrap().as_deref(), Some(r#"[{"Id":"2"}]"#));
     assert_eq!(next(&pages).unwrap(), None);
 }

@@ -61,7 +61,12 @@ fn key(value: &str) -> Option<&str> {
 }
 
 fn rank(name: &str) -> Option<usize> {
+    let first = name.bytes().next()?.to_ascii_uppercase();
     PARENTS.iter().position(|parent| {
+        // Most names are out with their first letter.
+        if parent.bytes().next() != Some(first) {
+            return false;
+        }
         let rest = name
             .get(..parent.len())
             .filter(|start| start.eq_ignore_ascii_case(parent))

@@ -9,6 +9,7 @@
 use std::borrow::Cow;
 
 use json_skim::{Malformed, Skim};
+use memchr::memmem;
 
 use super::plan::Verb;
 use super::schema::{Described, Schema};
@@ -84,7 +85,7 @@ struct Parts<'a> {
 /// Whether any of the records of a JSON array holds children.
 pub(super) fn hold_children(records: &str) -> bool {
     // Quotes within a text are escaped, so this is a name or a whole text.
-    if !records.contains("\"records\"") {
+    if !names_records(records) {
         return false;
     }
     let mut any = false;
@@ -94,6 +95,10 @@ pub(super) fn hold_children(records: &str) -> bool {
         Ok::<(), Malformed>(())
     });
     any
+}
+
+fn names_records(text: &str) -> bool {
+    memmem::find(text.as_bytes(), b"\"records\"").is_some()
 }
 
 /// Refuses a record that holds others where they cannot be written with it.
@@ -167,7 +172,7 @@ impl<'a> Parts<'a> {
 
 /// The records of a list of children; `None` for any other value.
 fn children(value: &str) -> Option<Vec<&str>> {
-    if !value.starts_with('{') || !value.contains("\"records\"") {
+    if !value.starts_with('{') || !names_records(value) {
         return None;
     }
     let mut records = None;

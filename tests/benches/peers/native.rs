@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder};
@@ -37,9 +37,29 @@ struct Collection<'a> {
     records: Vec<Contact<'a>>,
 }
 
+/// What became of a record: what every client gives its caller.
 #[derive(Deserialize)]
 struct SaveResult {
+    id: Option<String>,
     success: bool,
+    errors: Vec<SaveError>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SaveError {
+    status_code: String,
+    message: String,
+}
+
+impl SaveResult {
+    /// Counts a record, or says what is wrong with it.
+    fn written(self) -> Result<u64> {
+        if let Some(error) = self.errors.first() {
+            bail!("{}: {}", error.status_code, error.message);
+        }
+        Ok(u64::from(self.success && self.id.is_some()))
+    }
 }
 
 impl Session {
@@ -143,7 +163,9 @@ impl Session {
             let request = request.header(CONTENT_TYPE, "application/json");
             let answer = request.send().await?.error_for_status()?.bytes().await?;
             let results: Vec<SaveResult> = serde_json::from_slice(&answer)?;
-            outcome.rows += results.iter().filter(|result| result.success).count() as u64;
+            for result in results {
+                outcome.rows += result.written()?;
+            }
             from = to;
         }
         Ok(outcome)

@@ -19,7 +19,9 @@ fn opened(fake: &Fake, text: &str) -> Result<Pages<Fake>, Error> {
 
 fn next(pages: &Pages<Fake>) -> Result<Option<String>, Error> {
     let page = run(pages.next())?;
-    Ok(page.map(|page| String::from_utf8(page.records).unwrap()))
+    // As the host does.
+    let trimmed = |page: Page| str::from_utf8(&page.records).unwrap().trim().to_owned();
+    Ok(page.map(trimmed))
 }
 
 #[test]
@@ -64,7 +66,7 @@ fn a_count_is_one_row_as_that_of_a_field_is() {
         let pages = opened(&Fake::new().answer(200, answer), text).unwrap();
         let page = run(pages.next()).unwrap().unwrap();
         let row = format!(r#"[{{"attributes":{{"type":"AggregateResult"}},"expr0":{count}}}]"#);
-        assert_eq!((page.total, page.count), (Some(1), 1));
+        assert_eq!(page.total, Some(1));
         assert_eq!(str::from_utf8(&page.records), Ok(row.as_str()));
     }
     let none = r#"{"totalSize":0,"done":true,"records":[]}"#;
@@ -74,7 +76,7 @@ fn a_count_is_one_row_as_that_of_a_field_is() {
     )
     .unwrap();
     let page = run(pages.next()).unwrap().unwrap();
-    assert_eq!((page.total, page.count), (Some(0), 0));
+    assert_eq!((page.total, page.records.as_slice()), (Some(0), &b"[]"[..]));
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn several_upserts_go_as_one_collection_with_their_keys() {
     );
     assert_eq!(
         fake.body(0),
-        r#"{"allOrNone":false,"records":[{"attributes":{"type":"Account"},"Ext__c":"1","Name":"A"},{"attributes":{"type":"Account"},"Ext__c":2}]}"#
+        r#"{"allOrNone":false,"records":[{"attributes":{"type":"Account"},"Name":"A","Ext__c":"1"},{"attributes":{"type":"Account"},"ext__C":2}]}"#
     );
 }
 
