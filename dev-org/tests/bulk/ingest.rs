@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::client::{code, new, start};
-use super::support::read;
+use super::client::{new, start};
+use super::support::{code, read};
 
 #[tokio::test]
 async fn an_insert_job_goes_from_open_to_complete_and_every_request_counts() {

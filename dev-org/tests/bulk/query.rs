@@ -3,8 +3,8 @@
 use dev_org::{BulkFailure, BulkHold, BulkJobState as State, BulkLimits};
 use serde_json::{Value, json};
 
-use super::client::{code, new, start};
-use super::support::{Session, read};
+use super::client::{new, start};
+use super::support::{Session, code, read};
 
 fn query(text: &str) -> Value {
     json!({ "operation": "query", "query": text })
