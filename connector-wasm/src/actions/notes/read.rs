@@ -46,6 +46,7 @@ pub(in crate::actions) struct NotesInput {
 
 #[derive(Deserialize)]
 struct Page<'a> {
+    done: bool,
     #[serde(borrow)]
     records: Vec<&'a RawValue>,
 }
@@ -95,7 +96,7 @@ struct Note {
     id: String,
     parent_id: String,
     title: Option<String>,
-    text: String,
+    text: Option<String>,
     is_preview: bool,
     is_private: bool,
     owner_id: Option<String>,
@@ -133,28 +134,29 @@ pub(in crate::actions) async fn of<H: Host>(
     let parents = input.parent_ids.iter().map(|id| names::id(id));
     let parents: Vec<String> = parents.collect::<Result<_, _>>().map_err(Error::Refused)?;
     let after = input.next.as_deref().map(Place::read).transpose()?;
-    let mut notes = Vec::new();
+    let (mut notes, mut is_last) = (Vec::new(), true);
     if !parents.is_empty() {
-        notes = find(api, &parents, &input, after.as_ref(), n_notes + 1).await?;
+        (notes, is_last) = find(api, &parents, &input, after.as_ref(), n_notes + 1).await?;
     }
-    let is_last = notes.len() <= n_notes;
+    is_last = is_last && notes.len() <= n_notes;
     notes.truncate(n_notes);
     let last = notes.last().filter(|_| !is_last);
     let next = last.map(|note| note.place.to_string());
     if !input.preview {
-        notes = with_texts(api, notes).await?;
+        give_texts(api, &mut notes).await?;
     }
     serde_json::to_vec(&Output { notes, next }).map_err(|_| unexpected("notes"))
 }
 
-/// The first notes after a place, of each kind so many.
+/// The first notes after a place, of each kind so many, and whether Salesforce
+/// gave as many as it has.
 async fn find<H: Host>(
     api: &Api<H>,
     parents: &[String],
     input: &NotesInput,
     after: Option<&Place>,
     n_notes: usize,
-) -> Result<Vec<Note>, Error> {
+) -> Result<(Vec<Note>, bool), Error> {
     let kinds = [Kind::Note, Kind::ContentNote];
     let kinds = kinds
         .into_iter()
@@ -169,10 +171,11 @@ async fn find<H: Host>(
         all_or_none: false,
     };
     let Some(mut asked) = Asked::of(&composite, &api.version().await?)? else {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), true));
     };
     let answer = asked.send(api).await?;
     let mut notes = Vec::new();
+    let mut cut_short = Vec::new();
     for (kind, fate) in kinds.into_iter().zip(asked.fates(api, &answer)?) {
         if let Some(problem) = fate.problems.into_iter().next() {
             return Err(Error::Refused(problem));
@@ -182,13 +185,24 @@ async fn find<H: Host>(
         for record in page.records {
             notes.push(kind.note(record).ok_or_else(|| unexpected("a note"))?);
         }
+        if !page.done {
+            cut_short.push(kind);
+        }
     }
     // Each kind is in its order already, which a stable sort keeps.
     notes.sort_by(|one, other| {
         let newest_first = other.created.cmp(&one.created);
         newest_first.then(one.kind.cmp(&other.kind))
     });
-    Ok(notes)
+    // Behind the last of a page that was cut short, others of its kind may come.
+    for kind in &cut_short {
+        let last = notes.iter().rposition(|note: &Note| note.kind == *kind);
+        notes.truncate(last.map_or(0, |last| last + 1));
+    }
+    if notes.is_empty() && !cut_short.is_empty() {
+        return Err(unexpected("a page of a query with a record"));
+    }
+    Ok((notes, cut_short.is_empty()))
 }
 
 /// The query for notes of a kind that come after a place.
@@ -244,7 +258,7 @@ impl Kind {
                     id: row.id,
                     parent_id: row.parent_id,
                     title: row.title,
-                    text: row.body.unwrap_or_default().replace("\r\n", "\n"),
+                    text: Some(row.body.unwrap_or_default().replace("\r\n", "\n")),
                     is_preview: false,
                     is_private: row.is_private,
                     owner_id: row.owner_id,
@@ -264,7 +278,7 @@ impl Kind {
                     id: row.content_document_id,
                     parent_id: row.linked_entity_id,
                     title: document.title,
-                    text: html::to_text(&preview.unwrap_or_default()),
+                    text: Some(html::to_text(&preview.unwrap_or_default())),
                     is_preview: true,
                     is_private: false,
                     owner_id: document.owner_id,
@@ -278,9 +292,9 @@ impl Kind {
     }
 }
 
-/// Gives content notes their whole texts. Those that were deleted meanwhile are
-/// left out.
-async fn with_texts<H: Host>(api: &Api<H>, notes: Vec<Note>) -> Result<Vec<Note>, Error> {
+/// Gives content notes their whole texts, and none to those that were deleted
+/// meanwhile.
+async fn give_texts<H: Host>(api: &Api<H>, notes: &mut [Note]) -> Result<(), Error> {
     // A note beside several of the parents is read once.
     let versions: BTreeSet<String> = notes
         .iter()
@@ -299,14 +313,13 @@ async fn with_texts<H: Host>(api: &Api<H>, notes: Vec<Note>) -> Result<Vec<Note>
     while let Some(text) = texts.next().await {
         known.extend([text?]);
     }
-    let notes = notes.into_iter().filter_map(|mut note| {
-        if let Some(version) = &note.version {
-            note.text = known.get(version)?.clone()?;
+    for note in notes {
+        if let Some(text) = note.version.as_ref().and_then(|version| known.get(version)) {
+            note.text.clone_from(text);
             note.is_preview = false;
         }
-        Some(note)
-    });
-    Ok(notes.collect())
+    }
+    Ok(())
 }
 
 /// The text of a version; nothing if it is gone.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::actions::tests::invoked;
 use crate::bindings::exports::lockgate::connector::records::{Advice, Error, Problem};
-use crate::fake::Fake;
+use crate::fake::{Fake, broken};
 
 const ACCOUNT: &str = "0015J000004TNtzQAG";
 const NOTE: &str = "0025J000004TNtzQAG";
@@ -115,9 +115,12 @@ fn a_content_note_whose_link_is_refused_is_not_there_and_the_link_is_to_blame() 
     );
     assert_eq!(problem.object.as_deref(), Some("ContentDocumentLink"));
 
-    // Said to be done, and not legibly what.
+    // Said to be done, and not legibly what; then nothing said at all.
     let fake = Fake::new().answer(200, composite(&[(201, json!({})), (201, saved(LINK))]));
     assert!(matches!(save(&fake, &input), Err(Error::UnknownOutcome)));
+    let fake = Fake::new().lose(broken(true));
+    assert!(matches!(save(&fake, &input), Err(Error::UnknownOutcome)));
+    assert_eq!(fake.lines().len(), 1);
 }
 
 #[test]
@@ -237,7 +240,7 @@ fn notes_of_both_kinds_come_newest_first_and_pages_follow_one_another() {
 }
 
 #[test]
-fn a_note_beside_two_records_is_read_once_and_one_that_is_gone_is_left_out() {
+fn a_note_beside_two_records_is_read_once_and_one_that_is_gone_has_no_text() {
     let moment = "2026-05-01T07:00:00.000+0000";
     let mut gone = link("06A5J000004TNtxUAG", moment);
     gone["ContentDocument"]["LatestPublishedVersionId"] = json!("0685J000004TNtyQAG");
@@ -256,7 +259,7 @@ fn a_note_beside_two_records_is_read_once_and_one_that_is_gone_is_left_out() {
         .iter()
         .map(|n| &n["text"])
         .collect();
-    assert_eq!(texts, ["one", "one"]);
+    assert_eq!(texts, [&json!("one"), &json!("one"), &Value::Null]);
     assert_eq!(fake.lines().len(), 3);
     assert_eq!(*fake.0.reserved.borrow(), [2]);
 }
@@ -282,4 +285,24 @@ fn a_kind_that_cannot_be_asked_for_fails_the_whole_rather_than_giving_half() {
     }
     let none = invoked(&Fake::new(), "notes-of", r#"{"parent_ids":[]}"#).unwrap();
     assert_eq!(none, json!({ "notes": [], "next": null }));
+}
+
+#[test]
+fn no_note_is_passed_over_where_salesforce_cuts_a_page_short() {
+    let moment = |minute: u8| format!("2026-05-01T07:{minute:02}:00.000+0000");
+    let mut cut = page(&[note(NOTE, &moment(8), "")]);
+    cut.1["done"] = json!(false);
+    let links = page(&[link(LINK, &moment(9)), link(LINK, &moment(7))]);
+    let fake = Fake::new().answer(200, composite(&[cut, links]));
+    let input = json!({ "parent_ids": [ACCOUNT], "preview": true });
+    let output = invoked(&fake, "notes-of", &input.to_string()).unwrap();
+    let created: Vec<&Value> = output["notes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|note| &note["created"])
+        .collect();
+    // The link of minute 7 waits: a note of minute 7 or 8 may be missing.
+    assert_eq!(created, [&json!(moment(9)), &json!(moment(8))]);
+    assert_eq!(output["next"], format!("note/{NOTE}/{}", moment(8)));
 }
