@@ -147,3 +147,9 @@ impl Session {
 pub(crate) fn new(operation: &str, object: &str) -> Value {
     json!({ "operation": operation, "object": object })
 }
+
+/// The names of an object's members, in their order.
+pub(crate) fn keys(object: &Value) -> Vec<&str> {
+    let members = object.as_object().unwrap();
+    members.keys().map(String::as_str).collect()
+}

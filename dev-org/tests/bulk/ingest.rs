@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::client::{new, start};
+use super::client::{keys, new, start};
 use super::support::{code, read};
 
 #[tokio::test]
@@ -19,14 +19,8 @@ async fn an_insert_job_goes_from_open_to_complete_and_every_request_counts() {
         job["contentUrl"],
         format!("services/data/v60.0/jobs/ingest/{id}/batches")
     );
-    let keys: Vec<&str> = job
-        .as_object()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .collect();
     assert_eq!(
-        keys,
+        keys(&job),
         [
             "id",
             "operation",
