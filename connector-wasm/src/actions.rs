@@ -8,6 +8,7 @@ mod composite;
 mod find;
 pub(crate) mod graph;
 mod lead;
+mod notes;
 mod order;
 mod picklist;
 mod price;
@@ -16,13 +17,16 @@ mod request;
 mod search;
 mod told;
 mod tree;
+mod update;
 mod usage;
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::api::Api;
-use crate::bindings::exports::lockgate::connector::records::{Action, Advice, Error};
+use crate::bindings::exports::lockgate::connector::records::{
+    Action, Advice, Error, Outcome, RecordResult,
+};
 use crate::fault::refused;
 use crate::host::Host;
 use changes::Change;
@@ -74,7 +78,11 @@ pub(crate) async fn invoke<H: Host>(
         "convert-leads" => lead::convert(api, read(input)?).await,
         "get-by-key" => related::by_key(api, read(input)?).await,
         "delete-by-key" => related::delete_by_key(api, read(input)?).await,
+        "update-by-key" => update::by_key(api, read(input)?).await,
+        "update-if-unchanged" => update::if_unchanged(api, read(input)?).await,
         "related" => related::related(api, &read(input)?).await,
+        "save-note" => notes::save(api, read(input)?).await,
+        "notes-of" => notes::of(api, read(input)?).await,
         "save-graph" => graph::save(api, read(input)?).await,
         "save-tree" => tree::save(api, &read(input)?).await,
         "composite" => composite::composite(api, read(input)?).await,
@@ -116,6 +124,17 @@ fn at_most(what: &str, n: usize, most: usize) -> Result<(), Error> {
         "LIMIT_EXCEEDED",
         &format!("{n} {what}, and one call takes {most}: ask in parts"),
     ))
+}
+
+/// The id of a record that was written, or the first reason why it was not.
+fn written(result: RecordResult) -> Result<Option<String>, Error> {
+    match result.outcome {
+        Outcome::Failed(problems) => {
+            let first = problems.into_iter().next();
+            Err(first.map_or(Error::UnknownOutcome, Error::Refused))
+        }
+        _ => Ok(result.id),
+    }
 }
 
 #[cfg(test)]

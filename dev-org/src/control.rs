@@ -134,6 +134,12 @@ impl Control {
         self.shared.usage().set_used(now_ms, used);
     }
 
+    /// Adds to what `Sforce-Limit-Info` says, as orgs do that limit bursts or
+    /// single apps: `per-app-api-usage=17/250(appName=sample)`.
+    pub fn set_more_limit_info(&self, more: &str) {
+        more.clone_into(&mut self.shared.usage().more_info);
+    }
+
     /// Sets how many long-running requests there may be at the same time.
     pub fn set_concurrent_max(&self, max: usize) {
         self.shared.usage().max_long = max;

@@ -29,6 +29,8 @@ impl Reached {
 #[derive(Debug)]
 pub(crate) struct Usage {
     pub(crate) max: u64,
+    /// What the limit header says beside the daily requests.
+    pub(crate) more_info: String,
     pub(crate) max_long: usize,
     long_ms: i64,
     requests: Rolling,
@@ -41,6 +43,7 @@ impl Usage {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
             max: config.edition.daily_requests(config.licences),
+            more_info: String::new(),
             max_long: config.edition.concurrent_long_requests(),
             long_ms: i64::try_from(config.long_request_ms).unwrap_or(i64::MAX),
             requests: Rolling::default(),

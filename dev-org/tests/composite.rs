@@ -9,9 +9,8 @@
 
 mod support;
 
-use dev_org::Config;
 use serde_json::{Value, json};
-use support::{Session, read, start, start_with};
+use support::{Session, read, start, start_with_schema};
 
 const TWINS: &str = r#"
 [[duplicate]]
@@ -205,11 +204,7 @@ async fn a_reference_id_is_unique_and_of_letters_digits_and_underscores() {
 
 #[tokio::test]
 async fn a_part_has_headers_of_its_own() {
-    let session = start_with(Config {
-        schema: Some(TWINS.to_owned()),
-        ..Config::default()
-    })
-    .await;
+    let session = start_with_schema(TWINS).await;
     let twin = |reference: &str, allow: bool| {
         let mut part = create(
             reference,

@@ -11,8 +11,8 @@
 mod support;
 
 use dev_org::Config;
-use serde_json::{Value, json};
-use support::{Session, read, start, start_with};
+use serde_json::json;
+use support::{Session, read, start, start_with, start_with_schema};
 
 const TYPES: &str = r#"
 [[extend]]
@@ -30,36 +30,10 @@ name = "Partner Firm"
 default = true
 "#;
 
-async fn with(schema: &str) -> Session {
-    start_with(Config {
-        schema: Some(schema.to_owned()),
-        ..Config::default()
-    })
-    .await
-}
-
 impl Session {
-    async fn make(&self, object: &str, body: Value) -> (u16, Value) {
-        let path = format!("/sobjects/{object}");
-        read(self.send("POST", &path, &body).await).await
-    }
-
-    async fn made(&self, object: &str, body: Value) -> String {
-        let (status, body) = self.make(object, body).await;
-        assert_eq!(status, 201, "{body}");
-        body["id"].as_str().unwrap().to_owned()
-    }
-
-    async fn records(&self, soql: &str) -> Value {
-        let request = self.request("GET", "/query").query(&[("q", soql)]);
-        let (status, body) = read(request.send().await.unwrap()).await;
-        assert_eq!(status, 200, "{body}");
-        body["records"].clone()
-    }
-
     async fn record_type(&self, name: &str) -> String {
         let soql = format!("SELECT Id FROM RecordType WHERE DeveloperName = '{name}'");
-        self.records(&soql).await[0]["Id"]
+        self.select(&soql).await[0]["Id"]
             .as_str()
             .unwrap()
             .to_owned()
@@ -68,7 +42,7 @@ impl Session {
 
 #[tokio::test]
 async fn describe_lists_record_types_and_the_master_last() {
-    let session = with(TYPES).await;
+    let session = start_with_schema(TYPES).await;
     let (_, body) = read(session.get("/sobjects/Account/describe").await).await;
     let infos = body["recordTypeInfos"].as_array().unwrap();
     let seen: Vec<_> = infos
@@ -97,9 +71,9 @@ async fn describe_lists_record_types_and_the_master_last() {
 
 #[tokio::test]
 async fn a_record_has_the_default_record_type_unless_it_names_one_of_its_object() {
-    let session = with(TYPES).await;
+    let session = start_with_schema(TYPES).await;
     session.made("Account", json!({ "Name": "A" })).await;
-    let records = session.records("SELECT RecordType.Name FROM Account").await;
+    let records = session.select("SELECT RecordType.Name FROM Account").await;
     assert_eq!(records[0]["RecordType"]["Name"], "Partner Firm");
     let wrong = json!({ "Name": "B", "RecordTypeId": "012000000000000AAA" });
     let (status, body) = session.make("Account", wrong).await;
@@ -108,7 +82,7 @@ async fn a_record_has_the_default_record_type_unless_it_names_one_of_its_object(
 
 #[tokio::test]
 async fn a_restricted_picklist_keeps_to_the_record_type() {
-    let session = with(TYPES).await;
+    let session = start_with_schema(TYPES).await;
     let customer = session.record_type("Customer").await;
     let body = json!({ "Name": "A", "Tier__c": "Lead", "RecordTypeId": customer });
     let (_, refused) = session.make("Account", body).await;
@@ -125,7 +99,7 @@ async fn a_restricted_picklist_keeps_to_the_record_type() {
 
 #[tokio::test]
 async fn picklist_values_are_those_of_the_record_type() {
-    let session = with(TYPES).await;
+    let session = start_with_schema(TYPES).await;
     let customer = session.record_type("Customer").await;
     let root = "/ui-api/object-info/Account/picklist-values";
     let (status, body) = read(session.get(&format!("{root}/{customer}")).await).await;
@@ -156,7 +130,7 @@ async fn picklist_values_are_those_of_the_record_type() {
 
 #[tokio::test]
 async fn layouts_say_which_record_type_shows_what() {
-    let session = with(TYPES).await;
+    let session = start_with_schema(TYPES).await;
     let (status, body) = read(session.get("/sobjects/Account/describe/layouts").await).await;
     assert_eq!(status, 200);
     assert_eq!(body["recordTypeMappings"].as_array().unwrap().len(), 3);
@@ -186,7 +160,7 @@ const PERSONS: &str = "[org]\nperson_accounts = true";
 
 #[tokio::test]
 async fn an_account_with_a_last_name_is_a_person_with_a_contact() {
-    let session = with(PERSONS).await;
+    let session = start_with_schema(PERSONS).await;
     let body = json!({ "LastName": "Doe", "FirstName": "Jo", "PersonEmail": "jo@example.com" });
     let id = session.made("Account", body).await;
     let path = format!("/sobjects/Account/{id}");
@@ -200,7 +174,7 @@ async fn an_account_with_a_last_name_is_a_person_with_a_contact() {
         .await;
     assert_eq!(patched.status(), 204);
     let contacts = session
-        .records("SELECT Id, Name, Email, AccountId, IsPersonAccount FROM Contact")
+        .select("SELECT Id, Name, Email, AccountId, IsPersonAccount FROM Contact")
         .await;
     assert_eq!(contacts[0]["Id"], account["PersonContactId"]);
     assert_eq!(
@@ -209,16 +183,16 @@ async fn an_account_with_a_last_name_is_a_person_with_a_contact() {
     );
     assert_eq!(contacts[0]["AccountId"], json!(id));
     let types = session
-        .records("SELECT RecordType.DeveloperName FROM Account")
+        .select("SELECT RecordType.DeveloperName FROM Account")
         .await;
     assert_eq!(types[0]["RecordType"]["DeveloperName"], "PersonAccount");
 }
 
 #[tokio::test]
 async fn the_contact_of_a_person_goes_with_its_account_only() {
-    let session = with(PERSONS).await;
+    let session = start_with_schema(PERSONS).await;
     let id = session.made("Account", json!({ "LastName": "Doe" })).await;
-    let contacts = session.records("SELECT Id FROM Contact").await;
+    let contacts = session.select("SELECT Id FROM Contact").await;
     let contact = contacts[0]["Id"].as_str().unwrap();
     let delete = async |path: String| {
         let response = session.request("DELETE", &path).send().await.unwrap();
@@ -226,7 +200,7 @@ async fn the_contact_of_a_person_goes_with_its_account_only() {
     };
     assert_eq!(delete(format!("/sobjects/Contact/{contact}")).await, 400);
     assert_eq!(delete(format!("/sobjects/Account/{id}")).await, 204);
-    assert_eq!(session.records("SELECT Id FROM Contact").await, json!([]));
+    assert!(session.select("SELECT Id FROM Contact").await.is_empty());
 }
 
 #[tokio::test]
@@ -240,20 +214,20 @@ async fn an_org_with_everything_switched_on_fills_itself_like_any_other() {
     })
     .await;
     let accounts = session
-        .records("SELECT RecordType.Name, CurrencyIsoCode, IsPersonAccount FROM Account LIMIT 1")
+        .select("SELECT RecordType.Name, CurrencyIsoCode, IsPersonAccount FROM Account LIMIT 1")
         .await;
     assert_eq!(accounts[0]["RecordType"]["Name"], "Partner Firm");
     assert_eq!(accounts[0]["CurrencyIsoCode"], "EUR");
     assert_eq!(accounts[0]["IsPersonAccount"], false);
     let items = session
-        .records("SELECT CurrencyIsoCode FROM OrderItem LIMIT 1")
+        .select("SELECT CurrencyIsoCode FROM OrderItem LIMIT 1")
         .await;
     assert_eq!(items[0]["CurrencyIsoCode"], "EUR");
 }
 
 #[tokio::test]
 async fn a_person_has_no_company_name_and_a_company_no_last_name() {
-    let session = with(PERSONS).await;
+    let session = start_with_schema(PERSONS).await;
     let (_, refused) = session
         .make("Account", json!({ "Name": "N", "LastName": "L" }))
         .await;
@@ -282,9 +256,9 @@ currencies = [{ code = "USD" }, { code = "EUR", rate = 0.9 }]
 
 #[tokio::test]
 async fn records_with_money_have_one_of_the_orgs_currencies() {
-    let session = with(CURRENCIES).await;
+    let session = start_with_schema(CURRENCIES).await;
     let types = session
-        .records("SELECT IsoCode, ConversionRate, IsCorporate FROM CurrencyType ORDER BY IsoCode")
+        .select("SELECT IsoCode, ConversionRate, IsCorporate FROM CurrencyType ORDER BY IsoCode")
         .await;
     assert_eq!(types[0]["IsCorporate"], true);
     assert_eq!(
@@ -296,7 +270,7 @@ async fn records_with_money_have_one_of_the_orgs_currencies() {
         .made("Account", json!({ "Name": "B", "CurrencyIsoCode": "EUR" }))
         .await;
     let accounts = session
-        .records("SELECT CurrencyIsoCode FROM Account ORDER BY Name")
+        .select("SELECT CurrencyIsoCode FROM Account ORDER BY Name")
         .await;
     assert_eq!(accounts[0]["CurrencyIsoCode"], "USD");
     assert_eq!(accounts[1]["CurrencyIsoCode"], "EUR");
@@ -317,12 +291,12 @@ async fn records_with_money_have_one_of_the_orgs_currencies() {
 
 #[tokio::test]
 async fn a_product_has_a_price_for_each_currency_and_an_item_takes_that_of_its_parent() {
-    let session = with(CURRENCIES).await;
+    let session = start_with_schema(CURRENCIES).await;
     let product = session
         .made("Product2", json!({ "Name": "P", "IsActive": true }))
         .await;
     let book = session
-        .records("SELECT Id FROM Pricebook2 WHERE IsStandard = true")
+        .select("SELECT Id FROM Pricebook2 WHERE IsStandard = true")
         .await;
     let book = book[0]["Id"].as_str().unwrap();
     let price = |currency: &str| {

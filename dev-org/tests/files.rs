@@ -15,24 +15,10 @@ use serde_json::{Value, json};
 use support::{Session, read, start};
 
 impl Session {
-    async fn made(&self, object: &str, body: Value) -> String {
-        let path = format!("/sobjects/{object}");
-        let (status, body) = read(self.send("POST", &path, &body).await).await;
-        assert_eq!(status, 201, "{body}");
-        body["id"].as_str().unwrap().to_owned()
-    }
-
     async fn refusal(&self, object: &str, body: Value) -> Value {
-        let path = format!("/sobjects/{object}");
-        let (status, body) = read(self.send("POST", &path, &body).await).await;
+        let (status, body) = self.make(object, body).await;
         assert_eq!(status, 400, "{body}");
         body[0].clone()
-    }
-
-    async fn record(&self, object: &str, id: &str) -> Value {
-        read(self.get(&format!("/sobjects/{object}/{id}")).await)
-            .await
-            .1
     }
 
     async fn bytes(&self, path: &str) -> Vec<u8> {
@@ -204,8 +190,34 @@ async fn notes_of_both_kinds_are_kept_and_read() {
     let version = record["LatestPublishedVersionId"].as_str().unwrap();
     let path = format!("/sobjects/ContentVersion/{version}/VersionData");
     assert_eq!(session.bytes(&path).await, b"<p>Tom &amp; Ann</p>");
-    let refusal = session
-        .refusal("ContentNote", json!({ "Title": "N", "Content": "<p>" }))
-        .await;
-    assert_eq!(refusal["fields"], json!(["Content"]));
+    let path = format!("/sobjects/ContentVersion/{version}?fields=TextPreview");
+    let (_, body) = read(session.get(&path).await).await;
+    assert_eq!(body["TextPreview"], "Tom &amp; Ann");
+    for content in [
+        "<p>".to_owned(),
+        STANDARD.encode("Tom & Ann"),
+        STANDARD.encode("<form>"),
+    ] {
+        let note = json!({ "Title": "N", "Content": content });
+        let refusal = session.refusal("ContentNote", note).await;
+        assert_eq!(refusal["fields"], json!(["Content"]), "{content}");
+    }
+    let link = json!({ "ContentDocumentId": note, "LinkedEntityId": account, "ShareType": "V" });
+    let refusal = session.refusal("ContentDocumentLink", link).await;
+    assert_eq!(refusal["errorCode"], "DUPLICATE_VALUE");
+}
+
+#[tokio::test]
+async fn the_content_of_a_file_is_no_part_of_a_composite() {
+    let session = start().await;
+    let body = json!({ "PathOnClient": "a.txt", "VersionData": STANDARD.encode("text") });
+    let id = session.made("ContentVersion", body).await;
+    let url = format!("/services/data/v60.0/sobjects/ContentVersion/{id}/VersionData");
+    let body =
+        json!({ "compositeRequest": [{ "method": "GET", "url": url, "referenceId": "file" }] });
+    let (_, answer) = read(session.send("POST", "/composite", &body).await).await;
+    assert_eq!(
+        answer["compositeResponse"][0]["httpStatusCode"], 400,
+        "{answer}"
+    );
 }

@@ -126,6 +126,34 @@ async fn editions_differ_in_their_daily_limit() {
 }
 
 #[tokio::test]
+async fn an_org_that_limits_bursts_and_apps_says_so_behind_its_daily_limit() {
+    let session = start().await;
+    let more = "api-bursts=1/750; per-app-api-usage=17/250(appName=sample-connected-app)";
+    let quota = format!("{}/__control/quota", session.base);
+    let request = session.http.put(quota).json(&json!({ "more_info": more }));
+    assert_eq!(request.send().await.unwrap().status(), 200);
+    let response = session.get("/limits").await;
+    let info = response.headers()["sforce-limit-info"].to_str().unwrap();
+    assert_eq!(info, format!("api-usage=1/15000; {more}"));
+}
+
+#[tokio::test]
+async fn a_query_that_runs_too_long_is_a_fault_that_can_be_asked_for() {
+    let session = start().await;
+    let fault = json!({
+        "kind": "error", "status": 400, "code": "QUERY_TIMEOUT", "path": "/query", "times": 1,
+        "message": "Your query request was running for too long.",
+    });
+    let faults = format!("{}/__control/faults", session.base);
+    session.http.post(faults).json(&fault).send().await.unwrap();
+    let query = "/query?q=SELECT+Id+FROM+Account";
+    let (status, body) = read(session.get(query).await).await;
+    let expected = json!([{ "message": fault["message"], "errorCode": "QUERY_TIMEOUT" }]);
+    assert_eq!((status, body), (400, expected));
+    assert_eq!(session.get(query).await.status(), 200);
+}
+
+#[tokio::test]
 async fn too_many_long_requests_refuse_with_their_own_message() {
     let session = start().await;
     session.control.set_concurrent_max(1);

@@ -54,12 +54,6 @@ impl Session {
         assert_eq!(status, 200, "{text}");
         text
     }
-
-    async fn record(&self, object: &str, id: &str) -> Value {
-        let (status, body) = read(self.get(&format!("/sobjects/{object}/{id}")).await).await;
-        assert_eq!(status, 200, "{body}");
-        body
-    }
 }
 
 fn part<'a>(text: &'a str, name: &str) -> Option<&'a str> {

@@ -9,18 +9,8 @@
 
 mod support;
 
-use dev_org::Config;
 use serde_json::{Value, json};
-use support::{Session, read, start, start_with};
-
-impl Session {
-    async fn made(&self, object: &str, body: Value) -> String {
-        let path = format!("/sobjects/{object}");
-        let (status, body) = read(self.send("POST", &path, &body).await).await;
-        assert_eq!(status, 201, "{body}");
-        body["id"].as_str().unwrap().to_owned()
-    }
-}
+use support::{read, start, start_with_schema};
 
 #[tokio::test]
 async fn children_are_read_below_their_parent_like_the_answer_of_a_query() {
@@ -79,11 +69,7 @@ fields = [{ name = "Key__c", type = "string", length = 40, external_id = true, u
 
 #[tokio::test]
 async fn a_parent_may_be_named_by_a_key_instead_of_its_id() {
-    let session = start_with(Config {
-        schema: Some(KEYED.to_owned()),
-        ..Config::default()
-    })
-    .await;
+    let session = start_with_schema(KEYED).await;
     let account = session
         .made("Account", json!({ "Name": "A", "Key__c": "k1" }))
         .await;

@@ -23,17 +23,6 @@ struct Shop {
 }
 
 impl Session {
-    async fn make(&self, object: &str, body: Value) -> (u16, Value) {
-        let path = format!("/sobjects/{object}");
-        read(self.send("POST", &path, &body).await).await
-    }
-
-    async fn made(&self, object: &str, body: Value) -> String {
-        let (status, body) = self.make(object, body).await;
-        assert_eq!(status, 201, "{body}");
-        body["id"].as_str().unwrap().to_owned()
-    }
-
     async fn change(&self, object: &str, id: &str, body: Value) -> (u16, Value) {
         let path = format!("/sobjects/{object}/{id}");
         read(self.send("PATCH", &path, &body).await).await
@@ -42,12 +31,6 @@ impl Session {
     async fn remove(&self, object: &str, id: &str) -> (u16, Value) {
         let path = format!("/sobjects/{object}/{id}");
         read(self.request("DELETE", &path).send().await.unwrap()).await
-    }
-
-    async fn record(&self, object: &str, id: &str) -> Value {
-        read(self.get(&format!("/sobjects/{object}/{id}")).await)
-            .await
-            .1
     }
 }
 

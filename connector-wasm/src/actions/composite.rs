@@ -34,9 +34,9 @@ const LEFT_OUT: u16 = 412;
 #[serde(deny_unknown_fields)]
 pub(super) struct CompositeInput<'a> {
     #[serde(borrow)]
-    requests: Vec<PartInput<'a>>,
+    pub(super) requests: Vec<PartInput<'a>>,
     #[serde(default)]
-    all_or_none: bool,
+    pub(super) all_or_none: bool,
 }
 
 #[derive(Deserialize)]
@@ -50,7 +50,7 @@ pub(super) struct BatchInput<'a> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PartInput<'a> {
+pub(super) struct PartInput<'a> {
     #[serde(default, rename = "ref")]
     name: Option<String>,
     method: Verb,
@@ -72,7 +72,7 @@ struct BatchPartInput<'a> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
-enum Verb {
+pub(super) enum Verb {
     Get,
     Post,
     Put,
@@ -133,13 +133,20 @@ struct BatchAnswer<'a> {
     result: Option<&'a RawValue>,
 }
 
+/// A composite that is ready to be sent.
+pub(super) struct Asked {
+    names: Vec<String>,
+    verbs: Vec<Verb>,
+    body: Vec<u8>,
+}
+
 /// What became of a part.
-struct Fate<'a> {
+pub(super) struct Fate<'a> {
     name: Option<&'a str>,
-    outcome: &'static str,
+    pub(super) outcome: &'static str,
     status: u16,
-    body: Option<&'a RawValue>,
-    problems: Vec<Problem>,
+    pub(super) body: Option<&'a RawValue>,
+    pub(super) problems: Vec<Problem>,
 }
 
 #[derive(Serialize)]
@@ -159,56 +166,91 @@ struct Output<'a> {
     results: Vec<Told<'a>>,
 }
 
+impl<'a> PartInput<'a> {
+    /// A part without headers, named by its place.
+    pub(super) const fn new(method: Verb, url: String, body: Option<&'a RawValue>) -> Self {
+        Self {
+            name: None,
+            method,
+            url,
+            body,
+            headers: BTreeMap::new(),
+        }
+    }
+}
+
 /// Does requests one after another; later ones may use what earlier ones
 /// answered.
 pub(super) async fn composite<H: Host>(
     api: &Api<H>,
     input: CompositeInput<'_>,
 ) -> Result<Vec<u8>, Error> {
-    let requests = input.requests;
-    at_most("requests", requests.len(), MAX_PARTS)?;
-    let version = api.version().await?;
-    let names = part_names(&requests)?;
-    let mut parts = Vec::with_capacity(requests.len());
-    for (request, name) in requests.iter().zip(&names) {
-        parts.push(Part {
-            method: request.method,
-            url: format!("/services/data/{}", below_data(&request.url, &version)?),
-            reference_id: name,
-            body: request.body,
-            http_headers: &request.headers,
-        });
-    }
-    let heavy = parts.iter().filter(|part| is_heavy(&part.url)).count();
-    at_most("queries and collections", heavy, MAX_HEAVY)?;
-    let verbs: Vec<Verb> = requests.iter().map(|request| request.method).collect();
-    let body = json!({ "allOrNone": input.all_or_none }).to_string();
-    let Some(body) = with_list(&body, "compositeRequest", &parts) else {
+    let Some(mut asked) = Asked::of(&input, &api.version().await?)? else {
         return Ok(none());
     };
-    let answer = send(api, "/composite", &verbs, body).await?;
-    let answers: Option<Answers<'_>> = wire::read(&answer);
-    let parts = answers.map(|answers| answers.parts).unwrap_or_default();
-    if let [refusal] = parts.as_slice()
-        && refusal.reference_id.is_none()
-        && let Some(body) = refusal.body
-    {
-        let fault = Fault::read(refusal.http_status_code, body.get().as_bytes());
-        return Err(fault.error(None, Effect::Write));
+    let answer = asked.send(api).await?;
+    Ok(written(&asked.fates(api, &answer)?))
+}
+
+impl Asked {
+    /// The requests as Salesforce reads them; nothing if there are none.
+    pub(super) fn of(input: &CompositeInput<'_>, version: &str) -> Result<Option<Self>, Error> {
+        let requests = &input.requests;
+        at_most("requests", requests.len(), MAX_PARTS)?;
+        let names = part_names(requests)?;
+        let mut parts = Vec::with_capacity(requests.len());
+        for (request, name) in requests.iter().zip(&names) {
+            parts.push(Part {
+                method: request.method,
+                url: format!("/services/data/{}", below_data(&request.url, version)?),
+                reference_id: name,
+                body: request.body,
+                http_headers: &request.headers,
+            });
+        }
+        let heavy = parts.iter().filter(|part| is_heavy(&part.url)).count();
+        at_most("queries and collections", heavy, MAX_HEAVY)?;
+        let verbs = requests.iter().map(|request| request.method).collect();
+        let body = json!({ "allOrNone": input.all_or_none }).to_string();
+        let body = with_list(&body, "compositeRequest", &parts);
+        Ok(body.map(|body| Self { names, verbs, body }))
     }
-    let by_name: HashMap<&str, &PartAnswer<'_>> = parts
-        .iter()
-        .filter_map(|part| Some((part.reference_id.as_deref()?, part)))
-        .collect();
-    let fates = names.iter().zip(&verbs).map(|(name, verb)| {
-        let part = *by_name.get(name.as_str())?;
-        Some(fate(Some(name), *verb, part.http_status_code, part.body))
-    });
-    let Some(mut fates) = fates.collect::<Option<Vec<Fate<'_>>>>() else {
-        return Err(unreadable(api, &verbs));
-    };
-    tell_culprits(&mut fates);
-    Ok(written(&fates))
+
+    /// Sends them, and gives the body of the answer.
+    pub(super) async fn send<H: Host>(&mut self, api: &Api<H>) -> Result<Vec<u8>, Error> {
+        let body = std::mem::take(&mut self.body);
+        send(api, "/composite", &self.verbs, body).await
+    }
+
+    /// What became of each part, in their order.
+    pub(super) fn fates<'a, H: Host>(
+        &'a self,
+        api: &Api<H>,
+        answer: &'a [u8],
+    ) -> Result<Vec<Fate<'a>>, Error> {
+        let answers: Option<Answers<'_>> = wire::read(answer);
+        let parts = answers.map(|answers| answers.parts).unwrap_or_default();
+        if let [refusal] = parts.as_slice()
+            && refusal.reference_id.is_none()
+            && let Some(body) = refusal.body
+        {
+            let fault = Fault::read(refusal.http_status_code, body.get().as_bytes());
+            return Err(fault.error(None, Effect::Write));
+        }
+        let by_name: HashMap<&str, &PartAnswer<'_>> = parts
+            .iter()
+            .filter_map(|part| Some((part.reference_id.as_deref()?, part)))
+            .collect();
+        let fates = self.names.iter().zip(&self.verbs).map(|(name, verb)| {
+            let part = *by_name.get(name.as_str())?;
+            Some(fate(Some(name), *verb, part.http_status_code, part.body))
+        });
+        let Some(mut fates) = fates.collect::<Option<Vec<Fate<'_>>>>() else {
+            return Err(unreadable(api, &self.verbs));
+        };
+        tell_culprits(&mut fates);
+        Ok(fates)
+    }
 }
 
 /// Does requests that know nothing of one another.

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::api::{Api, Ask, Kind};
-use crate::bindings::exports::lockgate::connector::records::{Advice, Error, Operation, Outcome};
+use crate::bindings::exports::lockgate::connector::records::{Advice, Error, Operation};
 use crate::fault::{refused, unexpected};
 use crate::host::{Host, Method};
 use crate::soql::Literal;
@@ -186,19 +186,12 @@ impl Price<'_> {
                 write::one(api, OBJECT, &Operation::Create, &row).await?
             }
         };
-        match result.outcome {
-            Outcome::Failed(problems) => {
-                let first = problems.into_iter().next();
-                Err(first.map_or(Error::UnknownOutcome, Error::Refused))
-            }
-            _ => {
-                let outcome = if known.is_some() {
-                    "updated"
-                } else {
-                    "created"
-                };
-                Ok(json!({ "entry": result.id, "outcome": outcome }))
-            }
-        }
+        let id = super::written(result)?;
+        let outcome = if known.is_some() {
+            "updated"
+        } else {
+            "created"
+        };
+        Ok(json!({ "entry": id, "outcome": outcome }))
     }
 }

@@ -189,7 +189,7 @@ async fn nothing_related<H: Host>(
     Ok(br#"{"records":[],"total":0,"next":null}"#.to_vec())
 }
 
-fn key_path(object: &str, field: &str, value: &str) -> Result<String, Error> {
+pub(super) fn key_path(object: &str, field: &str, value: &str) -> Result<String, Error> {
     names::object(object)?;
     names::key_field(field)?;
     if value.is_empty() {
@@ -220,7 +220,7 @@ fn next_page(next: &str) -> Result<String, Error> {
     Err(wrong("next is what the call before gave as next"))
 }
 
-fn is_missing(answer: &Answer) -> bool {
+pub(super) fn is_missing(answer: &Answer) -> bool {
     if answer.status != 404 {
         return false;
     }
@@ -234,7 +234,11 @@ fn is_missing(answer: &Answer) -> bool {
 
 /// The answer for a record that is not there also stands for an object or a
 /// field that is not.
-async fn check_key_field<H: Host>(api: &Api<H>, object: &str, field: &str) -> Result<(), Error> {
+pub(super) async fn check_key_field<H: Host>(
+    api: &Api<H>,
+    object: &str,
+    field: &str,
+) -> Result<(), Error> {
     let (description, _) = described(api, object, Age::Anew).await?;
     let is_key = description
         .fields
@@ -257,7 +261,7 @@ fn no_key(object: &str, field: &str) -> Error {
     Error::Refused(problem)
 }
 
-fn key_refusal(answer: &Answer, object: &str, field: &str, effect: Effect) -> Error {
+pub(super) fn key_refusal(answer: &Answer, object: &str, field: &str, effect: Effect) -> Error {
     if answer.status == 404 {
         return no_key(object, field);
     }

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use super::csv::{Broken, Reader, Row, Span};
 use super::job::{Refused, Saved, Task, Work};
+use super::jobs::Ended;
 use super::quota::BATCH_ROWS;
 use super::switches::BulkJobState as State;
 use crate::fault::Fault;
@@ -29,36 +30,8 @@ const VALUE_CHARS: usize = 131_072;
 /// Most characters of a row.
 const ROW_CHARS: usize = 400_000;
 
-/// Why work ends before its last row.
-enum Ended {
-    /// The job was aborted or deleted.
-    Stopped,
-    Failed(String),
-}
-
-/// Works on a job until it ends.
-pub(super) async fn run(shared: &Arc<Shared>, work: &Arc<Work>) {
-    let now_ms = || shared.clock.now_ms();
-    let bulk = &shared.bulk;
-    let started = Instant::now();
-    if bulk
-        .pass(work, State::UploadComplete, now_ms())
-        .await
-        .is_none()
-        || !bulk.advance(work, State::InProgress, now_ms())
-    {
-        return;
-    }
-    let (state, error) = match load(shared, work).await {
-        Ok(()) => (State::JobComplete, None),
-        Err(Ended::Failed(message)) => (State::Failed, Some(message)),
-        Err(Ended::Stopped) => return,
-    };
-    let total_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    bulk.end(work, state, now_ms(), error, total_ms);
-}
-
-async fn load(shared: &Arc<Shared>, work: &Arc<Work>) -> Result<(), Ended> {
+/// Loads all rows of a job.
+pub(super) async fn load(shared: &Arc<Shared>, work: &Arc<Work>) -> Result<(), Ended> {
     let Some(mut loader) = Loader::open(shared, work)? else {
         return Ok(());
     };
@@ -202,16 +175,9 @@ impl<'s> Loader<'s> {
     /// How many rows the next slice may have.
     async fn pass(&self) -> Result<u64, Ended> {
         let now_ms = self.shared.clock.now_ms();
-        let passed = self
-            .shared
-            .bulk
-            .pass(self.work, State::InProgress, now_ms)
-            .await;
-        match passed {
-            None => Err(Ended::Stopped),
-            Some(Err(message)) => Err(Ended::Failed(message)),
-            Some(Ok(rows)) => Ok(rows.min(SLICE_ROWS)),
-        }
+        let bulk = &self.shared.bulk;
+        let rows = bulk.pass(self.work, State::InProgress, now_ms).await?;
+        Ok(rows.min(SLICE_ROWS))
     }
 
     /// Takes rows from the daily limits. What is over them is lost: no result

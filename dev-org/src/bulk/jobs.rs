@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -26,6 +26,13 @@ const FIRST_SERIAL: u64 = 916_132_832;
 const OPEN_MS: i64 = DAY_MS;
 /// How long a finished job and its results stay.
 const KEPT_MS: i64 = 7 * DAY_MS;
+
+/// Why work ends before its last row.
+pub(super) enum Ended {
+    /// The job was aborted or deleted.
+    Stopped,
+    Failed(String),
+}
 
 /// The jobs and what steers them.
 #[derive(Debug, Default)]
@@ -135,12 +142,7 @@ impl Bulk {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         // Those that have ended are let go.
         while tasks.try_join_next().is_some() {}
-        tasks.spawn(async move {
-            match work.task {
-                Task::Ingest { .. } => ingest::run(&shared, &work).await,
-                Task::Query { .. } => query::run(&shared, &work).await,
-            }
-        });
+        tasks.spawn(async move { run(&shared, &work).await });
     }
 
     /// Ends all work, since tasks keep the org alive.
@@ -180,13 +182,8 @@ impl Bulk {
     }
 
     /// Waits at the switches. Then says how many rows may be worked on before
-    /// the next look, or with what message the job fails. `None`: it has ended.
-    pub(crate) async fn pass(
-        &self,
-        work: &Work,
-        state: State,
-        now_ms: i64,
-    ) -> Option<Result<u64, String>> {
+    /// the next look, or why there is none.
+    pub(super) async fn pass(&self, work: &Work, state: State, now_ms: i64) -> Result<u64, Ended> {
         let mut changes = self.changes.subscribe();
         loop {
             changes.borrow_and_update();
@@ -194,9 +191,9 @@ impl Bulk {
             let (may_go, is_news) = {
                 let mut jobs = self.jobs();
                 let waits = jobs.switches.holds(state, rows);
-                let job = jobs.find(&work.id, now_ms)?;
+                let job = jobs.find(&work.id, now_ms).ok_or(Ended::Stopped)?;
                 if job.state.is_final() || work.is_stopped() {
-                    return None;
+                    return Err(Ended::Stopped);
                 }
                 let is_news = job.is_held != waits;
                 job.is_held = waits;
@@ -210,7 +207,7 @@ impl Bulk {
             }
             // Our own news is seen, too, and looked at once more.
             if changes.changed().await.is_err() {
-                return None;
+                return Err(Ended::Stopped);
             }
         }
         let slice_ms = self.jobs().switches.slice_ms;
@@ -222,10 +219,10 @@ impl Bulk {
         if state == State::InProgress
             && let Some(message) = jobs.switches.fail(&work.object, rows)
         {
-            return Some(Err(message));
+            return Err(Ended::Failed(message));
         }
         let stop = jobs.switches.next_stop(&work.object, rows);
-        Some(Ok(stop.map_or(u64::MAX, |stop| stop - rows)))
+        Ok(stop.map_or(u64::MAX, |stop| stop - rows))
     }
 
     /// Waits until every job is finished, held, or waits for its data.
@@ -282,4 +279,26 @@ pub(crate) fn state_in_words(state: State) -> &'static str {
         State::UploadComplete | State::InProgress => "Closed",
         other => other.name(),
     }
+}
+
+/// Works on a job until it ends.
+async fn run(shared: &Arc<Shared>, work: &Arc<Work>) {
+    let now_ms = || shared.clock.now_ms();
+    let bulk = &shared.bulk;
+    let started = Instant::now();
+    let waited = bulk.pass(work, State::UploadComplete, now_ms()).await;
+    if waited.is_err() || !bulk.advance(work, State::InProgress, now_ms()) {
+        return;
+    }
+    let worked = match work.task {
+        Task::Ingest { .. } => ingest::load(shared, work).await,
+        Task::Query { .. } => query::find(shared, work).await,
+    };
+    let (state, error) = match worked {
+        Ok(()) => (State::JobComplete, None),
+        Err(Ended::Failed(message)) => (State::Failed, Some(message)),
+        Err(Ended::Stopped) => return,
+    };
+    let total_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    bulk.end(work, state, now_ms(), error, total_ms);
 }

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use super::job::Work;
+use super::jobs::Ended;
 use super::switches::BulkJobState as State;
 use super::target::check_supported;
 use crate::fault::Fault;
@@ -38,41 +38,14 @@ pub(crate) fn check_query(
     Ok(answer)
 }
 
-/// Works on a job until it ends.
-pub(super) async fn run(shared: &Arc<Shared>, work: &Arc<Work>) {
-    let now_ms = || shared.clock.now_ms();
-    let bulk = &shared.bulk;
-    let started = Instant::now();
-    if bulk
-        .pass(work, State::UploadComplete, now_ms())
-        .await
-        .is_none()
-        || !bulk.advance(work, State::InProgress, now_ms())
-    {
-        return;
-    }
-    let Some(found) = find(shared, work).await else {
-        return;
-    };
-    let (state, error) = match found {
-        Ok(()) => (State::JobComplete, None),
-        Err(message) => (State::Failed, Some(message)),
-    };
-    let total_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    bulk.end(work, state, now_ms(), error, total_ms);
-}
-
-/// Finds the rows. `None`: the job has ended meanwhile.
-async fn find(shared: &Arc<Shared>, work: &Arc<Work>) -> Option<Result<(), String>> {
-    let mut answer = work.outcome().answer.clone()?;
+/// Finds the rows.
+pub(super) async fn find(shared: &Arc<Shared>, work: &Arc<Work>) -> Result<(), Ended> {
+    let answer = work.outcome().answer.clone();
+    let mut answer = answer.ok_or(Ended::Stopped)?;
     let mut search = answer.search(&shared.org());
     let mut may_look = pass(shared, work).await?;
     loop {
-        let rows = match may_look {
-            Ok(rows) => rows,
-            Err(message) => return Some(Err(message)),
-        };
-        let is_done = answer.search_more(&shared.org(), &mut search, rows);
+        let is_done = answer.search_more(&shared.org(), &mut search, may_look);
         work.processed
             .store(search.found() as u64, Ordering::Release);
         if is_done {
@@ -86,14 +59,12 @@ async fn find(shared: &Arc<Shared>, work: &Arc<Work>) -> Option<Result<(), Strin
         .store(answer.total() as u64, Ordering::Release);
     work.outcome().answer = Some(answer);
     // Somebody may wait for a job with all its rows.
-    match pass(shared, work).await? {
-        Ok(_) => Some(Ok(())),
-        Err(message) => Some(Err(message)),
-    }
+    pass(shared, work).await.map(|_| ())
 }
 
-async fn pass(shared: &Shared, work: &Work) -> Option<Result<usize, String>> {
+/// How many rows the next look may be at.
+async fn pass(shared: &Shared, work: &Work) -> Result<usize, Ended> {
     let now_ms = shared.clock.now_ms();
-    let passed = shared.bulk.pass(work, State::InProgress, now_ms).await?;
-    Some(passed.map(|rows| usize::try_from(rows).unwrap_or(usize::MAX).min(SLICE_ROWS)))
+    let rows = shared.bulk.pass(work, State::InProgress, now_ms).await?;
+    Ok(usize::try_from(rows).unwrap_or(usize::MAX).min(SLICE_ROWS))
 }

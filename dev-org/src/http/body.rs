@@ -23,6 +23,9 @@ pub(crate) const LIMIT: usize = 50 * 1024 * 1024;
 /// The type of a file's content.
 pub(crate) const FILE: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
+/// What is set aside for a body before it comes: its length is only a claim.
+const FIRST_ROOM: usize = 1024 * 1024;
+
 /// Below this the gzip header costs more than it saves.
 const GZIP_FROM: usize = 1024;
 
@@ -46,10 +49,18 @@ pub(crate) async fn read(
     limit: usize,
 ) -> Result<Bytes, Unreadable> {
     let mut body = Limited::new(body, limit);
-    let mut bytes = BytesMut::with_capacity(size_hint(headers, limit));
+    let claimed = claimed_length(headers).min(limit);
+    let mut bytes = BytesMut::with_capacity(claimed.min(FIRST_ROOM));
     while let Some(frame) = body.frame().await {
         match frame {
-            Ok(frame) => bytes.extend_from_slice(frame.data_ref().unwrap_or(&Bytes::new())),
+            Ok(frame) => {
+                let Some(data) = frame.data_ref() else {
+                    continue;
+                };
+                let room = room_for(&bytes, data.len(), claimed);
+                bytes.reserve(room);
+                bytes.extend_from_slice(data);
+            }
             Err(error) if error.is::<http_body_util::LengthLimitError>() => {
                 return Err(Unreadable::TooLarge);
             }
@@ -76,13 +87,22 @@ pub(crate) async fn read(
     Ok(plain.into())
 }
 
-/// How much room a body needs, so that a large file is in memory once and not
-/// once more while it is put together.
-fn size_hint(headers: &HeaderMap, limit: usize) -> usize {
+/// How long a body says that it is.
+fn claimed_length(headers: &HeaderMap) -> usize {
     let length = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    length.unwrap_or(0).min(limit)
+    length.unwrap_or(0)
+}
+
+/// How much room to ask for when more of a body comes: as much again as is there,
+/// and no more than it says to need.
+fn room_for(bytes: &BytesMut, n_more: usize, claimed: usize) -> usize {
+    if bytes.capacity() - bytes.len() >= n_more {
+        return n_more;
+    }
+    let left = claimed.saturating_sub(bytes.len());
+    n_more.max(bytes.len().min(left))
 }
 
 /// Packs an answer that is worth it.
@@ -170,4 +190,23 @@ fn dripping(whole: Bytes, piece: usize, every: Duration) -> Body {
 
 async fn collect(body: Body) -> Result<Bytes, axum::Error> {
     Ok(body.collect().await?.to_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_grows_with_what_has_come_and_not_with_what_is_claimed() {
+        let claimed = 2 * 1024 * 1024 * 1024;
+        let mut bytes = BytesMut::new();
+        assert_eq!(room_for(&bytes, 10, claimed), 10);
+        bytes.extend_from_slice(&[0; 1000]);
+        let full = bytes.split_off(bytes.len());
+        drop(full);
+        assert_eq!(room_for(&bytes, 10, claimed), 1000);
+        // The end of the body is in sight.
+        assert_eq!(room_for(&bytes, 10, 1500), 500);
+        assert_eq!(room_for(&bytes, 10, 0), 10);
+    }
 }

@@ -158,6 +158,7 @@ struct WantedQuota {
     max: Option<u64>,
     used: Option<u64>,
     concurrent_max: Option<usize>,
+    more_info: Option<String>,
 }
 
 async fn set_quota(State(org): Org, Json(wanted): Json<WantedQuota>) -> Response {
@@ -170,6 +171,9 @@ async fn set_quota(State(org): Org, Json(wanted): Json<WantedQuota>) -> Response
     }
     if let Some(max) = wanted.concurrent_max {
         control.set_concurrent_max(max);
+    }
+    if let Some(more) = wanted.more_info {
+        control.set_more_limit_info(&more);
     }
     quota(State(org)).await
 }

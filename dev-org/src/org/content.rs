@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::Org;
 use super::check::missing_fields;
 use super::draft::Draft;
+use super::note;
 use crate::fault::Fault;
 use crate::id::Id;
 use crate::schema::Schema;
@@ -17,8 +18,6 @@ use crate::value::Value;
 
 /// The file type of notes.
 const NOTE_TYPE: &str = "SNOTE";
-/// Most characters of a note's preview.
-const PREVIEW_CHARS: usize = 255;
 
 /// What a version is made of.
 struct Version<'a> {
@@ -47,7 +46,13 @@ pub(super) fn check_content(draft: &mut Draft<'_>) -> Result<(), Fault> {
         _ => None,
     };
     match decoded {
-        Some(Ok(content)) => draft.set(field, Value::blob(content)),
+        Some(Ok(content)) => {
+            let content = match field {
+                "Content" => note::admitted(content)?,
+                _ => content,
+            };
+            draft.set(field, Value::blob(content));
+        }
         Some(Err(_)) => {
             return Err(Fault::bad_request(
                 "INVALID_TYPE_ON_FIELD_IN_RECORD",
@@ -224,6 +229,9 @@ impl Org {
         draft.set("FileExtension", version.extension.clone());
         draft.set("ContentSize", size.clone());
         draft.set("VersionData", version.data.clone());
+        if version.file_type == NOTE_TYPE {
+            draft.set("TextPreview", note::preview(&version.data));
+        }
         draft.set("OwnerId", Value::Text(Arc::clone(&who.id)));
         let id = self.store_new(who, &mut draft);
         self.set_computed(
@@ -267,36 +275,15 @@ impl Org {
     }
 }
 
-fn describe_note(note: &mut Draft<'_>, version: &Id) {
-    let preview = note
-        .get("Content")
-        .as_blob()
-        .map(|bytes| without_tags(&String::from_utf8_lossy(bytes)))
-        .filter(|text| !text.is_empty());
-    note.set("TextPreview", preview.map_or(Value::Null, Value::text));
-    note.set("ContentSize", content_size(note.get("Content")));
-    note.set("LatestPublishedVersionId", Value::Text(Arc::clone(version)));
-    note.set("LatestContentId", Value::Text(Arc::clone(version)));
-    note.set("IsReadOnly", Value::Bool(false));
+fn describe_note(draft: &mut Draft<'_>, version: &Id) {
+    draft.set("TextPreview", note::preview(draft.get("Content")));
+    draft.set("ContentSize", content_size(draft.get("Content")));
+    draft.set("LatestPublishedVersionId", Value::Text(Arc::clone(version)));
+    draft.set("LatestContentId", Value::Text(Arc::clone(version)));
+    draft.set("IsReadOnly", Value::Bool(false));
 }
 
 fn content_size(data: &Value) -> Value {
     let bytes = data.as_blob().map_or(0, |bytes| bytes.len());
     Value::Int(i64::try_from(bytes).unwrap_or(i64::MAX))
-}
-
-/// The text of a note without its markup, cut to a preview's length.
-fn without_tags(html: &str) -> String {
-    let mut in_tag = false;
-    html.chars()
-        .filter(|letter| match letter {
-            '<' => {
-                in_tag = true;
-                false
-            }
-            '>' => !std::mem::replace(&mut in_tag, false),
-            _ => !in_tag,
-        })
-        .take(PREVIEW_CHARS)
-        .collect()
 }

@@ -35,6 +35,7 @@ impl Org {
             "ContentNote" | "ContentVersion" | "Attachment" | "Document" => {
                 super::content::check_content(draft)?;
             }
+            "ContentDocumentLink" => self.check_link(draft)?,
             _ => {}
         }
         Ok(())

@@ -16,6 +16,7 @@ mod duplicates;
 mod external;
 mod journal;
 mod layout;
+mod note;
 mod order;
 mod person;
 mod price;

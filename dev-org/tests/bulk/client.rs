@@ -1,9 +1,8 @@
 //! A client of bulk jobs, one method for each request.
 
-use dev_org::Config;
 use serde_json::{Value, json};
 
-use super::support::{Session, read, start_with};
+use super::support::{Session, read, start_with_schema};
 
 /// Accounts, contacts and leads with an external id.
 const SCHEMA: &str = r#"
@@ -28,11 +27,7 @@ action = "alert"
 
 /// An org with external ids.
 pub(crate) async fn start() -> Session {
-    start_with(Config {
-        schema: Some(SCHEMA.to_owned()),
-        ..Config::default()
-    })
-    .await
+    start_with_schema(SCHEMA).await
 }
 
 /// A finished job with its results.
@@ -146,14 +141,6 @@ impl Session {
             id,
         }
     }
-
-    /// The records of a query.
-    pub(crate) async fn select(&self, text: &str) -> Vec<Value> {
-        let request = self.request("GET", "/query").query(&[("q", text)]);
-        let (status, body) = read(request.send().await.unwrap()).await;
-        assert_eq!(status, 200, "{body}");
-        body["records"].as_array().unwrap().clone()
-    }
 }
 
 /// `operation` on `object`.
@@ -161,9 +148,8 @@ pub(crate) fn new(operation: &str, object: &str) -> Value {
     json!({ "operation": operation, "object": object })
 }
 
-/// The code of an error.
-pub(crate) fn code(body: &Value) -> &str {
-    body[0]["errorCode"]
-        .as_str()
-        .unwrap_or_else(|| panic!("no code in {body}"))
+/// The names of an object's members, in their order.
+pub(crate) fn keys(object: &Value) -> Vec<&str> {
+    let members = object.as_object().unwrap();
+    members.keys().map(String::as_str).collect()
 }

@@ -3,8 +3,8 @@
 use dev_org::{BulkFailure, BulkHold, BulkJobState as State, BulkLimits};
 use serde_json::{Value, json};
 
-use super::client::{code, new, start};
-use super::support::{Session, read};
+use super::client::{new, start};
+use super::support::{Session, code, read};
 
 #[tokio::test]
 async fn a_job_fails_with_the_words_it_was_told_and_keeps_its_results() {

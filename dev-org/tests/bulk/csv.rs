@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::client::{code, new, start};
-use super::support::read;
+use super::client::{new, start};
+use super::support::{code, read};
 
 #[tokio::test]
 async fn quoted_values_keep_line_ends_quotes_and_delimiters() {

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::client::{code, new, start};
-use super::support::read;
+use super::client::{keys, new, start};
+use super::support::{code, read};
 
 #[tokio::test]
 async fn an_insert_job_goes_from_open_to_complete_and_every_request_counts() {
@@ -19,14 +19,8 @@ async fn an_insert_job_goes_from_open_to_complete_and_every_request_counts() {
         job["contentUrl"],
         format!("services/data/v60.0/jobs/ingest/{id}/batches")
     );
-    let keys: Vec<&str> = job
-        .as_object()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .collect();
     assert_eq!(
-        keys,
+        keys(&job),
         [
             "id",
             "operation",

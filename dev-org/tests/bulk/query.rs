@@ -3,8 +3,8 @@
 use dev_org::{BulkFailure, BulkHold, BulkJobState as State, BulkLimits};
 use serde_json::{Value, json};
 
-use super::client::{code, new, start};
-use super::support::{Session, read};
+use super::client::{keys, new, start};
+use super::support::{Session, code, read};
 
 fn query(text: &str) -> Value {
     json!({ "operation": "query", "query": text })
@@ -60,14 +60,8 @@ async fn a_query_job_answers_as_csv_with_everything_in_quotes() {
                 FROM Account ORDER BY Key__c";
     let job = session.new_job("query", &query(text)).await;
     assert_eq!(job["state"], "UploadComplete");
-    let keys: Vec<&str> = job
-        .as_object()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .collect();
     assert_eq!(
-        keys,
+        keys(&job),
         [
             "id",
             "operation",

@@ -4,8 +4,8 @@ use std::io::Read as _;
 
 use serde_json::json;
 
-use super::client::{code, new, start};
-use super::support::{Session, read};
+use super::client::{new, start};
+use super::support::{Session, code, read};
 
 /// Logs in as the standard user.
 async fn as_standard_user(session: &Session) -> String {

@@ -4,8 +4,8 @@
 use dev_org::{BulkHold, BulkJobState as State};
 use serde_json::json;
 
-use super::client::{code, new, start};
-use super::support::{client, read};
+use super::client::{new, start};
+use super::support::{client, code, read};
 
 /// 24 hours.
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;

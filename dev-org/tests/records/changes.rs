@@ -2,13 +2,12 @@
 
 use serde_json::json;
 
-use super::client::code;
-use super::support::{read, start};
+use super::support::{code, read, start};
 
 #[tokio::test]
 async fn an_account_is_not_sent_again_and_not_overwritten_blindly() {
     let session = start().await;
-    let id = session.create("Account", json!({ "Name": "A" })).await;
+    let id = session.made("Account", json!({ "Name": "A" })).await;
     let path = format!("/sobjects/Account/{id}");
     let response = session.get(&path).await;
     let tag = response.headers()["etag"].clone();
@@ -24,9 +23,30 @@ async fn an_account_is_not_sent_again_and_not_overwritten_blindly() {
     };
     assert_eq!(with("GET", "if-none-match", &tag).await, 304);
     assert_eq!(with("GET", "if-modified-since", &modified).await, 304);
+    assert_eq!(with("PATCH", "if-none-match", &tag).await, 412);
     assert_eq!(with("PATCH", "if-match", &tag).await, 204);
     assert_eq!(with("PATCH", "if-match", &tag).await, 412);
     assert_eq!(with("GET", "if-none-match", &tag).await, 200);
+}
+
+#[tokio::test]
+async fn no_record_is_overwritten_that_has_changed_since_a_date() {
+    let session = start().await;
+    let id = session.made("Contact", json!({ "LastName": "A" })).await;
+    let path = format!("/sobjects/Contact/{id}");
+    let modified = session.get(&path).await.headers()["last-modified"].clone();
+    let modified = modified.to_str().unwrap();
+    let write = async |name: &str, since: &str| {
+        let request = session.request("PATCH", &path).header(name, since);
+        let sent = request.json(&json!({ "LastName": "B" })).send().await;
+        sent.unwrap().status().as_u16()
+    };
+    assert_eq!(write("if-unmodified-since", modified).await, 204);
+    let before = "Fri, 01 May 2020 07:25:37 GMT";
+    assert_eq!(write("if-unmodified-since", before).await, 412);
+    assert_eq!(write("if-unmodified-since", "yesterday").await, 400);
+    // Only accounts have ETags.
+    assert_eq!(write("if-match", "\"x\"").await, 204);
 }
 
 #[tokio::test]
@@ -46,8 +66,8 @@ async fn a_described_object_is_not_sent_again_until_it_changes() {
 #[tokio::test]
 async fn updated_and_deleted_tell_what_happened_in_a_window() {
     let session = start().await;
-    let kept = session.create("Account", json!({ "Name": "Kept" })).await;
-    let gone = session.create("Account", json!({ "Name": "Gone" })).await;
+    let kept = session.made("Account", json!({ "Name": "Kept" })).await;
+    let gone = session.made("Account", json!({ "Name": "Gone" })).await;
     session
         .request("DELETE", &format!("/sobjects/Account/{gone}"))
         .send()

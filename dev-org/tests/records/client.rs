@@ -1,9 +1,8 @@
 //! What these tests ask the org for.
 
-use dev_org::Config;
 use serde_json::{Value, json};
 
-use super::support::{Session, read, start_with};
+use super::support::{Session, read, start_with_schema};
 
 pub(crate) const KEYED: &str = r#"
 [[extend]]
@@ -14,21 +13,10 @@ fields = [
 "#;
 
 pub(crate) async fn keyed() -> Session {
-    start_with(Config {
-        schema: Some(KEYED.to_owned()),
-        ..Config::default()
-    })
-    .await
+    start_with_schema(KEYED).await
 }
 
 impl Session {
-    pub(crate) async fn create(&self, object: &str, body: Value) -> String {
-        let path = format!("/sobjects/{object}");
-        let (status, body) = read(self.send("POST", &path, &body).await).await;
-        assert_eq!(status, 201, "{body}");
-        body["id"].as_str().unwrap().to_owned()
-    }
-
     pub(crate) async fn query(&self, text: &str) -> Value {
         let (status, body) = self.ask(text).await;
         assert_eq!(status, 200, "{body}");
@@ -50,10 +38,4 @@ impl Session {
             assert_eq!(status, 200, "{body}");
         }
     }
-}
-
-pub(crate) fn code(body: &Value) -> &str {
-    body[0]["errorCode"]
-        .as_str()
-        .unwrap_or_else(|| panic!("no code in {body}"))
 }

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::client::{code, keyed};
-use super::support::{read, start};
+use super::client::keyed;
+use super::support::{code, read, start};
 
 #[tokio::test]
 async fn a_collection_answers_for_each_record_in_order() {

@@ -8,7 +8,7 @@ use super::support::{read, start, start_with};
 #[tokio::test]
 async fn basic_information_describes_an_object_in_short() {
     let session = start().await;
-    session.create("Account", json!({ "Name": "Seen" })).await;
+    session.made("Account", json!({ "Name": "Seen" })).await;
     let (status, body) = read(session.get("/sobjects/Account/").await).await;
     assert_eq!(status, 200);
     assert_eq!(body["objectDescribe"]["keyPrefix"], "001");
@@ -36,7 +36,7 @@ async fn recent_items_are_ten_or_as_many_as_are_asked_for() {
     let session = start().await;
     for number in 0..12 {
         session
-            .create("Account", json!({ "Name": format!("Seen {number}") }))
+            .made("Account", json!({ "Name": format!("Seen {number}") }))
             .await;
     }
     let count = async |path: &str| {

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::client::{code, keyed};
-use super::support::{read, start};
+use super::client::keyed;
+use super::support::{code, read, start};
 
 #[tokio::test]
 async fn an_upsert_answers_201_then_200_and_204_before_version_46() {
@@ -41,7 +41,7 @@ async fn update_only_never_creates() {
 async fn an_ambiguous_key_answers_300_with_addresses() {
     let session = start().await;
     let email = json!({ "LastName": "Twin", "Email": "twin@example.com" });
-    let first = session.create("Contact", email.clone()).await;
+    let first = session.made("Contact", email.clone()).await;
     let second = session
         .request("POST", "/sobjects/Contact")
         .header("sforce-duplicate-rule-header", "allowSave=true")

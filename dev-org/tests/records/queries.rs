@@ -3,8 +3,7 @@
 use dev_org::Config;
 use serde_json::{Value, json};
 
-use super::client::code;
-use super::support::{read, start, start_with};
+use super::support::{code, read, start, start_with};
 
 #[tokio::test]
 async fn a_query_is_fetched_page_by_page() {
@@ -93,7 +92,7 @@ async fn a_query_that_nobody_reads_is_forgotten_after_two_days() {
 #[tokio::test]
 async fn children_are_paged_by_a_locator_of_their_own() {
     let session = start().await;
-    let account = session.create("Account", json!({ "Name": "Parent" })).await;
+    let account = session.made("Account", json!({ "Name": "Parent" })).await;
     for start in [0, 200] {
         let records: Vec<Value> = (start..start + 150)
             .map(|at| {
@@ -135,7 +134,7 @@ async fn children_are_paged_by_a_locator_of_their_own() {
 #[tokio::test]
 async fn query_hides_deleted_records_and_query_all_shows_them() {
     let session = start().await;
-    let id = session.create("Account", json!({ "Name": "Gone" })).await;
+    let id = session.made("Account", json!({ "Name": "Gone" })).await;
     session
         .request("DELETE", &format!("/sobjects/Account/{id}"))
         .send()

@@ -2,8 +2,7 @@
 
 use serde_json::json;
 
-use super::client::code;
-use super::support::{read, start};
+use super::support::{code, read, start};
 
 #[tokio::test]
 async fn a_record_is_created_read_changed_and_deleted() {
@@ -111,7 +110,7 @@ async fn a_packed_request_body_is_unpacked() {
 #[tokio::test]
 async fn a_locked_row_cannot_be_written() {
     let session = start().await;
-    let id = session.create("Account", json!({ "Name": "A" })).await;
+    let id = session.made("Account", json!({ "Name": "A" })).await;
     let path = format!("/sobjects/Account/{id}");
     session.control.lock_rows(&[&id]);
     let (status, body) = read(session.send("PATCH", &path, &json!({ "Name": "B" })).await).await;
@@ -125,7 +124,7 @@ async fn a_locked_row_cannot_be_written() {
 async fn a_field_hidden_from_the_user_vanishes() {
     let session = start().await;
     let id = session
-        .create("Account", json!({ "Name": "A", "Phone": "1" }))
+        .made("Account", json!({ "Name": "A", "Phone": "1" }))
         .await;
     let url = format!("{}/__control/users/admin@example.com", session.base);
     let hide = session
@@ -142,9 +141,9 @@ async fn a_field_hidden_from_the_user_vanishes() {
 #[tokio::test]
 async fn a_lookup_leads_to_its_record_and_counts_are_by_object() {
     let session = start().await;
-    let account = session.create("Account", json!({ "Name": "A" })).await;
+    let account = session.made("Account", json!({ "Name": "A" })).await;
     let body = json!({ "LastName": "C", "AccountId": account });
-    let contact = session.create("Contact", body).await;
+    let contact = session.made("Contact", body).await;
     let path = format!("/sobjects/Contact/{contact}/Account");
     let (status, parent) = read(session.get(&path).await).await;
     assert_eq!((status, &parent["Id"]), (200, &json!(account)));

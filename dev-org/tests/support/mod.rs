@@ -63,6 +63,15 @@ pub(crate) async fn start_with(config: Config) -> Session {
     }
 }
 
+/// Starts an org with additions to its schema.
+pub(crate) async fn start_with_schema(schema: &str) -> Session {
+    start_with(Config {
+        schema: Some(schema.to_owned()),
+        ..Config::default()
+    })
+    .await
+}
+
 /// One token request of the client credentials grant.
 pub(crate) async fn login(http: &Client, base: &str) -> Value {
     http.post(format!("{base}/services/oauth2/token"))
@@ -95,6 +104,34 @@ impl Session {
     pub(crate) async fn send(&self, method: &str, path: &str, body: &Value) -> Response {
         self.request(method, path).json(body).send().await.unwrap()
     }
+
+    /// Creates a record, which may be refused.
+    pub(crate) async fn make(&self, object: &str, body: Value) -> (u16, Value) {
+        let path = format!("/sobjects/{object}");
+        read(self.send("POST", &path, &body).await).await
+    }
+
+    /// Creates a record; gives its id.
+    pub(crate) async fn made(&self, object: &str, body: Value) -> String {
+        let (status, body) = self.make(object, body).await;
+        assert_eq!(status, 201, "{body}");
+        body["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Reads a record.
+    pub(crate) async fn record(&self, object: &str, id: &str) -> Value {
+        let (status, body) = read(self.get(&format!("/sobjects/{object}/{id}")).await).await;
+        assert_eq!(status, 200, "{body}");
+        body
+    }
+
+    /// The records of a query.
+    pub(crate) async fn select(&self, text: &str) -> Vec<Value> {
+        let request = self.request("GET", "/query").query(&[("q", text)]);
+        let (status, body) = read(request.send().await.unwrap()).await;
+        assert_eq!(status, 200, "{body}");
+        body["records"].as_array().unwrap().clone()
+    }
 }
 
 /// Status and JSON body.
@@ -107,4 +144,11 @@ pub(crate) async fn read(response: Response) -> (u16, Value) {
         serde_json::from_slice(&body).unwrap()
     };
     (status, body)
+}
+
+/// The code of an error.
+pub(crate) fn code(body: &Value) -> &str {
+    body[0]["errorCode"]
+        .as_str()
+        .unwrap_or_else(|| panic!("no code in {body}"))
 }

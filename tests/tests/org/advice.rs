@@ -220,3 +220,25 @@ async fn a_user_without_the_right_is_told_to_ask_and_the_request_is_not_repeated
     );
     assert_eq!(site.count("GET", "/query"), 1);
 }
+
+#[tokio::test]
+async fn a_query_that_runs_too_long_is_an_error_and_no_empty_answer() {
+    let (site, crm) = site().await;
+    let message = "Your query request was running for too long.";
+    let fault = refused(400, "QUERY_TIMEOUT", message);
+    site.control.add_fault(FaultRule::next(1, "/query", fault));
+    let soql = "SELECT Id FROM Account";
+    let error = crm.query(soql, QueryOptions::default()).await.unwrap_err();
+    let Error::Refused { problem, .. } = &error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(
+        (
+            problem.advice,
+            problem.code.as_str(),
+            problem.message.as_str()
+        ),
+        (Advice::Retry, "QUERY_TIMEOUT", message)
+    );
+    assert_eq!(lockgate_tests::org::query(&crm, soql).await.len(), 0);
+}

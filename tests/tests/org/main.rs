@@ -23,6 +23,7 @@ mod fields;
 mod files;
 mod logins;
 mod model;
+mod notes;
 mod queries;
 mod quota;
 mod records;

@@ -413,3 +413,20 @@ async fn a_backfill_leaves_calls_to_people_and_a_forecast_says_how_long_it_takes
     // Others are taken to go on as before: then a backfill never finds room.
     assert_eq!(later.done_in, None);
 }
+
+#[tokio::test]
+async fn limits_of_bursts_and_apps_are_not_taken_for_that_of_the_day() {
+    let site = Site::start().await;
+    let crm = site.crm().await;
+    for more in [
+        "api-bursts=749/750",
+        "per-app-api-usage=249/250(appName=sample-connected-app)",
+        "per-app-api-usage=1/2(appName=x; api-usage=15000/15000)",
+    ] {
+        site.control.set_more_limit_info(more);
+        query(&crm, SOQL).await;
+        let left = crm.budget().await.unwrap().available;
+        let quota = site.control.quota();
+        assert_eq!(left, Some(quota.max - quota.used), "{more}");
+    }
+}

@@ -201,6 +201,56 @@ async fn a_record_is_found_and_deleted_by_its_key() {
 }
 
 #[tokio::test]
+async fn a_record_is_changed_by_its_key_only_if_it_is_there() {
+    let site = Site::start().await;
+    let crm = site.crm().await;
+    create(&crm, "Account", json!({"Name":"A","External_Id__c":"k"})).await;
+    let mut input = json!({ "object": "Account", "field": "External_Id__c", "value": "k",
+        "fields": { "Name": "B" } });
+    let (changed, calls) = counted(&site, &crm, "update-by-key", &input).await;
+    assert_eq!((&changed["outcome"], calls), (&json!("updated"), 1));
+    input["value"] = json!("other");
+    let (missed, _) = counted(&site, &crm, "update-by-key", &input).await;
+    assert_eq!(missed["outcome"], "not-there");
+    let accounts = query(&crm, "SELECT Name FROM Account").await;
+    assert_eq!((accounts.len(), &accounts[0]["Name"]), (1, &json!("B")));
+    input["field"] = json!("Name");
+    let problem = refused(&crm, "update-by-key", &input).await;
+    assert_eq!(problem.advice, Advice::FixSchema, "{problem:?}");
+}
+
+#[tokio::test]
+async fn a_record_that_somebody_else_has_changed_is_not_overwritten() {
+    let site = Site::start().await;
+    let crm = site.crm().await;
+    let id = create(&crm, "Contact", json!({"LastName":"A"})).await;
+    let read = query(&crm, "SELECT LastModifiedDate FROM Contact").await;
+    let mut input = json!({ "object": "Contact", "id": id, "fields": { "LastName": "Mine" },
+        "unchanged_since": read[0]["LastModifiedDate"] });
+    let (changed, calls) = counted(&site, &crm, "update-if-unchanged", &input).await;
+    assert_eq!((&changed["outcome"], calls), (&json!("updated"), 1));
+
+    // Somebody else, a minute later.
+    site.control.set_clock_offset_ms(60_000);
+    let theirs = json!([{ "Id": id, "LastName": "Theirs" }]);
+    let theirs = lockgate_tests::org::records(&theirs);
+    crm.update("Contact", &theirs, Default::default())
+        .await
+        .unwrap();
+    input["fields"] = json!({ "LastName": "Mine again" });
+    let problem = refused(&crm, "update-if-unchanged", &input).await;
+    assert_eq!(
+        (problem.advice, problem.code.as_str()),
+        (Advice::Refetch, "PRECONDITION_FAILED")
+    );
+    let now = query(&crm, "SELECT LastName, LastModifiedDate FROM Contact").await;
+    assert_eq!(now[0]["LastName"], "Theirs");
+    input["unchanged_since"] = now[0]["LastModifiedDate"].clone();
+    let (changed, _) = counted(&site, &crm, "update-if-unchanged", &input).await;
+    assert_eq!(changed["outcome"], "updated");
+}
+
+#[tokio::test]
 async fn relationships_are_followed_to_their_last_page() {
     let site = Site::start().await;
     let crm = site.crm().await;

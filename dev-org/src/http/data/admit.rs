@@ -141,7 +141,11 @@ impl Caller {
 fn with_limit_info(shared: &Shared, mut response: Response) -> Response {
     let now_ms = shared.clock.now_ms();
     let mut usage = shared.usage();
-    let info = format!("api-usage={}/{}", usage.used(now_ms), usage.max);
+    let mut info = format!("api-usage={}/{}", usage.used(now_ms), usage.max);
+    if !usage.more_info.is_empty() {
+        info.push_str("; ");
+        info.push_str(&usage.more_info);
+    }
     drop(usage);
     if let Ok(info) = HeaderValue::from_str(&info) {
         let name = HeaderName::from_static("sforce-limit-info");

@@ -59,26 +59,46 @@ pub(super) fn answer(
     Ok(with_validators(response, tag, modified))
 }
 
-/// Refuses a write to something that has changed meanwhile.
-pub(super) fn check_write(
-    call: &Call,
-    current_tag: impl FnOnce() -> Result<String, Fault>,
-    modified: Option<i64>,
-) -> Result<(), Fault> {
-    if let Some(known) = call.header("if-match") {
-        if !known.contains('"') && known != "*" {
-            return Err(Fault::bad_request(
-                "INVALID_HEADER",
-                "If-Match holds no valid ETag",
-            ));
-        }
-        if !names(known, &current_tag()?) {
-            return Err(precondition_failed());
-        }
-    } else if changed_after(call, modified) {
+/// Refuses a write to something that has changed meanwhile, by its date.
+pub(super) fn check_date(call: &Call, modified: Option<i64>) -> Result<(), Fault> {
+    let since = call.header("if-unmodified-since");
+    if since.is_some_and(|since| read_date(since).is_none()) {
+        return Err(invalid("If-Unmodified-Since holds no valid date"));
+    }
+    if changed_after(call, modified) {
         return Err(precondition_failed());
     }
     Ok(())
+}
+
+/// The same by its ETag, which only some records have; false if the request
+/// names none.
+pub(super) fn check_tag(
+    call: &Call,
+    current: impl FnOnce() -> Result<String, Fault>,
+) -> Result<bool, Fault> {
+    let wanted = [("if-match", true), ("if-none-match", false)];
+    let wanted = wanted
+        .into_iter()
+        .filter_map(|(name, is_wanted)| Some((name, call.header(name)?, is_wanted)));
+    let wanted: Vec<(&str, &str, bool)> = wanted.collect();
+    if wanted.is_empty() {
+        return Ok(false);
+    }
+    let current = current()?;
+    for (name, tags, is_wanted) in wanted {
+        if !tags.contains('"') && tags != "*" {
+            return Err(invalid(&format!("{name} holds no valid ETag")));
+        }
+        if names(tags, &current) != is_wanted {
+            return Err(precondition_failed());
+        }
+    }
+    Ok(true)
+}
+
+fn invalid(message: &str) -> Fault {
+    Fault::bad_request("INVALID_HEADER", message)
 }
 
 fn precondition_failed() -> Fault {

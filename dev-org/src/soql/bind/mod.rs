@@ -3,6 +3,7 @@
 
 mod conditions;
 mod groups;
+mod links;
 mod literals;
 mod names;
 mod record;
@@ -48,6 +49,7 @@ impl<'a> Binder<'a> {
     /// Binds a whole statement.
     pub(crate) fn plan(&self, query: &Query) -> Result<Plan, QueryError> {
         let object = self.names.object(&query.from)?;
+        links::check(object, query)?;
         let scope = Scope::new(object, query);
         if query.select.contains(&SelectItem::Count) {
             if let Some(group) = query.group.first() {

@@ -1,6 +1,9 @@
 //! Names against the schema and the user's rights: what the user may not see
 //! answers exactly as what does not exist.
 
+use std::cell::RefCell;
+use std::collections::HashSet;
+
 use crate::schema::{Field, FieldKind, ID_COLUMN, Object};
 use crate::soql::ast::{Name, Query};
 use crate::soql::check::fold;
@@ -12,6 +15,9 @@ use crate::value::Value;
 
 /// How many relationships a path may follow.
 const MAX_LEVELS: usize = 5;
+
+/// How many relationships to parents all paths of a SELECT may follow.
+const MAX_RELATIONSHIPS: usize = 55;
 
 /// The fields that every target of a polymorphic relationship is asked for,
 /// those of Salesforce's Name object.
@@ -41,6 +47,9 @@ pub(crate) struct Scope<'a> {
     pub(crate) object: &'a Object,
     /// An alias in lower case and the path it stands for.
     aliases: Vec<(String, Vec<String>)>,
+    /// The relationships that its paths follow, in lower case, each with those
+    /// before it.
+    followed: RefCell<HashSet<String>>,
 }
 
 /// One relationship of a path.
@@ -185,6 +194,12 @@ impl<'a> Names<'a> {
                 ),
             ));
         }
+        if scope.follow(relationships) > MAX_RELATIONSHIPS {
+            let message = format!(
+                "A query may follow at most {MAX_RELATIONSHIPS} child-to-parent relationships"
+            );
+            return Err(QueryError::malformed(name.at, message));
+        }
         let mut links = Vec::with_capacity(relationships.len());
         let mut at = Some(scope.object);
         for segment in relationships {
@@ -293,7 +308,20 @@ impl<'a> Scope<'a> {
         Self {
             object,
             aliases: Vec::new(),
+            followed: RefCell::default(),
         }
+    }
+
+    /// Notes the relationships of a path, and says how many there are by now.
+    fn follow(&self, relationships: &[String]) -> usize {
+        let mut followed = self.followed.borrow_mut();
+        let mut path = String::new();
+        for relationship in relationships {
+            path.push('.');
+            path.push_str(&relationship.to_ascii_lowercase());
+            followed.insert(path.clone());
+        }
+        followed.len()
     }
 
     /// The parts of a path, without aliases and the object's own name.

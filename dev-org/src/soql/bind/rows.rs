@@ -3,7 +3,7 @@
 
 use super::conditions::{Left, Operands};
 use super::names::{Path, Scope};
-use super::{Binder, has_aggregate};
+use super::{Binder, has_aggregate, links};
 use crate::schema::FieldKind;
 use crate::soql::ast::{Condition, Expr, Name, Query, Right, SelectItem};
 use crate::soql::check::{Constant, Set};
@@ -122,6 +122,7 @@ impl<'a> Operands<'a> for RowOperands<'_, 'a> {
             return Err(QueryError::malformed(query.from.at, message));
         }
         let object = self.binder.names.object(&query.from)?;
+        links::check_inner(object, query)?;
         let scope = Scope::new(object, query);
         let [SelectItem::Expr(expr @ Expr::Path(_), None)] = query.select.as_slice() else {
             let message = "semi join sub-selects must select exactly one id field";

@@ -225,3 +225,62 @@ fn only_aggregates_have_aliases_and_no_field_comes_twice() {
         );
     }
 }
+
+#[test]
+fn more_than_55_relationships_to_parents_are_refused() {
+    let small = small();
+    // The same way twice counts once, and so does what leads there.
+    let mut paths = vec![String::new()];
+    let mut fields = Vec::new();
+    while fields.len() < 56 {
+        let mut longer = Vec::new();
+        for path in &paths {
+            for step in ["CreatedBy", "LastModifiedBy"] {
+                longer.push(format!("{path}{step}."));
+            }
+        }
+        fields.extend(longer.iter().map(|path| format!("{path}Id")));
+        paths = longer;
+    }
+    let few = fields[..55].join(", ");
+    small.records(&format!("SELECT {few}, createdby.Name FROM Account"));
+    let many = fields[..56].join(", ");
+    let (code, message) = small.complaint(&format!("SELECT {many} FROM Account"));
+    assert_eq!(code, "MALFORMED_QUERY");
+    assert!(message.contains("at most 55"), "{message}");
+    let last = &fields[55];
+    let (code, _) = small.complaint(&format!("SELECT {few} FROM Account ORDER BY {last}"));
+    assert_eq!(code, "MALFORMED_QUERY");
+}
+
+#[test]
+fn links_of_files_are_found_from_one_of_their_ends_only() {
+    let small = small();
+    let acme = small.id("acme");
+    let links = "SELECT Id FROM ContentDocumentLink";
+    for narrow in [
+        format!("{links} WHERE LinkedEntityId = '{acme}'"),
+        format!("{links} l WHERE l.LinkedEntityId IN ('{acme}') AND ContentDocument.Title != 'x'"),
+        format!("{links} WHERE ContentDocumentId IN (SELECT Id FROM ContentDocument)"),
+        "SELECT (SELECT Id FROM ContentDocumentLinks) FROM Account".to_owned(),
+    ] {
+        small.records(&narrow);
+    }
+    for wide in [
+        links.to_owned(),
+        format!("{links} WHERE LinkedEntityId != '{acme}'"),
+        format!("{links} WHERE LinkedEntityId = null"),
+        format!("{links} WHERE LinkedEntityId = '{acme}' OR ShareType = 'V'"),
+    ] {
+        let (code, message) = small.complaint(&wide);
+        assert_eq!(code, "MALFORMED_QUERY", "{wide}");
+        assert!(
+            message.starts_with("Implementation restriction"),
+            "{wide}: {message}"
+        );
+    }
+    let inner = "SELECT Id FROM ContentDocument WHERE Id IN (SELECT ContentDocumentId FROM \
+                 ContentDocumentLink WHERE LinkedEntityId = '001000000000001AAA')";
+    let (_, message) = small.complaint(inner);
+    assert!(message.contains("semi join"), "{message}");
+}

@@ -3,8 +3,10 @@
 
 use axum::body::to_bytes;
 use futures_util::FutureExt as _;
+use hyper::header;
 use serde_json::{Map, Value, json};
 
+use crate::http::body::FILE;
 use crate::http::data::call::{self, Call};
 use crate::http::data::resource::Resource;
 
@@ -45,6 +47,10 @@ pub(super) fn run(part: &Call, resource: &Resource) -> Done {
     let response =
         crate::http::data::work(part, resource).unwrap_or_else(|fault| call::refuse(&fault));
     let (head, body) = response.into_parts();
+    if head.headers.get(header::CONTENT_TYPE) == Some(&FILE) {
+        let message = "Binary content cannot be part of a composite request";
+        return Done::refused(400, "INVALID_REQUEST", message);
+    }
     // The answers of parts are whole already: there is nothing to wait for.
     let body = to_bytes(body, usize::MAX)
         .now_or_never()
