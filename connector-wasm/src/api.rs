@@ -177,12 +177,19 @@ impl<H: Host> Api<H> {
             .await
     }
 
-    /// Sends a read that can be asked for in smaller parts: `None` if the
-    /// answer is too large.
-    pub(crate) async fn send_if_fits(&self, ask: Ask) -> Result<Option<Answer>, Error> {
+    /// Sends a request whose answer is a content.
+    pub(crate) async fn open(&self, ask: Ask) -> Result<Opened<H::Down>, Error> {
         let request = self.request(&ask, &self.version().await?);
-        match self.host.send(request).await {
-            Ok(answer) => Ok(Some(answer)),
+        let opened = self.host.open(request).await;
+        opened.map_err(|lost| without_answer(&lost, ask.kind.effect()))
+    }
+
+    /// Opens what can be asked for in smaller parts: `None` if the answer is too
+    /// large.
+    pub(crate) async fn open_if_fits(&self, ask: Ask) -> Result<Option<Opened<H::Down>>, Error> {
+        let request = self.request(&ask, &self.version().await?);
+        match self.host.open(request).await {
+            Ok(opened) => Ok(Some(opened)),
             Err(Lost::Head(HttpError::TooLarge(_)) | Lost::Body(HttpError::TooLarge(_))) => {
                 Ok(None)
             }
@@ -190,11 +197,16 @@ impl<H: Host> Api<H> {
         }
     }
 
-    /// Sends a request whose answer is a content.
-    pub(crate) async fn open(&self, ask: Ask) -> Result<Opened<H::Down>, Error> {
+    /// Sends a request with a body of this length that is made while it goes up.
+    pub(crate) async fn send_parts(
+        &self,
+        ask: Ask,
+        parts: impl Iterator<Item = Vec<u8>>,
+        length: u64,
+    ) -> Result<Answer, Error> {
         let request = self.request(&ask, &self.version().await?);
-        let opened = self.host.open(request).await;
-        opened.map_err(|lost| without_answer(&lost, ask.kind.effect()))
+        let sent = self.host.send_parts(request, parts, length).await;
+        sent.map_err(|lost| without_answer(&lost, ask.kind.effect()))
     }
 
     /// Sends a content in its frame.
@@ -249,7 +261,7 @@ impl<H: Host> Api<H> {
             _ => "application/json",
         };
         let mut headers = vec![header("Accept", accept)];
-        if ask.body.is_some() {
+        if ask.body.is_some() || ask.kind == Kind::Upload {
             let content = match ask.kind {
                 Kind::Upload => "text/csv; charset=UTF-8",
                 _ => "application/json",

@@ -24,7 +24,21 @@ pub(crate) enum Reply {
     Lost(Lost),
     /// A content of this length.
     Content(Option<u64>, Vec<u8>),
+    /// Rows and their locator, and how their answer broke off.
+    Torn(String, String, HttpError),
 }
+
+/// A content on its way down, and how it breaks off if it does.
+#[derive(Debug)]
+pub(crate) struct Down {
+    pub(crate) bytes: Vec<u8>,
+    at: usize,
+    torn: Option<Lost>,
+}
+
+/// How much of a content comes at a time, in bytes: little, so that most rows come
+/// in several parts.
+const PART_BYTES: usize = 17;
 
 /// What tests see of the host.
 #[derive(Debug, Default)]
@@ -73,6 +87,13 @@ impl Fake {
     pub(crate) fn rows(self, csv: impl Into<String>, locator: &str) -> Self {
         let rows = Reply::Rows(csv.into(), locator.to_owned());
         self.0.replies.borrow_mut().push_back(rows);
+        self
+    }
+
+    /// Rows that break off behind this beginning of them.
+    pub(crate) fn torn(self, csv: impl Into<String>, locator: &str, error: HttpError) -> Self {
+        let torn = Reply::Torn(csv.into(), locator.to_owned(), error);
+        self.0.replies.borrow_mut().push_back(torn);
         self
     }
 
@@ -146,17 +167,20 @@ impl Fake {
 
 /// A connection that broke; whether the request may have arrived.
 pub(crate) fn broken(maybe_sent: bool) -> Lost {
-    Lost::Head(HttpError::Unavailable(
-        crate::bindings::lockgate::connector::http::Interruption {
-            maybe_sent,
-            retry_after_ms: 700,
-        },
-    ))
+    Lost::Head(interrupted(maybe_sent))
+}
+
+/// The same as the host tells it.
+pub(crate) fn interrupted(maybe_sent: bool) -> HttpError {
+    HttpError::Unavailable(crate::bindings::lockgate::connector::http::Interruption {
+        maybe_sent,
+        retry_after_ms: 700,
+    })
 }
 
 impl Host for Fake {
     type Reserved = ();
-    type Down = Vec<u8>;
+    type Down = Down;
     type Up = Vec<u8>;
 
     async fn send(&self, request: Request) -> Result<Answer, Lost> {
@@ -182,9 +206,8 @@ impl Host for Fake {
                 body: body.into_bytes(),
                 ..Answer::default()
             }),
-            Reply::Rows(body, locator) => Ok(Answer {
+            Reply::Rows(body, _) => Ok(Answer {
                 status: 200,
-                locator: Some(locator),
                 body: body.into_bytes(),
                 ..Answer::default()
             }),
@@ -194,6 +217,7 @@ impl Host for Fake {
                 ..Answer::default()
             }),
             Reply::Lost(lost) => Err(lost),
+            Reply::Torn(_, _, error) => Err(Lost::Body(error)),
         }
     }
 
@@ -201,19 +225,61 @@ impl Host for Fake {
         self.0.calls_left.get()
     }
 
-    async fn open(&self, request: Request) -> Result<Opened<Vec<u8>>, Lost> {
-        let length = match self.0.replies.borrow().front() {
-            Some(Reply::Content(length, _)) => *length,
-            _ => None,
-        };
+    async fn open(&self, request: Request) -> Result<Opened<Down>, Lost> {
+        let (mut length, mut locator, mut torn) = (None, None, None);
+        if let Some(reply) = self.0.replies.borrow_mut().front_mut() {
+            match reply {
+                Reply::Content(known, _) => length = *known,
+                Reply::Rows(_, next) => locator = Some(next.clone()),
+                Reply::Torn(csv, next, error) => {
+                    locator = Some(next.clone());
+                    torn = Some(Lost::Body(error.clone()));
+                    *reply = Reply::Answer(200, std::mem::take(csv));
+                }
+                Reply::Answer(..) | Reply::Valid(..) | Reply::Lost(_) => {}
+            }
+        }
         let answer = self.send(request).await?;
         Ok(match answer.status {
             200 => Opened::Content {
                 length,
-                body: answer.body,
+                locator,
+                body: Down {
+                    bytes: answer.body,
+                    at: 0,
+                    torn,
+                },
             },
             _ => Opened::Refused(answer),
         })
+    }
+
+    async fn read(
+        &self,
+        mut content: Down,
+        mut room: Vec<u8>,
+    ) -> Result<(Vec<u8>, Option<Down>), Lost> {
+        later().await;
+        let rest = &content.bytes[content.at..];
+        if rest.is_empty() {
+            return content.torn.map_or(Ok((room, None)), Err);
+        }
+        let part = &rest[..rest.len().min(PART_BYTES)];
+        room.extend_from_slice(part);
+        content.at += part.len();
+        Ok((room, Some(content)))
+    }
+
+    async fn send_parts(
+        &self,
+        mut request: Request,
+        parts: impl Iterator<Item = Vec<u8>>,
+        length: u64,
+    ) -> Result<Answer, Lost> {
+        let body: Vec<u8> = parts.flatten().collect();
+        assert_eq!(body.len() as u64, length);
+        request.body = Some(body);
+        self.send(request).await
     }
 
     async fn send_file(

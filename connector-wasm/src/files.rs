@@ -47,7 +47,7 @@ pub(crate) async fn download<H: Host>(
     let id = names::id(id).map_err(Error::Refused)?;
     let path = format!("/sobjects/{object}/{id}/{field}");
     match api.open(Ask::new(Method::Get, path, Kind::File)).await? {
-        Opened::Content { length, body } => Ok(Content { length, body }),
+        Opened::Content { length, body, .. } => Ok(Content { length, body }),
         Opened::Refused(answer) => {
             let fault = Fault::read(answer.status, &answer.body);
             if fault.code() == "NOT_FOUND" {

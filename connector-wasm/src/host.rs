@@ -30,8 +30,6 @@ const LAST_MODIFIED: &str = "Last-Modified";
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    /// What `Sforce-Locator` says: where the results of a job go on.
-    pub(crate) locator: Option<String>,
     /// What to ask with whether the answer has changed since.
     pub(crate) etag: Option<String>,
     pub(crate) last_modified: Option<String>,
@@ -41,7 +39,12 @@ pub(crate) struct Answer {
 /// An answer of which only the head is there, if it is a content.
 #[derive(Debug)]
 pub(crate) enum Opened<D> {
-    Content { length: Option<u64>, body: D },
+    Content {
+        length: Option<u64>,
+        /// What `Sforce-Locator` says: where the results of a job go on.
+        locator: Option<String>,
+        body: D,
+    },
     Refused(Answer),
 }
 
@@ -68,6 +71,21 @@ pub(crate) trait Host {
     async fn send(&self, request: Request) -> Result<Answer, Lost>;
     /// Sends a request, and takes the answer whole only if it is not 200.
     async fn open(&self, request: Request) -> Result<Opened<Self::Down>, Lost>;
+    /// Appends the next part of a content, as far as there is room, and gives the
+    /// content back if it may go on.
+    async fn read(
+        &self,
+        content: Self::Down,
+        room: Vec<u8>,
+    ) -> Result<(Vec<u8>, Option<Self::Down>), Lost>;
+    /// Sends a request with a body of this length that is made while it goes up,
+    /// and takes the whole answer.
+    async fn send_parts(
+        &self,
+        request: Request,
+        parts: impl Iterator<Item = Vec<u8>>,
+        length: u64,
+    ) -> Result<Answer, Lost>;
     /// Sends a request with a content of this length in its frame.
     async fn send_file(
         &self,
@@ -117,8 +135,48 @@ impl Host for Imports {
         let length = response.header("Content-Length");
         Ok(Opened::Content {
             length: length.and_then(|length| length.parse().ok()),
+            locator: response.header(LOCATOR),
             body: http::Response::take_stream(response),
         })
+    }
+
+    async fn read(
+        &self,
+        content: Self::Down,
+        room: Vec<u8>,
+    ) -> Result<(Vec<u8>, Option<Self::Down>), Lost> {
+        let (mut stream, ended) = content;
+        let (status, room) = stream.read(room).await;
+        if matches!(status, StreamResult::Complete(_)) {
+            return Ok((room, Some((stream, ended))));
+        }
+        // The stream alone cannot tell a whole content from half of one.
+        ended.await.map_err(Lost::Body)?;
+        Ok((room, None))
+    }
+
+    async fn send_parts(
+        &self,
+        request: Request,
+        parts: impl Iterator<Item = Vec<u8>>,
+        length: u64,
+    ) -> Result<Answer, Lost> {
+        let (mut writer, body) = wit_stream::new();
+        let sending = pin!(http::send_stream(request, body, Some(length)));
+        let writing = pin!(async move {
+            for part in parts {
+                // What is left over was not wanted any more: the answer is on its
+                // way.
+                if !writer.write_all(part).await.is_empty() {
+                    break;
+                }
+            }
+        });
+        let outcome = match select(sending, writing).await {
+            Either::Left((outcome, _)) => outcome,
+            Either::Right(((), sending)) => sending.await,
+        };
+        Self::whole(outcome.map_err(Lost::Head)?).await
     }
 
     async fn send_file(
@@ -194,7 +252,6 @@ impl Imports {
     /// The answer with its whole body.
     async fn whole(response: http::Response) -> Result<Answer, Lost> {
         let status = response.status();
-        let locator = response.header(LOCATOR);
         let etag = response.header(ETAG);
         let last_modified = response.header(LAST_MODIFIED);
         let body = http::Response::take_body(response, MAX_BODY_BYTES)
@@ -202,7 +259,6 @@ impl Imports {
             .map_err(Lost::Body)?;
         Ok(Answer {
             status,
-            locator,
             etag,
             last_modified,
             body,

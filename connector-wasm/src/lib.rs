@@ -8,6 +8,8 @@ mod actions;
 mod api;
 mod bindings;
 mod body;
+mod copy;
+mod csv;
 mod describe;
 #[cfg(test)]
 mod fake;

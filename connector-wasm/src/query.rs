@@ -7,7 +7,7 @@
 //! many calls more than a job.
 
 mod bulk;
-mod csv;
+mod patience;
 mod rest;
 mod select;
 mod shape;
@@ -36,20 +36,20 @@ const WORTHWHILE: u64 = 50;
 
 /// An answer under way.
 #[derive(Debug)]
-pub(crate) struct Pages<H> {
+pub(crate) struct Pages<H: Host> {
     api: Rc<Api<H>>,
     way: Way,
-    state: RefCell<State>,
+    state: RefCell<State<H::Down>>,
 }
 
 #[derive(Debug)]
-enum State {
+enum State<D> {
     /// The first page came with the query itself.
     Held(First),
     /// The next page is there.
     Next(Place),
     /// A job makes the answer ready, or has.
-    Job(Box<Run>),
+    Job(Box<Run<D>>),
     End,
 }
 
@@ -92,7 +92,11 @@ pub(crate) async fn open<H: Host>(
 }
 
 /// A job because the caller wants one.
-async fn forced<H: Host>(api: &Api<H>, text: &str, options: &QueryOptions) -> Result<Run, Error> {
+async fn forced<H: Host>(
+    api: &Api<H>,
+    text: &str,
+    options: &QueryOptions,
+) -> Result<Run<H::Down>, Error> {
     let shape = match shaped(api, text).await {
         Ok(shape) => shape,
         Err(Obstacle::Error(error)) => return Err(rest::explained(error)),
@@ -121,7 +125,7 @@ async fn chosen<H: Host>(
     api: &Api<H>,
     text: &str,
     options: &QueryOptions,
-) -> Result<(State, &'static str, String), Error> {
+) -> Result<(State<H::Down>, &'static str, String), Error> {
     let first = match rest::open(api, text, options).await? {
         Opened::Whole(first) => first,
         Opened::Part(place) => {

@@ -13,10 +13,12 @@ mod collections;
 mod dry;
 mod forest;
 mod held;
+mod jobs;
 mod locked;
 mod pace;
 mod parent;
 mod plan;
+mod print;
 mod route;
 mod schema;
 mod send;
@@ -35,7 +37,7 @@ use crate::body::{Row, read_rows};
 use crate::fault::{as_problem, problem, refused};
 use crate::host::Host;
 use crate::names;
-use bulk::BulkJob;
+use bulk::{BulkJob, Sheet};
 use choice::{Choice, Kind, forced};
 use dry::Found;
 use forest::Forest;
@@ -82,6 +84,8 @@ struct State {
     n_pushed: usize,
     /// Some record held others.
     has_trees: bool,
+    /// The rows of the next bulk job.
+    next_job: Option<Sheet>,
     under_way: VecDeque<UnderWay>,
     n_jobs: usize,
     /// What a dry run found.
@@ -91,8 +95,7 @@ struct State {
 /// Records that are being written.
 #[derive(Debug)]
 enum UnderWay {
-    /// A bulk job with the records that went up, kept for those that were locked.
-    Job(Chunk, Box<BulkJob>),
+    Job(Box<BulkJob>),
     /// Trees, and those that come after them.
     Trees(Held, Option<Box<Forest>>),
 }
@@ -183,7 +186,7 @@ impl<H: Host> Writer<H> {
     }
 
     async fn finish_with(&self, state: &mut State) -> Result<Option<Vec<RowResult>>, Error> {
-        if !state.held.is_empty() {
+        if !state.held.is_empty() || state.next_job.is_some() {
             return self.work(state, true).await.map(Some);
         }
         match state.under_way.front_mut() {
@@ -193,12 +196,11 @@ impl<H: Host> Writer<H> {
                 }
                 Ok(None)
             }
-            Some(UnderWay::Job(chunk, job)) => {
-                let Some(results) = job.results(&self.api, &self.job()).await? else {
-                    return Ok(Some(Vec::new()));
-                };
-                let results = self.unlocked(chunk, results).await;
-                state.under_way.pop_front();
+            Some(UnderWay::Job(job)) => {
+                let (results, is_over) = self.results_of(job).await?;
+                if is_over {
+                    state.under_way.pop_front();
+                }
                 Ok(Some(results))
             }
             Some(UnderWay::Trees(..)) => self.go_on_with_trees(state).await.map(Some),
@@ -224,8 +226,12 @@ impl<H: Host> Writer<H> {
 
     /// Whether any of the records holds others that are written with it.
     fn hold_children(&self, records: &[u8]) -> bool {
+        self.makes_trees() && str::from_utf8(records).is_ok_and(tree::hold_children)
+    }
+
+    /// Whether records are written with those that they hold.
+    const fn makes_trees(&self) -> bool {
         matches!(self.operation, Operation::Create | Operation::Upsert(_))
-            && str::from_utf8(records).is_ok_and(tree::hold_children)
     }
 
     /// One step with the trees in front, and their results once they are done.
@@ -325,7 +331,7 @@ impl<H: Host> Writer<H> {
         state: &mut State,
         chunk: Chunk,
     ) -> Result<Vec<RowResult>, Error> {
-        match self.send(&chunk, |_| true).await {
+        match self.send(&chunk).await {
             Ok(results) => Ok(results),
             // It may have happened, to each of them. If these are all, the call as
             // a whole says so.
@@ -343,64 +349,14 @@ impl<H: Host> Writer<H> {
         }
     }
 
-    /// Sends the rows of a chunk that `wanted` names by their place in it.
-    async fn send(
-        &self,
-        chunk: &Chunk,
-        wanted: impl Fn(usize) -> bool,
-    ) -> Result<Vec<RowResult>, Error> {
-        let rows = self.rows(chunk)?;
-        let (places, rows): (Vec<usize>, Vec<_>) = rows
-            .into_iter()
-            .enumerate()
-            .filter(|(place, _)| wanted(*place))
-            .unzip();
+    /// Sends the rows of a chunk.
+    async fn send(&self, chunk: &Chunk) -> Result<Vec<RowResult>, Error> {
+        let rows = self.rows(&chunk.json)?;
         let results = collections::run(&self.api, self.job(), rows, &self.pace).await?;
-        let placed = places.into_iter().zip(results);
-        Ok(placed
-            .map(|(place, result)| row_result(chunk.first + place as u64, result))
+        let numbered = (chunk.first..).zip(results);
+        Ok(numbered
+            .map(|(row, result)| row_result(row, result))
             .collect())
-    }
-
-    async fn by_bulk(&self, state: &mut State, is_end: bool) -> Result<Vec<RowResult>, Error> {
-        let mut results = Vec::new();
-        // A job that could not be started before is the last one.
-        if let Some(UnderWay::Job(_, job)) = state.under_way.back_mut() {
-            job.start(&self.api, &self.job()).await?;
-        }
-        while let Some(chunk) = state.held.take_full(is_end) {
-            if state.has_trees && self.hold_children(&chunk.json) {
-                let trees = UnderWay::Trees(Held::of(chunk)?, None);
-                state.under_way.push_back(trees);
-                continue;
-            }
-            let note = self
-                .name
-                .as_ref()
-                .map(|name| format!("write/{name}/{}", state.n_jobs));
-            let rows = self.rows(&chunk)?.into_iter().enumerate();
-            let (job, refused) = bulk_job(&self.job(), rows, note);
-            let refused = refused.into_iter();
-            results.extend(refused.map(|(at, result)| row_result(chunk.first + at as u64, result)));
-            if job.is_empty() {
-                continue;
-            }
-            state.n_jobs += 1;
-            state
-                .under_way
-                .push_back(UnderWay::Job(chunk, Box::new(job)));
-            if let Some(UnderWay::Job(_, job)) = state.under_way.back_mut()
-                && let Err(error) = job.start(&self.api, &self.job()).await
-            {
-                if results.is_empty() && state.under_way.len() == 1 {
-                    return Err(error);
-                }
-                // Neither results nor the jobs before this one must be lost to
-                // the error, which the next call meets again.
-                return Ok(results);
-            }
-        }
-        Ok(results)
     }
 
     fn job(&self) -> Job<'_> {
@@ -411,42 +367,14 @@ impl<H: Host> Writer<H> {
         }
     }
 
-    /// The rows of a chunk, each with what is wrong with it.
-    fn rows<'c>(&self, chunk: &'c Chunk) -> Result<Vec<Result<Row<'c>, Problem>>, Error> {
-        let mut rows = read_rows(&chunk.json, self.job().verb.keyed_by())?;
-        if matches!(self.operation, Operation::Update)
-            && str::from_utf8(&chunk.json).is_ok_and(tree::hold_children)
-        {
+    /// The rows of a JSON array, each with what is wrong with it.
+    fn rows<'c>(&self, json: &'c [u8]) -> Result<Vec<Result<Row<'c>, Problem>>, Error> {
+        let mut rows = read_rows(json, self.job().verb.keyed_by())?;
+        if matches!(self.operation, Operation::Update) {
             rows.iter_mut().for_each(tree::refuse_children);
         }
         Ok(rows)
     }
-}
-
-/// A job of numbered rows, and the results of those that cannot go by one.
-fn bulk_job<'r>(
-    job: &Job<'_>,
-    rows: impl Iterator<Item = (usize, Result<Row<'r>, Problem>)>,
-    note: Option<String>,
-) -> (BulkJob, Vec<(usize, RecordResult)>) {
-    let mut sound = Vec::new();
-    let mut wrong = Vec::new();
-    for (at, row) in rows {
-        match row {
-            Ok(row) => sound.push((at, row)),
-            Err(problem) => wrong.push((at, problem)),
-        }
-    }
-    // A job works on its rows in parts that overlap.
-    let sound = parent::grouped(sound, |(_, row)| row);
-    let numbered = sound.iter().map(|(at, row)| (*at, row));
-    let (bulk, unfit) = BulkJob::of(job, numbered, note);
-    wrong.extend(unfit);
-    let refused = wrong.into_iter().map(|(at, mut problem)| {
-        problem.object.get_or_insert_with(|| job.object.to_owned());
-        (at, failed(None, vec![problem]))
-    });
-    (bulk, refused.collect())
 }
 
 /// Whether an error means that nothing was done, and that the same may go later.

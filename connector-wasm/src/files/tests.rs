@@ -217,7 +217,7 @@ fn a_content_comes_with_its_length() {
     let api = fake.api();
     let content = run(download(&api, "ContentVersion", VERSION, "VersionData")).unwrap();
     assert_eq!(
-        (content.length, content.body.as_slice()),
+        (content.length, content.body.bytes.as_slice()),
         (Some(3), &b"abc"[..])
     );
     let path = format!("GET /services/data/v62.0/sobjects/ContentVersion/{VERSION}/VersionData");

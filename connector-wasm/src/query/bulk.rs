@@ -1,48 +1,42 @@
 //! The way `bulk`: a query job of Bulk API 2.0, from its start to its last row.
 //!
 //! The job is asked how it is with growing waits, then its rows come in large
-//! answers, each of which is handed on in pages of the size that the caller
-//! wished. All requests but the first only read, so those without an answer are
-//! sent again. A job that was read to its end is deleted; one whose reader has
-//! gone, or that failed, stays for people to look at, and goes after seven days
-//! by itself.
+//! answers. These are read as they come, no faster than their rows are handed on in
+//! pages of the size that the caller wished, so that nobody holds one. All
+//! requests but the first only read, so those without an answer are sent again,
+//! and of an answer that broke off the rows that were handed on are passed over. A
+//! job that was read to its end is deleted; one whose reader has gone, or that
+//! failed, stays for people to look at, and goes after seven days by itself.
 
 use serde::Deserialize;
 
-use super::csv::Rows;
+use super::patience::{MAX_AGAIN, Patience, again, pause_of};
 use super::shape::Shape;
-use crate::api::{Api, Ask, Kind};
+use crate::api::{Api, Ask, Kind, without_answer};
 use crate::bindings::exports::lockgate::connector::records::{Advice, Error, Page, QueryOptions};
+use crate::csv::{Next, Rows, Stop};
 use crate::fault::{Effect, Fault, problem, problem_of_job, unexpected};
-use crate::host::{Answer, Host, Level, Method};
+use crate::host::{Answer, Host, HttpError, Level, Lost, Method, Opened};
 use crate::names;
 use crate::wire::{self, push_text};
 
 /// Waits between two looks at a job, in milliseconds: each look costs a call.
 const FIRST_WAIT_MS: u32 = 250;
 const LONGEST_WAIT_MS: u32 = 5_000;
-/// How long one page may wait for the job before it is given empty, in
-/// milliseconds. A host stops a page after 150,000 if nobody asked for more.
-const PATIENCE_MS: u64 = 30_000;
 
-/// How large an answer with rows should be, in bytes: a quarter of what is
-/// taken, so that rows may grow fourfold before one is too large.
-const FETCH_BYTES: u64 = 8 * 1024 * 1024;
+/// How large an answer with rows should be, in bytes: what comes within a minute
+/// on most lines, since after a break its beginning comes once more.
+const FETCH_BYTES: u64 = 64 * 1024 * 1024;
 /// What Salesforce gives at once if nobody says a number.
 const MAX_FETCH_ROWS: u32 = 50_000;
-/// How much of what is fetched becomes one page at most, in bytes of JSON.
-const MAX_PAGE_BYTES: usize = 8 * 1024 * 1024;
+/// From this size on a page is full, in bytes of JSON.
+const PAGE_BYTES: usize = 4 * 1024 * 1024;
+/// Rows that one page passes over at most, for the CPU time that it costs.
+const MAX_PASSED_OVER: u64 = 100_000;
 /// Rows of a page, if nobody wishes a number, and at most: what a page may cost
 /// of CPU time.
 const PAGE_ROWS: u32 = 2_000;
 const MAX_PAGE_ROWS: u32 = 10_000;
-
-/// How often a request without an answer is sent again, and the longest pause
-/// before, in milliseconds.
-const MAX_AGAIN: u32 = 3;
-const LONGEST_PAUSE_MS: u64 = 10_000;
-/// The pause after an answer that makes no sense, in milliseconds.
-const SENSELESS_PAUSE_MS: u64 = 1_000;
 
 /// Calls of a job beside its rows: start, delete, and looks for a minute.
 const JOB_CALLS: u64 = 20;
@@ -71,39 +65,52 @@ struct Job {
 
 /// A job under way.
 #[derive(Debug)]
-pub(super) struct Run {
+pub(super) struct Run<D> {
     id: String,
     shape: Shape,
     page_rows: u32,
     fetch_rows: u32,
-    stage: Stage,
+    stage: Stage<D>,
     /// How many rows the answer has, once the job has said so.
     total: Option<u64>,
     /// Rows that were handed on.
     given: u64,
-    /// Rows still to be passed over, because they were handed on before the
-    /// results were begun anew.
-    passed_over: u64,
+    /// Rows still to be passed over, because they were handed on before their
+    /// answer, or all results, were begun anew.
+    to_pass_over: u64,
+    /// Answers in a row that broke off before a row of them was handed on.
+    breaks: u32,
     /// Something was handed on, if only an empty page.
     has_answered: bool,
 }
 
 #[derive(Debug)]
-enum Stage {
+enum Stage<D> {
     /// Looked at after this wait.
     Working {
         wait_ms: u32,
     },
     /// Rows are to be fetched here; the first have no locator.
     Fetch(Option<String>),
-    /// Rows are here, and more are there.
-    Here(Box<Rows>, Option<String>),
+    /// Rows come.
+    Here(Box<Fetched<D>>),
     End,
 }
 
-impl Run {
+/// An answer with rows, on its way.
+#[derive(Debug)]
+struct Fetched<D> {
+    rows: Rows<D>,
+    /// Where in a row the columns stand, once its header has come.
+    places: Vec<usize>,
+    /// Where its rows are, and those behind them.
+    here: Option<String>,
+    next: Option<String>,
+}
+
+impl<D> Run<D> {
     /// Starts a job. What is wrong with the query shows here.
-    pub(super) async fn start<H: Host>(
+    pub(super) async fn start<H: Host<Down = D>>(
         api: &Api<H>,
         shape: Shape,
         options: &QueryOptions,
@@ -135,14 +142,18 @@ impl Run {
             },
             total: None,
             given: 0,
-            passed_over: 0,
+            to_pass_over: 0,
+            breaks: 0,
             has_answered: false,
         })
     }
 
     /// The next page; an empty one if the job needs longer than a page may take.
     /// After a passing error it goes on where it was.
-    pub(super) async fn next<H: Host>(&mut self, api: &Api<H>) -> Result<Option<Page>, Error> {
+    pub(super) async fn next<H: Host<Down = D>>(
+        &mut self,
+        api: &Api<H>,
+    ) -> Result<Option<Page>, Error> {
         let mut patience = Patience::new(&api.host);
         loop {
             match std::mem::replace(&mut self.stage, Stage::End) {
@@ -172,11 +183,9 @@ impl Run {
                     let fetched = self.fetch(api, locator, &mut patience).await;
                     self.stage = fetched.map_err(|error| self.gone(error))?;
                 }
-                Stage::Here(rows, next) => {
-                    let page = self.take(rows, next)?;
-                    // To pass over rows costs CPU time, of which a page has little.
-                    if page.is_some() || self.passed_over > 0 {
-                        return Ok(Some(page.unwrap_or_else(|| self.page(b"[]".to_vec()))));
+                Stage::Here(fetched) => {
+                    if let Some(page) = self.take(api, fetched, &mut patience).await? {
+                        return Ok(Some(page));
                     }
                 }
                 Stage::End if self.has_answered => return Ok(None),
@@ -235,12 +244,12 @@ impl Run {
     }
 
     /// Asks for rows.
-    async fn fetch<H: Host>(
+    async fn fetch<H: Host<Down = D>>(
         &mut self,
         api: &Api<H>,
         locator: Option<String>,
         patience: &mut Patience<'_, H>,
-    ) -> Result<Stage, Error> {
+    ) -> Result<Stage<D>, Error> {
         let path = format!("/jobs/query/{}/results", self.id);
         let ask = || {
             let rows = self.fetch_rows.to_string();
@@ -250,36 +259,44 @@ impl Run {
                 None => ask,
             }
         };
-        let answer = again(patience, async || {
-            match api.send_if_fits(ask()).await? {
-                Some(answer) if answer.status >= 500 => {
-                    Err(Fault::read(answer.status, &answer.body).error(None, Effect::Read))
-                }
-                // A page for people, from something on the way.
-                Some(answer) if answer.status == 200 && answer.locator.is_none() => {
-                    Err(unexpected("Sforce-Locator in an answer with rows"))
-                }
-                answer => Ok(answer),
+        let opened = again(patience, async || match api.open_if_fits(ask()).await? {
+            Some(Opened::Refused(answer)) if answer.status >= 500 => {
+                Err(Fault::read(answer.status, &answer.body).error(None, Effect::Read))
             }
+            // A page for people, from something on the way.
+            Some(Opened::Content { locator: None, .. }) => {
+                Err(unexpected("Sforce-Locator in an answer with rows"))
+            }
+            opened => Ok(opened),
         });
-        let Some(answer) = answer.await? else {
-            if self.fetch_rows == 1 {
-                return Err(unexpected(
-                    "each row of a job to be below the limit of an answer",
-                ));
+        match opened.await? {
+            Some(Opened::Content {
+                body,
+                locator: next,
+                ..
+            }) => Ok(Stage::Here(Box::new(Fetched {
+                rows: Rows::new(body),
+                places: Vec::new(),
+                here: locator,
+                next: next.filter(|next| next != "null"),
+            }))),
+            Some(Opened::Refused(answer)) => self.refused(api, &answer, locator.is_some()),
+            None => {
+                self.ask_for_less()?;
+                Ok(Stage::Fetch(locator))
             }
-            self.fetch_rows = (self.fetch_rows / 4).max(1);
-            return Ok(Stage::Fetch(locator));
-        };
-        if answer.status != 200 {
-            return self.refused(api, &answer, locator.is_some());
         }
-        let next = answer.locator.filter(|next| next != "null");
-        let rows = Rows::open(answer.body, &self.shape.columns)?;
-        if next.is_none() {
-            self.delete(api).await;
+    }
+
+    /// Makes the next answer smaller than one that was too large.
+    fn ask_for_less(&mut self) -> Result<(), Error> {
+        if self.fetch_rows == 1 {
+            return Err(unexpected(
+                "each row of a job to be below the limit of an answer",
+            ));
         }
-        Ok(Stage::Here(Box::new(rows), next))
+        self.fetch_rows = (self.fetch_rows / 4).max(1);
+        Ok(())
     }
 
     /// Begins the results anew if only the place in them is no longer known:
@@ -289,10 +306,10 @@ impl Run {
         api: &Api<H>,
         answer: &Answer,
         had_locator: bool,
-    ) -> Result<Stage, Error> {
+    ) -> Result<Stage<D>, Error> {
         let fault = Fault::read(answer.status, &answer.body);
         // Once without getting any further is enough.
-        let has_moved = self.given > 0 && self.passed_over == 0;
+        let has_moved = self.given > 0 && self.to_pass_over == 0;
         if !(had_locator && has_moved && fault.code().contains("LOCATOR")) {
             return Err(fault.error(None, Effect::Read));
         }
@@ -301,45 +318,125 @@ impl Run {
             "the place in a job's results has expired; read them anew up to it",
             &[("rows", self.given.to_string())],
         );
-        self.passed_over = self.given;
+        self.to_pass_over = self.given;
         Ok(Stage::Fetch(None))
     }
 
-    /// Makes a page of the rows that are here, and says where it goes on.
-    /// `None` if none was left.
-    fn take(&mut self, mut rows: Box<Rows>, next: Option<String>) -> Result<Option<Page>, Error> {
+    /// Makes a page of the rows that come, and says where it goes on. `None` if
+    /// none came.
+    async fn take<H: Host<Down = D>>(
+        &mut self,
+        api: &Api<H>,
+        mut fetched: Box<Fetched<D>>,
+        patience: &mut Patience<'_, H>,
+    ) -> Result<Option<Page>, Error> {
         let mut out = vec![b'['];
         let mut count = 0;
-        let mut is_over = false;
-        while count < self.page_rows && out.len() < MAX_PAGE_BYTES {
-            if !rows.next()? {
-                is_over = true;
-                break;
-            }
-            if self.passed_over > 0 {
-                self.passed_over -= 1;
-                continue;
-            }
-            if count > 0 {
-                out.push(b',');
-            }
-            self.shape.write(&rows, &mut out)?;
-            count += 1;
-        }
+        let end = self
+            .write_rows(api, &mut fetched, &mut out, &mut count)
+            .await;
         out.push(b']');
         self.given += u64::from(count);
-        self.stage = if !is_over && !rows.is_over() {
-            Stage::Here(rows, next)
-        } else {
-            self.measure(&rows);
-            next.map_or(Stage::End, |next| Stage::Fetch(Some(next)))
-        };
-        Ok((count > 0).then(|| self.page(out)))
+        let has_moved = count > 0;
+        if has_moved {
+            self.breaks = 0;
+        }
+        match end {
+            Ok(Ended::Full) => {
+                self.stage = Stage::Here(fetched);
+                return Ok(Some(self.page(out)));
+            }
+            Ok(Ended::Over) => {
+                self.measure(&fetched.rows);
+                self.stage = match fetched.next {
+                    Some(next) => Stage::Fetch(Some(next)),
+                    None => {
+                        self.delete(api).await;
+                        Stage::End
+                    }
+                };
+            }
+            Err(Stop::Error(error)) => return Err(error),
+            Err(Stop::Lost(lost)) => {
+                self.broke_off(&lost, *fetched)?;
+                if !has_moved {
+                    self.breaks += 1;
+                    let error = without_answer(&lost, Effect::Read);
+                    if self.breaks > MAX_AGAIN {
+                        self.breaks = 0;
+                        return Err(error);
+                    }
+                    patience.wait(pause_of(&error)).await;
+                }
+            }
+        }
+        // To pass over rows costs CPU time, of which a page has little.
+        let is_page = has_moved || self.to_pass_over > 0;
+        Ok(is_page.then(|| self.page(out)))
     }
 
-    /// Asks for as many rows next time as fit, going by those that came.
-    fn measure(&mut self, rows: &Rows) {
-        if let Some(row_bytes) = rows.bytes().checked_div(rows.count) {
+    /// Writes rows as records until a page is full.
+    async fn write_rows<H: Host<Down = D>>(
+        &mut self,
+        api: &Api<H>,
+        fetched: &mut Fetched<D>,
+        out: &mut Vec<u8>,
+        count: &mut u32,
+    ) -> Result<Ended, Stop> {
+        let Fetched { rows, places, .. } = fetched;
+        if places.is_empty() {
+            if !rows.header(&api.host).await? {
+                return Err(unexpected("a header in the results of a job").into());
+            }
+            *places = self.shape.places(rows)?;
+        }
+        let mut may_pass_over = MAX_PASSED_OVER;
+        while *count < self.page_rows && out.len() < PAGE_BYTES && may_pass_over > 0 {
+            match rows.next()? {
+                Next::Row if self.to_pass_over > 0 => {
+                    self.to_pass_over -= 1;
+                    may_pass_over -= 1;
+                }
+                Next::Row => {
+                    if *count > 0 {
+                        out.push(b',');
+                    }
+                    self.shape.write(rows, places, out)?;
+                    *count += 1;
+                }
+                Next::More => rows.fill(&api.host).await?,
+                Next::End => return Ok(Ended::Over),
+            }
+        }
+        Ok(match rows.is_over() {
+            true => Ended::Over,
+            false => Ended::Full,
+        })
+    }
+
+    /// Goes back to where an answer began that broke off, if it can be asked for
+    /// again.
+    fn broke_off(&mut self, lost: &Lost, fetched: Fetched<D>) -> Result<(), Error> {
+        match lost {
+            Lost::Body(HttpError::Unavailable(_)) => {}
+            Lost::Body(HttpError::TooLarge(_)) => self.ask_for_less()?,
+            lost => return Err(without_answer(lost, Effect::Read)),
+        }
+        let n_read = fetched.rows.count();
+        self.to_pass_over += n_read;
+        // The next answer ends where this one broke off, so that its rows are not
+        // read a third time.
+        if let Ok(rows @ 1..) = u32::try_from(n_read) {
+            self.fetch_rows = rows.min(self.fetch_rows);
+        }
+        self.stage = Stage::Fetch(fetched.here);
+        Ok(())
+    }
+
+    /// Asks for as many rows next time as are a good answer, going by those that
+    /// came.
+    fn measure(&mut self, rows: &Rows<D>) {
+        if let Some(row_bytes) = rows.bytes().checked_div(rows.count()) {
             let most = self.fetch_rows.saturating_mul(4);
             self.fetch_rows = rows_of(row_bytes).min(most);
         }
@@ -358,54 +455,12 @@ impl Run {
     }
 }
 
-/// What is left of the time that one page may take.
-struct Patience<'a, H> {
-    host: &'a H,
-    began_ms: u64,
-    waited_ms: u64,
-}
-
-impl<'a, H: Host> Patience<'a, H> {
-    fn new(host: &'a H) -> Self {
-        Self {
-            host,
-            began_ms: host.now_ms(),
-            waited_ms: 0,
-        }
-    }
-
-    /// The clock may jump, so what was waited counts as well.
-    fn is_over(&self) -> bool {
-        let passed_ms = self.host.now_ms().saturating_sub(self.began_ms);
-        passed_ms.max(self.waited_ms) >= PATIENCE_MS
-    }
-
-    async fn wait(&mut self, duration_ms: u32) {
-        self.host.wait(duration_ms).await;
-        self.waited_ms += u64::from(duration_ms);
-    }
-}
-
-/// Sends a read again if its answer was lost or makes no sense.
-async fn again<H: Host, T>(
-    patience: &mut Patience<'_, H>,
-    send: impl AsyncFn() -> Result<T, Error>,
-) -> Result<T, Error> {
-    let mut left = MAX_AGAIN;
-    loop {
-        match send().await {
-            Err(error @ (Error::Unavailable(_) | Error::Unexpected(_))) if left > 0 => {
-                left -= 1;
-                let pause_ms = match error {
-                    Error::Unavailable(pause_ms) => pause_ms,
-                    _ => SENSELESS_PAUSE_MS,
-                };
-                let pause_ms = u32::try_from(pause_ms.min(LONGEST_PAUSE_MS)).unwrap_or(0);
-                patience.wait(pause_ms).await;
-            }
-            answer => return answer,
-        }
-    }
+/// Why no more rows are written.
+enum Ended {
+    /// The page is full, or took long.
+    Full,
+    /// There are no more.
+    Over,
 }
 
 fn read(body: &[u8]) -> Result<Job, Error> {

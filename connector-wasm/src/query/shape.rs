@@ -7,12 +7,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use json_skim::Skim;
 use serde::Deserialize;
 
-use super::csv::{Cell, Rows};
 use super::select::Select;
 use crate::api::Api;
 use crate::bindings::exports::lockgate::connector::records::{Advice, Error};
+use crate::copy;
+use crate::csv::{Cell, Rows};
 use crate::describe::{Age, describe_body};
 use crate::fault::{problem, unexpected};
 use crate::host::Host;
@@ -180,29 +182,58 @@ impl Shape {
         super::bulk::rows_of(self.row_bytes)
     }
 
+    /// Where in rows the columns stand: they are found by name, since their order
+    /// is the org's own before version 50.
+    pub(super) fn places<D>(&self, header: &Rows<D>) -> Result<Vec<usize>, Error> {
+        let place_of = |column: &String| {
+            let is_it = |at: &usize| {
+                let name = header.cell(*at).value();
+                name.eq_ignore_ascii_case(column.as_bytes())
+            };
+            (0..header.width())
+                .find(is_it)
+                .ok_or_else(|| unexpected(&format!("a column {column} in a job's results")))
+        };
+        self.columns.iter().map(place_of).collect()
+    }
+
     /// Writes a row as the record that REST would give.
-    pub(super) fn write(&self, rows: &Rows, out: &mut Vec<u8>) -> Result<(), Error> {
+    pub(super) fn write<D>(
+        &self,
+        row: &Rows<D>,
+        places: &[usize],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let cell = |column: usize| row.cell(places.get(column).copied().unwrap_or(usize::MAX));
         match self.nodes.first() {
-            Some(root) if !rows.cell(root.id).is_empty() => self.write_node(root, rows, out),
+            Some(root) if !cell(root.id).is_empty() => self.write_node(root, &cell, out),
             _ => Err(unexpected("an id in each row of a job")),
         }
     }
 
-    fn write_node(&self, node: &Node, rows: &Rows, out: &mut Vec<u8>) -> Result<(), Error> {
-        let id = rows.cell(node.id);
+    fn write_node<'r>(
+        &self,
+        node: &Node,
+        cell: &impl Fn(usize) -> Cell<'r>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let id = cell(node.id);
         if id.is_empty() {
             out.extend_from_slice(b"null");
             return Ok(());
         }
-        out.extend_from_slice(&node.head);
+        copy::push(out, &node.head);
         id.push(out);
         out.extend_from_slice(b"\"}");
         for member in &node.members {
-            out.extend_from_slice(&member.key);
+            copy::push(out, &member.key);
             match member.value {
-                Value::Column(column, kind) => push_value(out, rows.cell(column), kind)?,
+                Value::Column(column, Type::Text) if !cell(column).is_empty() => {
+                    push_quoted(out, cell(column));
+                }
+                Value::Column(column, kind) => push_value(out, cell(column), kind)?,
                 Value::Parent(parent) => match self.nodes.get(parent) {
-                    Some(parent) => self.write_node(parent, rows, out)?,
+                    Some(parent) => self.write_node(parent, cell, out)?,
                     None => out.extend_from_slice(b"null"),
                 },
             }
@@ -396,7 +427,7 @@ fn push_value(out: &mut Vec<u8>, cell: Cell<'_>, kind: Type) -> Result<(), Error
         Type::Flag if !matches!(cell.text, b"true" | b"false") => {
             return Err(unexpected("true or false in a job's results"));
         }
-        Type::Number | Type::Flag => out.extend_from_slice(cell.text),
+        Type::Number | Type::Flag => copy::push(out, cell.text),
         Type::Text => push_quoted(out, cell),
         Type::Moment => match cell.text.strip_suffix(b"Z") {
             Some(moment) => {
@@ -416,10 +447,9 @@ fn push_value(out: &mut Vec<u8>, cell: Cell<'_>, kind: Type) -> Result<(), Error
 
 /// Whether this is a number as JSON writes it, so that its digits can stay.
 fn is_number(cell: &[u8]) -> bool {
-    let text = std::str::from_utf8(cell).unwrap_or_default();
-    text.bytes()
-        .all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b))
-        && serde_json::from_str::<serde_json::Number>(text).is_ok()
+    let mut skim = Skim::new(str::from_utf8(cell).unwrap_or_default());
+    matches!(skim.peek(), Some(b'-' | b'0'..=b'9'))
+        && skim.value().is_ok_and(|number| number.len() == cell.len())
 }
 
 fn push_quoted(out: &mut Vec<u8>, cell: Cell<'_>) {

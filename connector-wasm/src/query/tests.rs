@@ -1,7 +1,7 @@
 //! The choice of a way, and a job from its start to its end.
 
 use super::*;
-use crate::fake::{Fake, broken, run};
+use crate::fake::{Fake, broken, interrupted, run};
 use crate::host::{HttpError, Lost};
 
 const CONTACT: &str = r#"{"name":"Contact","fields":[
@@ -331,6 +331,58 @@ fn a_place_that_has_expired_is_found_again_and_no_row_comes_twice() {
     next(&pages).unwrap();
     next(&pages).unwrap();
     assert_eq!(refusal(next(&pages)).code, "INVALID_QUERY_LOCATOR");
+}
+
+#[test]
+fn of_an_answer_that_broke_off_what_was_handed_on_is_passed_over() {
+    let (fake, pages) = started(
+        |fake| {
+            let torn = rows(&["1", "2", "3"]);
+            fake.answer(200, DONE)
+                .torn(&torn[..torn.len() - 1], "three", interrupted(true))
+                .torn("\"Id\",\"Na", "two", interrupted(true))
+                .rows(rows(&["1", "2"]), "two")
+                .torn(rows(&["3"]), "null", HttpError::TooLarge(9))
+                .rows(rows(&["3"]), "null")
+                .answer(204, "")
+        },
+        1,
+    );
+    let mut all = Vec::new();
+    while let Some(page) = next(&pages).unwrap() {
+        all.extend(names(&page));
+    }
+    assert_eq!(all, ["1", "2", "3"]);
+    let asked: Vec<String> = fake.lines().into_iter().skip(3).collect();
+    let results = format!("GET {JOB}/results?maxRecords=");
+    assert_eq!(
+        asked,
+        [
+            format!("{results}50000"),
+            format!("{results}2"),
+            format!("{results}2"),
+            format!("{results}8&locator=two"),
+            format!("{results}1&locator=two"),
+            format!("DELETE {JOB}"),
+        ]
+    );
+    assert!(fake.is_done());
+}
+
+#[test]
+fn answers_that_always_break_off_are_an_error_in_the_end_and_lose_no_place() {
+    let torn = |fake: Fake| fake.torn("\"Id\"", "null", interrupted(true));
+    let (fake, pages) = started(
+        |fake| {
+            let fake = (0..5).fold(fake.answer(200, DONE), |fake, _| torn(fake));
+            fake.rows(rows(&["1"]), "null").answer(204, "")
+        },
+        0,
+    );
+    assert_eq!(next(&pages), Err(Error::Unavailable(700)));
+    assert_eq!(names(&next(&pages).unwrap().unwrap()), ["1"]);
+    assert_eq!(next(&pages).unwrap(), None);
+    assert!(fake.is_done());
 }
 
 #[test]

@@ -1,13 +1,15 @@
-//! Writing by jobs of the Bulk API 2.0: rows go up as one CSV, Salesforce works
-//! on them on its own, and says in files of its own what became of each, in no
-//! order.
+//! Writing by jobs of the Bulk API 2.0: rows go up as one CSV, which is made while
+//! it goes, Salesforce works on them on its own, and says in files of its own what
+//! became of each, in no order.
 //!
 //! A job has three steps before it begins (create, upload, close). Each can be
 //! done again if its answer is lost, since a job that is not closed does
 //! nothing. Once it is closed it is never made again.
 
-mod csv;
+mod finder;
+mod line;
 mod results;
+mod sheet;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,11 +19,11 @@ use crate::api::{Api, Ask, Kind};
 use crate::bindings::exports::lockgate::connector::records::{
     Advice, Error, Problem, RecordResult,
 };
-use crate::body::Row;
 use crate::fault::{Effect, Fault, problem, refused, unexpected};
 use crate::host::{Answer, Host, Method};
 use crate::wire::{self, push_text};
-use csv::Sheet;
+use results::Told;
+pub(super) use sheet::{JOB_BYTES, JOB_ROWS, Sheet};
 
 /// Tries of a step whose answer was lost or makes no sense, and the pause
 /// before the second, in milliseconds; it doubles.
@@ -45,13 +47,14 @@ pub(super) struct BulkJob {
     pause_ms: u32,
     /// Looks in a row that came to nothing.
     missed: u32,
-    /// Tells this job from others: what it does, to which object, with which rows.
-    print: u64,
     /// Where the job is noted, so that it is found after a crash.
     note: Option<String>,
+    /// Tells a job that is noted from others: what it does, to which object, with
+    /// which rows.
+    print: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Step {
     /// There is none yet.
     New,
@@ -61,7 +64,13 @@ enum Step {
     Uploaded(String),
     /// It was asked to begin: Salesforce works on it, or is done.
     Closed(String),
+    /// What became of its rows is here.
+    Told(Told),
 }
+
+/// How jobs are cut out of records, and their rows printed. To be counted up when
+/// either changes.
+const NOTE_VERSION: u32 = 2;
 
 /// What is stored of a job that has a name.
 #[derive(Deserialize, Serialize)]
@@ -69,6 +78,9 @@ struct Note {
     id: String,
     /// Tells whether it is the same job.
     rows: u64,
+    /// Notes of the first version do not say it.
+    #[serde(default)]
+    version: u32,
 }
 
 /// What Salesforce says of a job.
@@ -88,32 +100,36 @@ struct Info {
 pub(super) type Results = Vec<(usize, RecordResult)>;
 
 impl BulkJob {
-    /// A job of numbered rows, and the rows that cannot go by one.
-    pub(super) fn of<'r>(
-        job: &Job<'_>,
-        rows: impl Iterator<Item = (usize, &'r Row<'r>)>,
-        note: Option<String>,
-    ) -> (Self, Vec<(usize, Problem)>) {
-        let key_field = match job.verb {
-            Verb::Create => None,
-            Verb::Update | Verb::Delete => Some("Id"),
-            Verb::Upsert(field) => Some(field),
+    /// A job of the rows of a sheet.
+    pub(super) fn of(job: &Job<'_>, mut sheet: Sheet, note: Option<String>) -> Self {
+        sheet.close();
+        let print = match note {
+            Some(_) => sheet.fingerprint(&format!("{:?} {}", job.verb, job.object)),
+            None => 0,
         };
-        let (sheet, refused) = Sheet::of(rows, key_field);
-        let job = Self {
-            print: sheet.fingerprint(&format!("{:?} {}", job.verb, job.object)),
+        Self {
             sheet,
             step: Step::New,
             pause_ms: FIRST_PAUSE_MS,
             missed: 0,
             note,
-        };
-        (job, refused)
+            print,
+        }
     }
 
-    /// Whether no row is left to go.
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether it has no rows.
+    pub(super) const fn is_empty(&self) -> bool {
         self.sheet.is_empty()
+    }
+
+    /// Whether it is known what became of its rows.
+    pub(super) const fn is_told(&self) -> bool {
+        matches!(self.step, Step::Told(_))
+    }
+
+    /// About how many bytes of memory it takes.
+    pub(super) const fn bytes(&self) -> usize {
+        self.sheet.bytes()
     }
 
     /// Takes the job to where Salesforce works on it, from wherever it is. After
@@ -135,7 +151,7 @@ impl BulkJob {
                 },
                 Step::Created(id) => {
                     let id = id.clone();
-                    if let Err(error) = upload(api, job, &id, &self.sheet.csv).await {
+                    if let Err(error) = upload(api, job, &id, &self.sheet).await {
                         // Whether the rows arrived is not known, and a job takes
                         // them once.
                         let _aborted = set_state(api, &id, "Aborted").await;
@@ -147,47 +163,84 @@ impl BulkJob {
                 }
                 Step::Uploaded(id) => {
                     close(api, id).await?;
-                    let id = id.clone();
-                    self.sheet.csv = Vec::new();
-                    Step::Closed(id)
+                    Step::Closed(id.clone())
                 }
-                Step::Closed(_) => return Ok(()),
+                Step::Closed(_) | Step::Told(_) => return Ok(()),
             };
         }
     }
 
-    /// Waits a little and looks at the job. Gives the results once it is done.
-    pub(super) async fn results<H: Host>(
+    /// Waits a little and looks at the job. True once it is known what became of
+    /// its rows.
+    pub(super) async fn look<H: Host>(
         &mut self,
         api: &Api<H>,
         job: &Job<'_>,
-    ) -> Result<Option<Results>, Error> {
-        let Step::Closed(id) = &self.step else {
-            self.start(api, job).await?;
-            return Ok(None);
+    ) -> Result<bool, Error> {
+        let id = match &self.step {
+            Step::Told(_) => return Ok(true),
+            Step::Closed(id) => id.clone(),
+            Step::New | Step::Created(_) | Step::Uploaded(_) => {
+                self.start(api, job).await?;
+                return Ok(false);
+            }
         };
-        let id = id.clone();
         api.host.wait(self.pause_ms).await;
         self.pause_ms = (self.pause_ms + self.pause_ms / 2).min(LAST_PAUSE_MS);
-        match self.look(api, job, &id).await {
+        match self.told(api, job, &id).await {
             // Salesforce works on, whether it can be asked or not.
             Err(Error::Unavailable(_) | Error::Unexpected(_)) if self.missed < MISSED_LOOKS => {
                 self.missed += 1;
-                Ok(None)
+                Ok(false)
             }
-            answer => {
+            told => {
                 self.missed = 0;
-                answer
+                if let Some(told) = told? {
+                    self.step = Step::Told(told);
+                    return Ok(true);
+                }
+                Ok(false)
             }
         }
     }
 
-    async fn look<H: Host>(
-        &mut self,
+    /// The next results once they are known, at most so many, and whether they were
+    /// the last.
+    pub(super) fn results(&mut self, job: &Job<'_>, most: usize) -> (Results, bool) {
+        // Nothing is sent again from here on.
+        self.sheet.clear();
+        let Step::Told(told) = &mut self.step else {
+            return (Results::new(), false);
+        };
+        let results = told.next(most, job.object).unwrap_or_default();
+        (results, told.is_over())
+    }
+
+    /// Rows that were locked, at most so many, once results are known: as a JSON
+    /// array of their records, and their results, which are not given otherwise.
+    pub(super) fn take_locked(&mut self, job: &Job<'_>, most: usize) -> (Vec<u8>, Results) {
+        let mut json = b"[".to_vec();
+        let mut results = Results::new();
+        if let Step::Told(told) = &mut self.step {
+            for row in told.take_locked(most) {
+                if json.len() > 1 {
+                    json.push(b',');
+                }
+                self.sheet.push_record(row.line, job.verb, &mut json);
+                results.push((row.row, told.result(&row, job.object)));
+            }
+        }
+        json.push(b']');
+        (json, results)
+    }
+
+    /// What became of the rows, if Salesforce is done.
+    async fn told<H: Host>(
+        &self,
         api: &Api<H>,
         job: &Job<'_>,
         id: &str,
-    ) -> Result<Option<Results>, Error> {
+    ) -> Result<Option<Told>, Error> {
         let info = info(api, id).await?;
         match &*info.state {
             "JobComplete" | "Failed" | "Aborted" => {}
@@ -199,9 +252,7 @@ impl BulkJob {
             }
             _ => return Ok(None),
         }
-        results::read(api, job, id, &info, &mut self.sheet)
-            .await
-            .map(Some)
+        Told::read(api, job, id, &info, &self.sheet).await.map(Some)
     }
 
     /// The step at which a job of this name was left. What it wrote is not
@@ -215,6 +266,14 @@ impl BulkJob {
         };
         let note: Note = serde_json::from_slice(&note)
             .map_err(|_| unexpected("the note of a bulk job that this version wrote"))?;
+        if note.version != NOTE_VERSION {
+            return Err(refused(
+                Advice::CheckOutcome,
+                "DUPLICATE_VALUE",
+                "another version of the connector wrote under this name, and this one cannot tell \
+                 whether the same: look whether the records were written, and take another name",
+            ));
+        }
         if note.rows != self.print {
             return Err(refused(
                 Advice::FixRecord,
@@ -253,6 +312,7 @@ impl BulkJob {
         let note = Note {
             id: id.to_owned(),
             rows: self.print,
+            version: NOTE_VERSION,
         };
         // Writing numbers and texts into memory cannot fail.
         let note = serde_json::to_vec(&note).unwrap_or_default();
@@ -310,10 +370,16 @@ async fn create<H: Host>(api: &Api<H>, job: &Job<'_>) -> Result<String, Error> {
     .await
 }
 
-async fn upload<H: Host>(api: &Api<H>, job: &Job<'_>, id: &str, csv: &[u8]) -> Result<(), Error> {
+async fn upload<H: Host>(
+    api: &Api<H>,
+    job: &Job<'_>,
+    id: &str,
+    sheet: &Sheet,
+) -> Result<(), Error> {
     let path = format!("/jobs/ingest/{id}/batches");
-    let ask = Ask::new(Method::Put, path, Kind::Upload).body(csv.to_vec());
-    match succeeded(api.send(ask).await?, Some(job.object))?.status {
+    let ask = Ask::new(Method::Put, path, Kind::Upload);
+    let answer = api.send_parts(ask, sheet.parts(), sheet.length()).await?;
+    match succeeded(answer, Some(job.object))?.status {
         201 => Ok(()),
         // Something on the way answered, and the rows are not there.
         _ => Err(Error::Unavailable(BROKEN_PAUSE_MS)),

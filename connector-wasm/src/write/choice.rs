@@ -1,6 +1,6 @@
 //! Which way a write goes, and why.
 
-use super::held::{JOB_BYTES, JOB_ROWS};
+use super::bulk::{JOB_BYTES, JOB_ROWS};
 use super::plan::MAX_ROWS;
 use super::{State, Writer, wrong};
 use crate::actions::graph::{self, MAX_GRAPHS, MAX_NODES};

@@ -87,7 +87,7 @@ impl<H: Host> Writer<H> {
         if job.verb == Verb::Delete && chunk.rows > 1 {
             found.needed.insert(self.object.clone());
         }
-        let rows = self.rows(chunk)?.into_iter().enumerate();
+        let rows = self.rows(&chunk.json)?.into_iter().enumerate();
         let results = rows.map(|(at, row)| {
             let outcome = match row {
                 Ok(row) => {

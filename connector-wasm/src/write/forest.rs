@@ -8,13 +8,13 @@
 
 use std::collections::HashSet;
 
-use super::bulk::BulkJob;
+use super::bulk::{BulkJob, JOB_ROWS};
 use super::collections;
-use super::held::{JOB_BYTES, JOB_ROWS};
+use super::jobs::bulk_job;
 use super::plan::Job;
 use super::send::{LOCK_PAUSE_MS, LOCK_TRIES, is_locked};
 use super::tree::Trees;
-use super::{COLLECTIONS_ROWS, Kind, Writer, bulk_job, failed, lost, may_be_tried_again};
+use super::{COLLECTIONS_ROWS, Kind, Writer, failed, lost, may_be_tried_again};
 use crate::actions::graph::{self, MAX_BODY_BYTES, MAX_GRAPHS, MAX_NODES, NodeInput, Plan, Saved};
 use crate::bindings::exports::lockgate::connector::records::{
     Advice, Error, Outcome, Problem, RecordResult, RelatedResult, RowResult,
@@ -29,6 +29,10 @@ use crate::wire::{self, push_text};
 /// 100 of a call out.
 const GRAPHS_OF_STEP: usize = 300;
 const NODES_OF_STEP: usize = 12 * MAX_NODES;
+
+/// The most bytes of records that go by one bulk job: they are held several times
+/// while they are taken apart.
+const LEVEL_BYTES: usize = 8 * 1024 * 1024;
 
 /// Records with their children, and what is known of each.
 #[derive(Debug)]
@@ -326,7 +330,7 @@ impl Forest {
         }
         let by_bulk = !are_locked && writer.level_goes_by_bulk(&kind.object, places.len());
         let (max_rows, max_bytes) = match by_bulk {
-            true => (JOB_ROWS, JOB_BYTES),
+            true => (JOB_ROWS, LEVEL_BYTES),
             false => (COLLECTIONS_ROWS, usize::MAX),
         };
         let mut json = b"[".to_vec();
@@ -415,9 +419,10 @@ impl Forest {
         let kind = places.first().and_then(|at| self.trees.kind_of(*at));
         let Some(kind) = kind else { return Ok(()) };
         let job = Job::new(&kind.object, &kind.operation);
-        let Some(results) = bulk.results(&writer.api, &job).await? else {
+        if !bulk.look(&writer.api, &job).await? {
             return Ok(());
-        };
+        }
+        let (results, _) = bulk.results(&job, usize::MAX);
         self.bulk = None;
         let goes_again = writer.locked_rows_go_again(job.verb);
         for (at, result) in results {

@@ -1,52 +1,54 @@
-//! Rows that were locked in a bulk job: they meet others of their parent there,
-//! since a job has no order, and go once more by collections, which do not.
+//! Results of bulk jobs, and the rows that were locked in them: they meet others of
+//! their parent there, since a job has no order, and go once more by collections,
+//! which do not.
 
-use std::collections::HashSet;
-
-use super::bulk;
-use super::held::Chunk;
+use super::bulk::{BulkJob, Results};
+use super::jobs::RESULTS;
 use super::plan::Verb;
-use super::{COLLECTIONS_ROWS, Writer, lost, row_result, send};
-use crate::bindings::exports::lockgate::connector::records::{Error, RowResult};
+use super::{COLLECTIONS_ROWS, Writer, collections, lost, row_result};
+use crate::bindings::exports::lockgate::connector::records::{Error, RecordResult, RowResult};
 use crate::host::Host;
 
 impl<H: Host> Writer<H> {
-    /// Sends rows that were locked once more, by collections, as many as one call
-    /// may, and gives all results. Rows of one parent meet in a bulk job, which has
-    /// no order.
-    pub(super) async fn unlocked(&self, chunk: &Chunk, results: bulk::Results) -> Vec<RowResult> {
-        let goes_again = self.locked_rows_go_again(self.job().verb);
-        let (locked, mut settled): (Vec<_>, Vec<_>) = results
-            .into_iter()
-            .partition(|(_, result)| goes_again && send::is_locked(result));
-        let again: HashSet<usize> = locked
-            .iter()
-            .map(|(at, _)| *at)
-            .take(COLLECTIONS_ROWS)
-            .collect();
-        let mut sent = Vec::new();
-        if again.is_empty() {
-            settled.extend(locked);
-        } else {
-            match self.send(chunk, |at| again.contains(&at)).await {
-                Ok(results) => {
-                    sent = results;
-                    let rest = locked.into_iter().filter(|(at, _)| !again.contains(at));
-                    settled.extend(rest);
-                }
-                // They stay locked, unless this try may have written them.
-                Err(Error::UnknownOutcome) => settled.extend(locked.into_iter().map(
-                    |(at, result)| match again.contains(&at) {
-                        true => (at, lost()),
-                        false => (at, result),
-                    },
-                )),
-                Err(_) => settled.extend(locked),
+    /// Looks at a job, and gives results once they are known, and whether they are
+    /// the last. Rows that were locked go before all others.
+    pub(super) async fn results_of(
+        &self,
+        job: &mut BulkJob,
+    ) -> Result<(Vec<RowResult>, bool), Error> {
+        let what = self.job();
+        let was_told = job.is_told();
+        if !job.look(&self.api, &what).await? {
+            return Ok((Vec::new(), false));
+        }
+        let mut locked = Vec::new();
+        if !was_told && self.locked_rows_go_again(what.verb) {
+            let (records, results) = job.take_locked(&what, COLLECTIONS_ROWS);
+            if !results.is_empty() {
+                locked = self.unlocked(&records, results).await;
             }
         }
-        let settled = settled.into_iter();
-        sent.extend(settled.map(|(at, result)| row_result(chunk.first + at as u64, result)));
-        sent
+        let (results, is_over) = job.results(&what, RESULTS);
+        let results = locked.into_iter().chain(results);
+        let numbered = results.map(|(row, result)| row_result(row as u64, result));
+        Ok((numbered.collect(), is_over))
+    }
+
+    /// Sends rows that were locked once more, by collections, as many as one call
+    /// may.
+    async fn unlocked(&self, records: &[u8], locked: Results) -> Results {
+        let again = match self.rows(records) {
+            Ok(rows) => collections::run(&self.api, self.job(), rows, &self.pace).await,
+            Err(error) => Err(error),
+        };
+        let again: Vec<RecordResult> = match again {
+            Ok(results) => results,
+            // They stay locked, unless this try may have written them.
+            Err(Error::UnknownOutcome) => locked.iter().map(|_| lost()).collect(),
+            Err(_) => return locked,
+        };
+        let rows = locked.into_iter().map(|(row, _)| row);
+        rows.zip(again).collect()
     }
 
     /// Whether rows that were locked in a bulk job are written by collections. A

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use super::print;
 use crate::body::Row;
 use crate::names;
 use crate::wire::decoded;
@@ -61,18 +62,16 @@ fn key(value: &str) -> Option<&str> {
 }
 
 fn rank(name: &str) -> Option<usize> {
-    let first = name.bytes().next()?.to_ascii_uppercase();
-    PARENTS.iter().position(|parent| {
-        // Most names are out with their first letter.
-        if parent.bytes().next() != Some(first) {
-            return false;
-        }
-        let rest = name
-            .get(..parent.len())
-            .filter(|start| start.eq_ignore_ascii_case(parent))
-            .and_then(|_| name.get(parent.len()..));
-        rest.is_some_and(|rest| rest.is_empty() || rest.eq_ignore_ascii_case("Id"))
-    })
+    let stem = match name
+        .len()
+        .checked_sub(2)
+        .map(|at| name.split_at_checked(at))
+    {
+        Some(Some((stem, end))) if end.eq_ignore_ascii_case("Id") => stem,
+        _ => name,
+    };
+    let mut parents = PARENTS.iter();
+    parents.position(|parent| parent.eq_ignore_ascii_case(stem))
 }
 
 fn is_custom_reference(name: &str, value: &str) -> bool {
@@ -85,6 +84,21 @@ fn is_custom_reference(name: &str, value: &str) -> bool {
             name.ends_with("__c")
                 && value.len() == 20
                 && decoded(value).is_some_and(|id| names::id(&id).is_ok())
+        }
+    }
+}
+
+/// The parents that some rows have named so far, by their prints.
+#[derive(Debug, Default)]
+pub(super) struct Parents(HashMap<u64, u32>);
+
+impl Parents {
+    /// The first row of the same parent, given the place of this one, which is that
+    /// itself if it names none.
+    pub(super) fn first_of(&mut self, row: &Row<'_>, place: u32) -> u32 {
+        match parent_of(row) {
+            Some(parent) => *self.0.entry(print::of(parent.as_bytes())).or_insert(place),
+            None => place,
         }
     }
 }

@@ -101,6 +101,11 @@ fn names_records(text: &str) -> bool {
     memmem::find(text.as_bytes(), b"\"records\"").is_some()
 }
 
+/// Whether a record that was read holds children.
+pub(super) fn holds_children(row: &Row<'_>) -> bool {
+    row.members().any(|(_, value)| children(value).is_some())
+}
+
 /// Refuses a record that holds others where they cannot be written with it.
 pub(super) fn refuse_children(row: &mut Result<Row<'_>, Problem>) {
     let name = row.as_ref().ok().and_then(|row| {

@@ -1,237 +1,327 @@
-//! What became of each row of a bulk job: three files, of which only those are
-//! asked for that can hold something.
+//! What became of each row of a job: three files, of which only those are asked
+//! for that can hold something, and which are read as they come.
 
-use csv_core::{ReadRecordResult, Reader};
-
-use super::csv::Sheet;
-use super::{Info, Results, again, not_processed, succeeded};
-use crate::api::{Api, Ask, Kind};
-use crate::bindings::exports::lockgate::connector::records::{Error, Outcome, RecordResult};
-use crate::fault::{Entry, unexpected};
-use crate::host::{Host, Method};
+use super::finder::Finder;
+use super::line::print_of;
+use super::sheet::Sheet;
+use super::{Info, again, not_processed};
+use crate::api::{Api, Ask, Kind, without_answer};
+use crate::bindings::exports::lockgate::connector::records::{
+    Error, Outcome, Problem, RecordResult,
+};
+use crate::csv::{Next, Rows, Stop};
+use crate::fault::{Effect, Entry, Fault, unexpected};
+use crate::host::{Host, Method, Opened};
 use crate::write::plan::{Job, Verb};
-use crate::write::{failed, lost, told};
+use crate::write::{failed, lost, print, told};
 
 /// Columns of Salesforce's own.
-const ID: &str = "sf__Id";
-const CREATED: &str = "sf__Created";
-const ERROR: &str = "sf__Error";
+const ID: &[u8] = b"sf__Id";
+const CREATED: &[u8] = b"sf__Created";
+const ERROR: &[u8] = b"sf__Error";
 
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// Reads the results of a job that is done, one for each of its rows.
-pub(super) async fn read<H: Host>(
-    api: &Api<H>,
-    job: &Job<'_>,
-    id: &str,
-    info: &Info,
-    sheet: &mut Sheet,
-) -> Result<Results, Error> {
-    // All files before any row is found: if one does not come, the call is made
-    // again and must find all rows once more.
-    let written = match info.number_records_processed > info.number_records_failed {
-        true => fetch(api, id, "successfulResults", sheet).await?,
-        false => Vec::new(),
-    };
-    let refused = match info.number_records_failed > 0 {
-        true => fetch(api, id, "failedResults", sheet).await?,
-        false => Vec::new(),
-    };
-    let left = match info.state != "JobComplete" {
-        true => fetch(api, id, "unprocessedrecords", sheet).await?,
-        false => Vec::new(),
-    };
-    let mut results = Results::new();
-    let success = |line: &Line<'_>| {
-        let outcome = match job.verb {
-            Verb::Create => Outcome::Created,
-            Verb::Upsert(_) if line.created == "true" => Outcome::Created,
-            Verb::Update | Verb::Upsert(_) => Outcome::Updated,
-            Verb::Delete => Outcome::Deleted,
-        };
-        told(id_of(line.id), outcome)
-    };
-    each(&written, sheet, success, &mut results)?;
-    let failure = |line: &Line<'_>| {
-        let problem = Entry::of_bulk(line.error).problem(400, Some(job.object));
-        failed(id_of(line.id), vec![problem])
-    };
-    each(&refused, sheet, failure, &mut results)?;
-    let why = not_processed(info);
-    each(
-        &left,
-        sheet,
-        |_| failed(None, vec![why.clone()]),
-        &mut results,
-    )?;
-    // Salesforce keeps no results of rows beyond the day's batches, and a row
-    // that comes back changed is not found again.
-    results.extend(sheet.rest().map(|at| (at, lost())));
-    Ok(results)
+/// What became of all rows of a job. Results are made when they are given, since a
+/// guest would hold each of them several times over.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    rows: Vec<ToldRow>,
+    /// Ids and errors, one behind the other.
+    texts: Vec<u8>,
+    /// Why rows were not processed.
+    why: Option<Problem>,
+    /// How many rows were given.
+    given: usize,
 }
 
-async fn fetch<H: Host>(
-    api: &Api<H>,
-    id: &str,
-    file: &str,
-    sheet: &Sheet,
-) -> Result<Vec<u8>, Error> {
-    let path = format!("/jobs/ingest/{id}/{file}");
-    let ask = Ask::new(Method::Get, path, Kind::Rows);
-    again(api, async || {
-        let body = succeeded(api.send(ask.clone()).await?, None)?.body;
-        is_of(&body, sheet)
-            .then_some(body)
-            .ok_or_else(|| unexpected("the results of a bulk job as CSV"))
-    })
-    .await
+/// What became of one row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ToldRow {
+    /// Its number, and its line.
+    pub(super) row: usize,
+    pub(super) line: u32,
+    fate: Fate,
+    /// Where its id begins, and where its error does and ends.
+    id: u32,
+    error: u32,
+    end: u32,
 }
 
-/// Whether a file begins with the columns of the rows that went up, and is no
-/// page for people.
-fn is_of(body: &[u8], sheet: &Sheet) -> bool {
-    let end = body.iter().position(|b| *b == b'\n');
-    let header = end.and_then(|end| body.get(..end)).unwrap_or(body);
-    let mut is_known = false;
-    let read = lines(header, |cells| {
-        is_known = cells.iter().any(|name| sheet.column(name).is_some());
-    });
-    read.is_ok() && is_known
-}
-
-fn id_of(id: &str) -> Option<String> {
-    (!id.is_empty()).then(|| id.to_owned())
-}
-
-/// One line of a file.
-struct Line<'l> {
-    id: &'l str,
-    created: &'l str,
-    error: &'l str,
-}
-
-/// What a column of a file holds.
-#[derive(Clone, Copy)]
-enum Column {
-    Id,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
     Created,
-    Error,
-    /// A column of the sheet.
-    Sent(usize),
-    Other,
+    Updated,
+    Deleted,
+    Failed,
+    NotProcessed,
+    /// No result speaks of it.
+    Lost,
 }
 
-fn each(
-    body: &[u8],
-    sheet: &mut Sheet,
-    result: impl Fn(&Line<'_>) -> RecordResult,
-    results: &mut Results,
-) -> Result<(), Error> {
-    let mut columns: Option<Vec<Column>> = None;
-    lines(body, |cells| {
-        let Some(columns) = &columns else {
-            columns = Some(cells.iter().map(|name| column(name, sheet)).collect());
-            return;
-        };
-        let mut line = Line {
-            id: "",
-            created: "",
-            error: "",
-        };
-        let mut sent = vec![""; sheet.width()];
-        for (column, cell) in columns.iter().zip(cells) {
-            match column {
-                Column::Id => line.id = cell,
-                Column::Created => line.created = cell,
-                Column::Error => line.error = cell,
-                Column::Sent(at) => {
-                    if let Some(place) = sent.get_mut(*at) {
-                        *place = cell;
-                    }
-                }
-                Column::Other => {}
-            }
-        }
-        if let Some(at) = sheet.take(&sent) {
-            results.push((at, result(&line)));
-        }
-    })
-}
-
-fn column(name: &str, sheet: &Sheet) -> Column {
-    match name {
-        ID => Column::Id,
-        CREATED => Column::Created,
-        ERROR => Column::Error,
-        name => sheet.column(name).map_or(Column::Other, Column::Sent),
-    }
-}
-
-/// Reads CSV, calling `each` with the cells of each line.
-fn lines(body: &[u8], mut each: impl FnMut(&[&str])) -> Result<(), Error> {
-    let broken = || unexpected("the results of a bulk job as CSV");
-    let mut reader = Reader::new();
-    let mut rest = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
-    let mut text = vec![0; 4096];
-    let mut ends = vec![0; 64];
-    loop {
-        let (mut n_text, mut n_ends) = (0, 0);
-        loop {
-            let (Some(text_left), Some(ends_left)) =
-                (text.get_mut(n_text..), ends.get_mut(n_ends..))
-            else {
-                return Err(broken());
+impl Told {
+    /// Reads the results of a job that is done, one for each of its rows.
+    pub(super) async fn read<H: Host>(
+        api: &Api<H>,
+        job: &Job<'_>,
+        id: &str,
+        info: &Info,
+        sheet: &Sheet,
+    ) -> Result<Self, Error> {
+        let mut found = Found::new(sheet);
+        if info.number_records_processed > info.number_records_failed {
+            let success = |created: &[u8]| match job.verb {
+                Verb::Create => Fate::Created,
+                Verb::Upsert(_) if created == b"true" => Fate::Created,
+                Verb::Update | Verb::Upsert(_) => Fate::Updated,
+                Verb::Delete => Fate::Deleted,
             };
-            let (read, n_in, n_out, n_end) = reader.read_record(rest, text_left, ends_left);
-            rest = rest.get(n_in..).unwrap_or_default();
-            n_text += n_out;
-            n_ends += n_end;
-            match read {
-                ReadRecordResult::OutputFull => text.resize(text.len() * 2, 0),
-                ReadRecordResult::OutputEndsFull => ends.resize(ends.len() * 2, 0),
-                // The reader asks for more once, to learn that there is none.
-                ReadRecordResult::InputEmpty => {}
-                ReadRecordResult::Record => break,
-                ReadRecordResult::End => return Ok(()),
+            found.read(api, id, "successfulResults", success).await?;
+        }
+        if info.number_records_failed > 0 {
+            found
+                .read(api, id, "failedResults", |_| Fate::Failed)
+                .await?;
+        }
+        if info.state != "JobComplete" {
+            let fate = |_: &[u8]| Fate::NotProcessed;
+            found.read(api, id, "unprocessedrecords", fate).await?;
+        }
+        // Salesforce keeps no results of rows beyond the day's batches, and a row
+        // that comes back changed is not found again.
+        found.rest_is_lost();
+        found.told.why = Some(not_processed(info));
+        Ok(found.told)
+    }
+
+    /// The next results, at most so many; `None` once all were given.
+    pub(super) fn next(&mut self, most: usize, object: &str) -> Option<Vec<(usize, RecordResult)>> {
+        let rest = self.rows.get(self.given..)?;
+        let some = rest.iter().take(most);
+        let results: Vec<_> = some
+            .map(|row| (row.row, self.result(row, object)))
+            .collect();
+        self.given += results.len();
+        (!results.is_empty()).then_some(results)
+    }
+
+    /// Whether all were given.
+    pub(super) const fn is_over(&self) -> bool {
+        self.given >= self.rows.len()
+    }
+
+    /// Takes out rows that were locked, at most so many.
+    pub(super) fn take_locked(&mut self, most: usize) -> Vec<ToldRow> {
+        let mut locked = Vec::new();
+        let texts = &self.texts;
+        self.rows.retain(|row| {
+            let error = texts.get(row.error as usize..row.end as usize);
+            let is_locked = row.fate == Fate::Failed
+                && error.is_some_and(|error| error.starts_with(b"UNABLE_TO_LOCK_ROW:"));
+            let is_taken = is_locked && locked.len() < most;
+            if is_taken {
+                locked.push(*row);
             }
+            !is_taken
+        });
+        locked
+    }
+
+    /// The result of a row.
+    pub(super) fn result(&self, row: &ToldRow, object: &str) -> RecordResult {
+        let text = |from: u32, to: u32| {
+            let text = self.texts.get(from as usize..to as usize);
+            // They came as texts.
+            str::from_utf8(text.unwrap_or_default()).unwrap_or_default()
+        };
+        let id = text(row.id, row.error);
+        let id = (!id.is_empty()).then(|| id.to_owned());
+        match row.fate {
+            Fate::Created => told(id, Outcome::Created),
+            Fate::Updated => told(id, Outcome::Updated),
+            Fate::Deleted => told(id, Outcome::Deleted),
+            Fate::Failed => {
+                let entry = Entry::of_bulk(text(row.error, row.end));
+                failed(id, vec![entry.problem(400, Some(object))])
+            }
+            Fate::NotProcessed => failed(None, self.why.iter().cloned().collect()),
+            Fate::Lost => lost(),
         }
-        let line = text
-            .get(..n_text)
-            .and_then(|line| str::from_utf8(line).ok());
-        let line = line.ok_or_else(broken)?;
-        let mut cells = Vec::with_capacity(n_ends);
-        let mut start = 0;
-        for end in ends.iter().take(n_ends) {
-            cells.push(line.get(start..*end).ok_or_else(broken)?);
-            start = *end;
-        }
-        each(&cells);
+    }
+
+    fn push(&mut self, (row, line): (usize, u32), fate: Fate, id: &[u8], error: &[u8]) {
+        let length = |texts: &Vec<u8>| u32::try_from(texts.len()).unwrap_or(u32::MAX);
+        let id_at = length(&self.texts);
+        self.texts.extend_from_slice(id);
+        let error_at = length(&self.texts);
+        self.texts.extend_from_slice(error);
+        self.rows.push(ToldRow {
+            row,
+            line,
+            fate,
+            id: id_at,
+            error: error_at,
+            end: length(&self.texts),
+        });
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Where the columns of a file stand.
+#[derive(Debug, Default)]
+struct Places {
+    id: Option<usize>,
+    created: Option<usize>,
+    error: Option<usize>,
+    /// Columns of the sheet: where they stand in the file, and in the sheet.
+    sent: Vec<(usize, usize)>,
+}
 
-    #[test]
-    fn lines_may_be_long_and_hold_quotes_and_line_breaks() {
-        let long = "x".repeat(10_000);
-        let csv = format!("\u{feff}\"a\",\"b\"\n\"1 \"\"q\"\"\n2\",{long}\n,\"\"\n");
-        let mut read = Vec::new();
-        lines(csv.as_bytes(), |cells| {
-            read.push(
-                cells
-                    .iter()
-                    .map(|cell| (*cell).to_owned())
-                    .collect::<Vec<_>>(),
-            );
+impl Places {
+    fn of<D>(header: &Rows<D>, sheet: &Sheet) -> Self {
+        let mut places = Self::default();
+        for at in 0..header.width() {
+            let name = header.cell(at).value();
+            match &*name {
+                ID => places.id = Some(at),
+                CREATED => places.created = Some(at),
+                ERROR => places.error = Some(at),
+                name => {
+                    let name = str::from_utf8(name).unwrap_or_default();
+                    places
+                        .sent
+                        .extend(sheet.column(name).map(|column| (at, column)));
+                }
+            }
+        }
+        places
+    }
+}
+
+/// The rows of a sheet that were found so far.
+struct Found<'s> {
+    sheet: &'s Sheet,
+    by_row: Finder,
+    /// Made when it is first needed: Salesforce may write a value in its own way,
+    /// but hardly ever does.
+    by_key: Option<Finder>,
+    is_found: Vec<bool>,
+    told: Told,
+}
+
+impl<'s> Found<'s> {
+    fn new(sheet: &'s Sheet) -> Self {
+        let lines = sheet.len();
+        Self {
+            sheet,
+            by_row: Finder::new(lines, |line| sheet.print(line)),
+            by_key: None,
+            is_found: vec![false; lines],
+            told: Told {
+                rows: Vec::with_capacity(lines),
+                // Most texts are ids.
+                texts: Vec::with_capacity(lines * 18),
+                ..Told::default()
+            },
+        }
+    }
+
+    /// Reads a file, and notes what it says of rows that it finds.
+    async fn read<H: Host>(
+        &mut self,
+        api: &Api<H>,
+        id: &str,
+        file: &str,
+        fate: impl Fn(&[u8]) -> Fate,
+    ) -> Result<(), Error> {
+        let (mut rows, places) = self.open(api, id, file).await?;
+        loop {
+            match rows.next()? {
+                Next::Row => {}
+                Next::More => {
+                    rows.fill(&api.host).await.map_err(error_of)?;
+                    continue;
+                }
+                Next::End => return Ok(()),
+            }
+            let mut row_print: u64 = 0;
+            let mut key_print = None;
+            for (at, column) in &places.sent {
+                let value = rows.cell(*at).value();
+                row_print = row_print.wrapping_add(print_of(*column, &value));
+                if *column == 0 {
+                    key_print = Some(print::of(&value));
+                }
+            }
+            if let Some(line) = self.take(row_print, key_print) {
+                let value = |at: Option<usize>| at.map(|at| rows.cell(at).value());
+                let fate = fate(&value(places.created).unwrap_or_default());
+                let id = value(places.id).unwrap_or_default();
+                let error = value(places.error).unwrap_or_default();
+                let of_row = (self.sheet.row(line), line);
+                self.told.push(of_row, fate, &id, &error);
+            }
+        }
+    }
+
+    /// Opens a file, and makes sure that it begins with columns of the rows that
+    /// went up, and is no page for people.
+    async fn open<H: Host>(
+        &self,
+        api: &Api<H>,
+        id: &str,
+        file: &str,
+    ) -> Result<(Rows<H::Down>, Places), Error> {
+        let path = format!("/jobs/ingest/{id}/{file}");
+        let ask = Ask::new(Method::Get, path, Kind::Rows);
+        again(api, async || {
+            let mut rows = match api.open(ask.clone()).await? {
+                Opened::Content { body, .. } => Rows::new(body),
+                Opened::Refused(answer) => {
+                    let fault = Fault::read(answer.status, &answer.body);
+                    return Err(fault.error(None, Effect::Read));
+                }
+            };
+            let has_header = rows.header(&api.host).await.map_err(error_of)?;
+            let places = Places::of(&rows, self.sheet);
+            (has_header && !places.sent.is_empty())
+                .then_some((rows, places))
+                .ok_or_else(|| unexpected("the results of a bulk job as CSV"))
         })
-        .unwrap();
-        assert_eq!(
-            read,
-            [vec!["a", "b"], vec!["1 \"q\"\n2", &long], vec!["", ""]]
-        );
-        assert!(lines(b"\"a\n", |_| {}).is_ok());
-        assert!(lines(b"\xff\n", |_| {}).is_err());
+        .await
+    }
+
+    /// The line that says this, else the one with this key. Lines that say the same
+    /// are as good as each other.
+    fn take(&mut self, row_print: u64, key_print: Option<u64>) -> Option<u32> {
+        let sheet = self.sheet;
+        let is_free = |line: u32| self.is_found.get(line as usize) == Some(&false);
+        let by_row = self
+            .by_row
+            .take(row_print, |line| sheet.print(line), is_free);
+        let line = by_row.or_else(|| {
+            let key_print = key_print.filter(|_| sheet.has_key())?;
+            let key_of = |line| sheet.key_print(line);
+            let by_key = self
+                .by_key
+                .get_or_insert_with(|| Finder::new(sheet.len(), key_of));
+            by_key.take(key_print, key_of, is_free)
+        })?;
+        if let Some(is_found) = self.is_found.get_mut(line as usize) {
+            *is_found = true;
+        }
+        Some(line)
+    }
+
+    fn rest_is_lost(&mut self) {
+        let lines = (0..).zip(&self.is_found);
+        for (line, _) in lines.filter(|(_, is_found)| !**is_found) {
+            let of_row = (self.sheet.row(line), line);
+            self.told.push(of_row, Fate::Lost, b"", b"");
+        }
+    }
+}
+
+fn error_of(stop: Stop) -> Error {
+    match stop {
+        Stop::Lost(lost) => without_answer(&lost, Effect::Read),
+        Stop::Error(error) => error,
     }
 }

@@ -152,7 +152,7 @@ fn a_job_that_cannot_begin_does_not_hide_that_another_one_is_under_way() {
     let fake = started(Fake::new());
     let fake = (0..6).fold(fake, |fake, _| fake.lose(broken(true)));
     let writer = writer(&fake, None);
-    let text = "x".repeat(5 * 1024 * 1024);
+    let text = "x".repeat(crate::write::bulk::JOB_BYTES * 2 / 3);
     let row = |key: &str| format!(r#"{{"Key__c":"{key}","Name":"{text}"}}"#);
     let rows = format!("[{},{},{}]", row("a"), row("b"), row("c"));
     assert_eq!(run(writer.push(rows.as_bytes())), Ok(Vec::new()));

@@ -1,0 +1,116 @@
+//! Rows out of bodies that come in small parts.
+
+use super::*;
+use crate::fake::{Down, Fake, interrupted, run};
+use crate::host::Opened;
+
+/// The rows of a body, with their header read.
+fn rows(body: impl Into<String>) -> (Fake, Rows<Down>) {
+    let fake = Fake::new().content(None, body.into().as_bytes());
+    let rows = opened(&fake);
+    (fake, rows)
+}
+
+fn opened(fake: &Fake) -> Rows<Down> {
+    let ask = crate::api::Ask::new(crate::host::Method::Get, "/x", crate::api::Kind::Rows);
+    let Ok(Opened::Content { body, .. }) = run(fake.api().open(ask)) else {
+        panic!("no content")
+    };
+    Rows::new(body)
+}
+
+fn next(fake: &Fake, rows: &mut Rows<Down>) -> Result<Next, Stop> {
+    run(async {
+        loop {
+            match rows.next()? {
+                Next::More => rows.fill(fake).await?,
+                next => return Ok(next),
+            }
+        }
+    })
+}
+
+fn text(rows: &Rows<Down>, at: usize) -> String {
+    String::from_utf8(rows.cell(at).value().into_owned()).unwrap()
+}
+
+fn json(rows: &Rows<Down>, at: usize) -> String {
+    let mut out = Vec::new();
+    rows.cell(at).push(&mut out);
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn values_keep_their_commas_quotes_and_lines() {
+    let long = "ü".repeat(10_000);
+    let (fake, mut rows) = rows(format!(
+        "\u{feff}\"B\",\"Account.Name\",A\n\"a \"\"b\"\", c\",\"x\r\ny\",\"\"\n\r\n\"\",\"{long}\",\"N/A\""
+    ));
+    assert!(run(rows.header(&fake)).unwrap());
+    assert_eq!(
+        [0, 1, 2].map(|at| text(&rows, at)),
+        ["B", "Account.Name", "A"]
+    );
+    assert_eq!(next(&fake, &mut rows).unwrap(), Next::Row);
+    assert_eq!(
+        [0, 1, 2].map(|at| text(&rows, at)),
+        ["a \"b\", c", "x\r\ny", ""]
+    );
+    assert_eq!(json(&rows, 0), r#"a \"b\", c"#);
+    assert_eq!(json(&rows, 1), r"x\r\ny");
+    assert_eq!(next(&fake, &mut rows).unwrap(), Next::Row);
+    assert_eq!([0, 1, 2].map(|at| text(&rows, at)), ["", &long, "N/A"]);
+    assert_eq!(json(&rows, 1), long);
+    assert_eq!(next(&fake, &mut rows).unwrap(), Next::End);
+    assert_eq!((rows.count(), rows.width()), (2, 3));
+}
+
+#[test]
+fn a_value_is_escaped_as_json_wants_it_whether_it_has_quotes_or_not() {
+    let (fake, mut rows) = rows("A,B,C\n\"\"\"\"\"\",a\\b,\"\u{1}\tz\"\r\n,,\n");
+    assert!(run(rows.header(&fake)).unwrap());
+    assert_eq!(next(&fake, &mut rows).unwrap(), Next::Row);
+    let all = [0, 1, 2].map(|at| json(&rows, at));
+    assert_eq!(all, [r#"\"\""#, r"a\\b", r"\u0001\tz"]);
+    assert_eq!(text(&rows, 0), "\"\"");
+    assert_eq!(next(&fake, &mut rows).unwrap(), Next::Row);
+    assert!((0..3).all(|at| rows.cell(at).is_empty()));
+    assert_eq!(next(&fake, &mut rows).unwrap(), Next::End);
+}
+
+#[test]
+fn a_body_without_any_line_has_no_header() {
+    for body in ["", "\u{feff}", "\n"] {
+        let (fake, mut rows) = rows(body);
+        assert!(!run(rows.header(&fake)).unwrap(), "{body:?}");
+    }
+}
+
+#[test]
+fn what_is_no_table_is_an_error_and_no_shorter_row() {
+    for row in ["3\n", "1,2,3\n", "\"1", "\"1\"2,3\n"] {
+        let (fake, mut rows) = rows(format!("A,B\n1,2\n{row}"));
+        assert!(run(rows.header(&fake)).unwrap());
+        assert_eq!(next(&fake, &mut rows).unwrap(), Next::Row);
+        assert!(
+            matches!(next(&fake, &mut rows), Err(Stop::Error(_))),
+            "{row}"
+        );
+    }
+    let fake = Fake::new().content(
+        None,
+        b"\"A\"\n\"\xff is no text that is longer than a word\"\n",
+    );
+    let mut rows = opened(&fake);
+    assert!(run(rows.header(&fake)).unwrap());
+    assert!(matches!(next(&fake, &mut rows), Err(Stop::Error(_))));
+}
+
+#[test]
+fn a_row_that_is_cut_off_with_its_body_is_not_taken_for_a_whole_one() {
+    let fake = Fake::new().torn("A,B\n1,2\n3,4", "null", interrupted(true));
+    let mut rows = opened(&fake);
+    assert!(run(rows.header(&fake)).unwrap());
+    assert_eq!(next(&fake, &mut rows).unwrap(), Next::Row);
+    assert!(matches!(next(&fake, &mut rows), Err(Stop::Lost(_))));
+}
