@@ -164,17 +164,55 @@ impl<H: Host> Writer<H> {
     /// Takes records, and gives results that are known by now.
     pub(crate) async fn push(&self, records: &[u8]) -> Result<Vec<RowResult>, Error> {
         let mut state = self.take_state()?;
-        let n_held = state.held.rows();
-        let outcome = match state.held.push(records) {
-            Ok(()) => {
-                state.n_pushed += state.held.rows() - n_held;
-                state.has_trees = state.has_trees || self.hold_children(records);
-                self.work(&mut state, false).await
-            }
-            Err(error) => Err(error),
-        };
+        let outcome = self.take(&mut state, records).await;
         self.state.replace(Some(state));
         outcome
+    }
+
+    async fn take(&self, state: &mut State, records: &[u8]) -> Result<Vec<RowResult>, Error> {
+        let hold_children = self.hold_children(records);
+        if self.may_go_at_once(state) && !hold_children {
+            let rows = self.rows(records)?;
+            if rows.len() <= COLLECTIONS_ROWS {
+                return self.at_once(state, records, rows).await;
+            }
+        }
+        let n_held = state.held.rows();
+        state.held.push(records)?;
+        state.n_pushed += state.held.rows() - n_held;
+        state.has_trees = state.has_trees || hold_children;
+        self.work(state, false).await
+    }
+
+    /// Whether nothing is to be waited for, and nothing else comes first.
+    fn may_go_at_once(&self, state: &State) -> bool {
+        self.kind() == Some(Kind::Collections)
+            && !(self.dry_run || self.all_or_none)
+            && state.held.is_empty()
+            && state.under_way.is_empty()
+    }
+
+    /// Sends records by collections as they come, without holding them.
+    async fn at_once(
+        &self,
+        state: &mut State,
+        records: &[u8],
+        rows: Vec<Result<Row<'_>, Problem>>,
+    ) -> Result<Vec<RowResult>, Error> {
+        let n_rows = rows.len();
+        let first = state.held.pass(n_rows);
+        state.n_pushed += n_rows;
+        match self.send(first, rows).await {
+            Ok(results) => Ok(results),
+            Err(error) => {
+                let chunk = Chunk {
+                    first,
+                    rows: n_rows,
+                    json: records.to_vec(),
+                };
+                failed_as_one(state, chunk, error)
+            }
+        }
     }
 
     /// Gives results until all records have theirs.
@@ -331,29 +369,21 @@ impl<H: Host> Writer<H> {
         state: &mut State,
         chunk: Chunk,
     ) -> Result<Vec<RowResult>, Error> {
-        match self.send(&chunk).await {
+        let rows = self.rows(&chunk.json)?;
+        match self.send(chunk.first, rows).await {
             Ok(results) => Ok(results),
-            // It may have happened, to each of them. If these are all, the call as
-            // a whole says so.
-            Err(error @ Error::UnknownOutcome) if chunk.first > 0 || !state.held.is_empty() => {
-                Ok(chunk.all_told(&error))
-            }
-            // Others were told before, so this is no answer for all of them.
-            Err(error @ Error::Refused(_)) if chunk.first > 0 => Ok(chunk.all_told(&error)),
-            Err(error) => {
-                if may_be_tried_again(&error) {
-                    state.held.put_back(chunk);
-                }
-                Err(error)
-            }
+            Err(error) => failed_as_one(state, chunk, error),
         }
     }
 
-    /// Sends the rows of a chunk.
-    async fn send(&self, chunk: &Chunk) -> Result<Vec<RowResult>, Error> {
-        let rows = self.rows(&chunk.json)?;
+    /// Sends rows, the first of which has this number.
+    async fn send(
+        &self,
+        first: u64,
+        rows: Vec<Result<Row<'_>, Problem>>,
+    ) -> Result<Vec<RowResult>, Error> {
         let results = collections::run(&self.api, self.job(), rows, &self.pace).await?;
-        let numbered = (chunk.first..).zip(results);
+        let numbered = (first..).zip(results);
         Ok(numbered
             .map(|(row, result)| row_result(row, result))
             .collect())
@@ -374,6 +404,26 @@ impl<H: Host> Writer<H> {
             rows.iter_mut().for_each(tree::refuse_children);
         }
         Ok(rows)
+    }
+}
+
+/// What a caller learns of records that came to one error. Those that may go later
+/// are kept.
+fn failed_as_one(state: &mut State, chunk: Chunk, error: Error) -> Result<Vec<RowResult>, Error> {
+    match error {
+        // It may have happened, to each of them. If these are all, the call as a
+        // whole says so.
+        Error::UnknownOutcome if chunk.first > 0 || !state.held.is_empty() => {
+            Ok(chunk.all_told(&error))
+        }
+        // Others were told before, so this is no answer for all of them.
+        Error::Refused(_) if chunk.first > 0 => Ok(chunk.all_told(&error)),
+        error => {
+            if may_be_tried_again(&error) {
+                state.held.put_back(chunk);
+            }
+            Err(error)
+        }
     }
 }
 

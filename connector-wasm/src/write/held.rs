@@ -127,6 +127,14 @@ impl Held {
         self.push(&chunk.json).map(|()| None)
     }
 
+    /// Counts records that go another way while nothing is held; gives the number
+    /// of the first.
+    pub(super) fn pass(&mut self, rows: usize) -> u64 {
+        let first = self.first;
+        self.first += rows as u64;
+        first
+    }
+
     /// Gives back what could not be sent, to be taken next.
     pub(super) fn put_back(&mut self, chunk: Chunk) {
         self.returned = Some(chunk);

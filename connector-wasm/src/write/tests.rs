@@ -429,3 +429,30 @@ fn a_refusal_of_a_later_part_is_told_to_its_records_and_takes_no_results_away() 
         assert_eq!(advice(result), Some(Advice::FixSchema));
     }
 }
+
+#[test]
+fn records_that_cannot_go_now_are_kept_with_their_numbers_and_go_before_others() {
+    let fake = Fake::new()
+        .answer(200, collection("cc"))
+        .lose(broken(false))
+        .answer(200, collection("ccc"))
+        .answer(
+            201,
+            format!(r#"{{"id":"{ID}","success":true,"errors":[]}}"#),
+        );
+    let options = WriteOptions {
+        way: Some("collections".to_owned()),
+        ..EACH
+    };
+    let writer = open(Rc::new(fake.api()), "Contact", Operation::Create, options).unwrap();
+    let push = |count| run(writer.push(records(count).as_bytes()));
+    let numbers = |results: Vec<RowResult>| -> Vec<u64> {
+        results.into_iter().map(|result| result.row).collect()
+    };
+    assert_eq!(push(2).map(numbers), Ok(vec![0, 1]));
+    assert!(matches!(push(3), Err(Error::Unavailable(_))));
+    assert_eq!(push(1).map(numbers), Ok(vec![2, 3, 4]));
+    assert_eq!(run(writer.finish()).unwrap().map(numbers), Some(vec![5]));
+    assert_eq!(run(writer.finish()), Ok(None));
+    assert_eq!(fake.body(1), fake.body(2));
+}
