@@ -204,7 +204,6 @@ impl Host for Fake {
                 etag: Some(etag.to_owned()),
                 last_modified: Some(last_modified.to_owned()),
                 body: body.into_bytes(),
-                ..Answer::default()
             }),
             Reply::Rows(body, _) => Ok(Answer {
                 status: 200,
@@ -233,7 +232,7 @@ impl Host for Fake {
                 Reply::Rows(_, next) => locator = Some(next.clone()),
                 Reply::Torn(csv, next, error) => {
                     locator = Some(next.clone());
-                    torn = Some(Lost::Body(error.clone()));
+                    torn = Some(Lost::Body(*error));
                     *reply = Reply::Answer(200, std::mem::take(csv));
                 }
                 Reply::Answer(..) | Reply::Valid(..) | Reply::Lost(_) => {}
@@ -276,7 +275,7 @@ impl Host for Fake {
         parts: impl Iterator<Item = Vec<u8>>,
         length: u64,
     ) -> Result<Answer, Lost> {
-        let body: Vec<u8> = parts.flatten().collect();
+        let body = parts.collect::<Vec<_>>().concat();
         assert_eq!(body.len() as u64, length);
         request.body = Some(body);
         self.send(request).await

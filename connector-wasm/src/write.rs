@@ -42,6 +42,7 @@ use choice::{Choice, Kind, forced};
 use dry::Found;
 use forest::Forest;
 use held::{Chunk, Held};
+use jobs::Room;
 use pace::Pace;
 use plan::{Job, MAX_ROWS};
 use schema::Schema;
@@ -72,6 +73,7 @@ pub(crate) struct Writer<H> {
     way: RefCell<Option<Choice>>,
     schema: Schema,
     pace: Pace,
+    room: Room,
     /// Taken while a call works on it: calls of one writer do not overlap.
     state: RefCell<Option<State>>,
 }
@@ -123,6 +125,7 @@ pub(crate) fn open<H: Host>(
         is_forced: way.is_some(),
         way: RefCell::new(way),
         schema: Schema::default(),
+        room: Room::default(),
         state: RefCell::new(Some(State::default())),
     })
 }

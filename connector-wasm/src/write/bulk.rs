@@ -165,7 +165,10 @@ impl BulkJob {
                     close(api, id).await?;
                     Step::Closed(id.clone())
                 }
-                Step::Closed(_) | Step::Told(_) => return Ok(()),
+                Step::Closed(_) | Step::Told(_) => {
+                    self.sheet.let_file_go();
+                    return Ok(());
+                }
             };
         }
     }
@@ -195,11 +198,13 @@ impl BulkJob {
             }
             told => {
                 self.missed = 0;
-                if let Some(told) = told? {
+                let told = told?;
+                let is_told = told.is_some();
+                if let Some(told) = told {
                     self.step = Step::Told(told);
-                    return Ok(true);
+                    self.sheet.clear();
                 }
-                Ok(false)
+                Ok(is_told)
             }
         }
     }
@@ -207,31 +212,21 @@ impl BulkJob {
     /// The next results once they are known, at most so many, and whether they were
     /// the last.
     pub(super) fn results(&mut self, job: &Job<'_>, most: usize) -> (Results, bool) {
-        // Nothing is sent again from here on.
-        self.sheet.clear();
         let Step::Told(told) = &mut self.step else {
             return (Results::new(), false);
         };
+        told.leave_locked();
         let results = told.next(most, job.object).unwrap_or_default();
         (results, told.is_over())
     }
 
-    /// Rows that were locked, at most so many, once results are known: as a JSON
-    /// array of their records, and their results, which are not given otherwise.
-    pub(super) fn take_locked(&mut self, job: &Job<'_>, most: usize) -> (Vec<u8>, Results) {
-        let mut json = b"[".to_vec();
-        let mut results = Results::new();
-        if let Step::Told(told) = &mut self.step {
-            for row in told.take_locked(most) {
-                if json.len() > 1 {
-                    json.push(b',');
-                }
-                self.sheet.push_record(row.line, job.verb, &mut json);
-                results.push((row.row, told.result(&row, job.object)));
-            }
+    /// Rows that were locked and can go again, once results are known: a JSON array
+    /// of their records, and their results, which are not given otherwise.
+    pub(super) fn take_locked(&mut self, job: &Job<'_>) -> (Vec<u8>, Results) {
+        match &mut self.step {
+            Step::Told(told) => told.take_locked(job.object),
+            _ => (Vec::new(), Results::new()),
         }
-        json.push(b']');
-        (json, results)
     }
 
     /// What became of the rows, if Salesforce is done.

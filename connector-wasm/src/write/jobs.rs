@@ -11,12 +11,26 @@ use crate::bindings::exports::lockgate::connector::records::{
 use crate::body::Row;
 use crate::host::Host;
 
-/// How much memory bulk jobs may take, in bytes: from here on the one in front is
-/// looked at with each push, so that what is known of its rows can go.
-const SOME_BYTES: usize = 24 * 1024 * 1024;
-/// From here on nothing is taken before it can, half of what a guest has.
-const MANY_BYTES: usize = 64 * 1024 * 1024;
-/// How often a push looks then before its caller is told to come later, four
+/// How much memory the bulk jobs of a write may take, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    /// From here on the job in front is looked at with each push, so that what is
+    /// known of its rows can go.
+    pub(super) some: usize,
+    /// From here on a push waits until it can: half of what a guest has.
+    pub(super) most: usize,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self {
+            some: 24 * 1024 * 1024,
+            most: 64 * 1024 * 1024,
+        }
+    }
+}
+
+/// How often a push looks before its caller is told to come later, four
 /// minutes in all, and after how many milliseconds.
 const LOOKS: u32 = 24;
 const LATER_MS: u64 = 10_000;
@@ -108,7 +122,7 @@ impl<H: Host> Writer<H> {
             let Some(UnderWay::Job(job)) = state.under_way.front_mut() else {
                 return Ok(());
             };
-            if bytes < SOME_BYTES && !job.is_told() {
+            if bytes < self.room.some && !job.is_told() {
                 return Ok(());
             }
             match self.results_of(job).await {
@@ -118,11 +132,11 @@ impl<H: Host> Writer<H> {
                         state.under_way.pop_front();
                     }
                 }
-                Err(error) if bytes >= MANY_BYTES => return Err(error),
+                Err(error) if bytes >= self.room.most => return Err(error),
                 // A later call meets it again.
                 Err(_) => return Ok(()),
             }
-            if state.bytes_of_jobs() < MANY_BYTES {
+            if state.bytes_of_jobs() < self.room.most {
                 return Ok(());
             }
         }

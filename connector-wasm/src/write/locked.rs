@@ -5,7 +5,7 @@
 use super::bulk::{BulkJob, Results};
 use super::jobs::RESULTS;
 use super::plan::Verb;
-use super::{COLLECTIONS_ROWS, Writer, collections, lost, row_result};
+use super::{Writer, collections, lost, row_result};
 use crate::bindings::exports::lockgate::connector::records::{Error, RecordResult, RowResult};
 use crate::host::Host;
 
@@ -23,7 +23,7 @@ impl<H: Host> Writer<H> {
         }
         let mut locked = Vec::new();
         if !was_told && self.locked_rows_go_again(what.verb) {
-            let (records, results) = job.take_locked(&what, COLLECTIONS_ROWS);
+            let (records, results) = job.take_locked(&what);
             if !results.is_empty() {
                 locked = self.unlocked(&records, results).await;
             }
@@ -34,8 +34,7 @@ impl<H: Host> Writer<H> {
         Ok((numbered.collect(), is_over))
     }
 
-    /// Sends rows that were locked once more, by collections, as many as one call
-    /// may.
+    /// Sends rows that were locked once more, by collections.
     async fn unlocked(&self, records: &[u8], locked: Results) -> Results {
         let again = match self.rows(records) {
             Ok(rows) => collections::run(&self.api, self.job(), rows, &self.pace).await,

@@ -1,9 +1,8 @@
 //! One record as a line of a bulk job's CSV, and back.
 //!
 //! A field that is set to `null` is `#N/A`, one that is not set is empty: an
-//! update leaves that one alone. Texts stand in quotes and all else does not, so
-//! that the record can be made of its line again. A related record that is named
-//! by its external id becomes a column of its own, `Account.Key__c`.
+//! update leaves that one alone. A related record that is named by its external id
+//! becomes a column of its own, `Account.Key__c`.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -24,8 +23,20 @@ pub(super) const NULL: &str = "#N/A";
 #[derive(Debug, Default)]
 pub(super) struct Columns {
     pub(super) names: Vec<String>,
+    kinds: Vec<Kind>,
     /// By name in lower case.
     places: HashMap<String, usize>,
+}
+
+/// What the cells of a column hold, by which a record is made of them again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Nothing or null.
+    Nothing,
+    /// Numbers, or `true` and `false`.
+    Bare,
+    Text,
+    Mixed,
 }
 
 impl Columns {
@@ -41,8 +52,20 @@ impl Columns {
         }
         let place = self.names.len();
         self.names.push(name.to_owned());
+        self.kinds.push(Kind::Nothing);
         self.places.insert(folded, place);
         place
+    }
+
+    fn note(&mut self, place: usize, kind: Kind) {
+        if let Some(known) = self.kinds.get_mut(place)
+            && *known != kind
+        {
+            *known = match *known {
+                Kind::Nothing => kind,
+                _ => Kind::Mixed,
+            };
+        }
     }
 
     /// The place of a column, if there is one of this name.
@@ -99,7 +122,33 @@ impl<'r> Cells<'r> {
             cells.sort_by_key(|(place, _)| *place);
             cells.dedup_by_key(|(place, _)| *place);
         }
+        for (place, value) in &cells {
+            match value {
+                Value::Null => {}
+                Value::Bare(_) => columns.note(*place, Kind::Bare),
+                Value::Text(_) => columns.note(*place, Kind::Text),
+            }
+        }
         Ok(Self(cells))
+    }
+
+    /// Which cells are null, a bit for each; `None` if one is that has no bit.
+    pub(super) fn nulls(&self) -> Option<u64> {
+        let cells = self.0.iter();
+        let mut nulls = cells.filter(|(_, value)| matches!(value, Value::Null));
+        nulls.try_fold(0, |nulls, (place, _)| {
+            let bit = 1_u64.checked_shl(u32::try_from(*place).ok()?)?;
+            Some(nulls | bit)
+        })
+    }
+
+    /// The print of the first cell, whatever it says.
+    pub(super) fn key_print(&self) -> u64 {
+        match self.0.first() {
+            Some((0, Value::Bare(text))) => print::of(text.as_bytes()),
+            Some((0, Value::Text(text))) => print::of(text.as_bytes()),
+            _ => print::of(b""),
+        }
     }
 
     /// Appends the cells as a line without its end, and says how many there are,
@@ -228,77 +277,71 @@ fn unfit(field: &str, what: &str) -> Problem {
     problem
 }
 
-/// The cells of a line that was written here, as they stand in it.
-pub(super) fn cells(line: &str) -> impl Iterator<Item = &str> {
-    let mut rest = Some(line);
-    std::iter::from_fn(move || {
-        let line = rest?;
-        let mut is_within = false;
-        let end = line.bytes().position(|byte| {
-            is_within ^= byte == b'"';
-            byte == b',' && !is_within
-        });
-        let (cell, behind) = match end {
-            Some(end) => (line.get(..end), line.get(end + 1..)),
-            None => (Some(line), None),
-        };
-        rest = behind;
-        cell
-    })
-}
-
-/// A cell without its quotes.
-pub(super) fn text(cell: &str) -> Cow<'_, str> {
-    match cell.strip_prefix('"').and_then(|c| c.strip_suffix('"')) {
-        Some(inner) if inner.contains('"') => Cow::Owned(inner.replace("\"\"", "\"")),
-        Some(inner) => Cow::Borrowed(inner),
-        None => Cow::Borrowed(cell),
-    }
-}
-
-/// Appends the record that a line was made of, as JSON.
-pub(super) fn push_record(out: &mut Vec<u8>, columns: &Columns, line: &str) {
+/// Appends the record that a row was made of, given its cells as texts, by column,
+/// and which of them were null. False if it cannot be told what it was.
+pub(super) fn push_record<'c>(
+    out: &mut Vec<u8>,
+    columns: &Columns,
+    nulls: u64,
+    cell: impl Fn(usize) -> Cow<'c, [u8]>,
+) -> bool {
     out.push(b'{');
-    let start = out.len();
-    for (name, cell) in columns.names.iter().zip(cells(line)) {
-        if cell.is_empty() {
+    let mut is_first = true;
+    for (place, (name, kind)) in columns.names.iter().zip(&columns.kinds).enumerate() {
+        let mut value = Vec::new();
+        if !push_cell(&mut value, nulls, place, *kind, &cell(place)) {
+            return false;
+        }
+        if value.is_empty() {
             continue;
         }
-        if out.len() > start {
+        if !std::mem::take(&mut is_first) {
             out.push(b',');
         }
         let Some((relationship, field)) = name.split_once('.') else {
             push_text(out, name);
             out.push(b':');
-            push_cell(out, cell);
+            out.extend_from_slice(&value);
             continue;
         };
-        let (kind, relationship) = match relationship.split_once(':') {
-            Some((kind, relationship)) => (Some(kind), relationship),
+        let (object, relationship) = match relationship.split_once(':') {
+            Some((object, relationship)) => (Some(object), relationship),
             None => (None, relationship),
         };
         push_text(out, relationship);
         out.extend_from_slice(b":{");
-        if let Some(kind) = kind {
+        if let Some(object) = object {
             out.extend_from_slice(b"\"attributes\":{\"type\":");
-            push_text(out, kind);
+            push_text(out, object);
             out.extend_from_slice(b"},");
         }
         push_text(out, field);
         out.push(b':');
-        push_cell(out, cell);
+        out.extend_from_slice(&value);
         out.push(b'}');
     }
     out.push(b'}');
+    true
 }
 
-/// Appends a cell as JSON.
-pub(super) fn push_cell(out: &mut Vec<u8>, cell: &str) {
-    match cell {
-        NULL => out.extend_from_slice(b"null"),
-        cell if cell.starts_with('"') => push_text(out, &text(cell)),
-        cell => out.extend_from_slice(cell.as_bytes()),
+/// Appends a cell as JSON, or nothing if it was not set. False if it cannot be told
+/// what it was.
+fn push_cell(out: &mut Vec<u8>, nulls: u64, place: usize, kind: Kind, text: &[u8]) -> bool {
+    if text.is_empty() || text == NULL.as_bytes() {
+        let bit = u32::try_from(place)
+            .ok()
+            .and_then(|bit| nulls.checked_shr(bit));
+        if bit.is_some_and(|bit| bit & 1 == 1) {
+            out.extend_from_slice(b"null");
+        }
+        return true;
     }
+    match kind {
+        Kind::Bare => out.extend_from_slice(text),
+        Kind::Text => push_text(out, str::from_utf8(text).unwrap_or_default()),
+        Kind::Nothing | Kind::Mixed => return false,
+    }
+    true
 }
 
 #[cfg(test)]
@@ -362,18 +405,52 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_made_of_its_line_as_it_was() {
-        let json = r#"[{"Key__c":7,"Name":"a \"b\",\n\\ü","Phone":null,"Size__c":1.50,"Live__c":true,"Account":{"Other__c":"x, \"y\""},"Owner":{"attributes":{"type":"User"},"Username":null}},{"Key__c":"8","Size__c":"2"}]"#;
-        let (lines, columns) = lines(json, KeyedBy::Field("Key__c"), Some("Key__c"));
-        let mut again = b"[".to_vec();
-        for line in &lines {
-            if again.len() > 1 {
-                again.push(b',');
-            }
-            push_record(&mut again, &columns, line);
-        }
-        again.push(b']');
-        assert_eq!(String::from_utf8(again).unwrap(), json);
+    fn a_record_is_made_of_its_cells_as_it_was_or_not_at_all() {
+        let json = r#"[{"Key__c":7,"Name":"a \"b\",\n\\ü","Phone":null,"Live__c":true,"Account":{"Other__c":"x"},"Owner":{"attributes":{"type":"User"},"Username":null}},{"Key__c":8,"Fax":"2"},{"Key__c":9,"Fax":2}]"#;
+        let mut columns = Columns::default();
+        let key_column = Some(columns.place("Key__c", 0));
+        let rows = read_rows(json.as_bytes(), KeyedBy::Field("Key__c")).unwrap();
+        let mut cells = rows.iter().map(|row| {
+            let row = row.as_ref().unwrap();
+            Cells::of(row, key_column, &mut columns).unwrap()
+        });
+        let (first, second) = (cells.next().unwrap(), cells.next().unwrap());
+        let again = |columns: &Columns, cells: &Cells<'_>, texts: &[&str]| {
+            let mut out = Vec::new();
+            let cell = |place: usize| Cow::Borrowed(texts.get(place).unwrap_or(&"").as_bytes());
+            let is_told = push_record(&mut out, columns, cells.nulls().unwrap(), cell);
+            is_told.then(|| String::from_utf8(out).unwrap())
+        };
+        // Salesforce gives some nulls back as nothing.
+        let texts = ["7", "a \"b\",\n\\ü", "", "true", "x", "#N/A"];
+        let wanted = json.get(1..json.find("},{\"Key__c\":8").unwrap() + 1);
+        drop(cells);
+        assert_eq!(again(&columns, &first, &texts).as_deref(), wanted);
+        let texts = ["8", "", "", "", "", "", "2"];
+        assert_eq!(
+            again(&columns, &second, &texts).as_deref(),
+            Some(r#"{"Key__c":8,"Fax":"2"}"#)
+        );
+        let mut cells = rows.iter().skip(2).map(|row| {
+            let row = row.as_ref().unwrap();
+            Cells::of(row, key_column, &mut columns).unwrap()
+        });
+        let third = cells.next().unwrap();
+        drop(cells);
+        assert_eq!(again(&columns, &third, &texts), None);
+    }
+
+    #[test]
+    fn a_null_in_a_column_far_behind_has_no_bit() {
+        let wide: Vec<String> = (0..70).map(|at| format!(r#""F{at}":"x""#)).collect();
+        let json = format!(r#"[{{{}}},{{"F63":null}},{{"F64":null}}]"#, wide.join(","));
+        let mut columns = Columns::default();
+        let rows = read_rows(json.as_bytes(), KeyedBy::Nothing).unwrap();
+        let nulls = rows.iter().map(|row| {
+            let row = row.as_ref().unwrap();
+            Cells::of(row, None, &mut columns).unwrap().nulls()
+        });
+        assert_eq!(nulls.collect::<Vec<_>>(), [Some(0), Some(1 << 63), None]);
     }
 
     #[test]

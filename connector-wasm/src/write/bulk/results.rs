@@ -13,12 +13,15 @@ use crate::csv::{Next, Rows, Stop};
 use crate::fault::{Effect, Entry, Fault, unexpected};
 use crate::host::{Host, Method, Opened};
 use crate::write::plan::{Job, Verb};
-use crate::write::{failed, lost, print, told};
+use crate::write::{COLLECTIONS_ROWS, failed, lost, print, told};
 
 /// Columns of Salesforce's own.
 const ID: &[u8] = b"sf__Id";
 const CREATED: &[u8] = b"sf__Created";
 const ERROR: &[u8] = b"sf__Error";
+
+/// How the error of a row that was locked begins.
+const LOCKED: &[u8] = b"UNABLE_TO_LOCK_ROW:";
 
 /// What became of all rows of a job. Results are made when they are given, since a
 /// guest would hold each of them several times over.
@@ -27,23 +30,39 @@ pub(super) struct Told {
     rows: Vec<ToldRow>,
     /// Ids and errors, one behind the other.
     texts: Vec<u8>,
+    last_error: Span,
     /// Why rows were not processed.
     why: Option<Problem>,
     /// How many rows were given.
     given: usize,
+    /// Rows that were locked and can go again, and a JSON array of their records,
+    /// still without its end.
+    locked: Vec<ToldRow>,
+    records: Vec<u8>,
 }
 
 /// What became of one row.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ToldRow {
-    /// Its number, and its line.
-    pub(super) row: usize,
-    pub(super) line: u32,
+struct ToldRow {
+    /// Its number.
+    row: usize,
     fate: Fate,
-    /// Where its id begins, and where its error does and ends.
-    id: u32,
-    error: u32,
+    id: Span,
+    error: Span,
+}
+
+/// Where a text stands among the texts.
+#[derive(Clone, Copy, Debug, Default)]
+struct Span {
+    start: u32,
     end: u32,
+}
+
+impl Span {
+    fn of(self, texts: &[u8]) -> &[u8] {
+        let text = texts.get(self.start as usize..self.end as usize);
+        text.unwrap_or_default()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +85,7 @@ impl Told {
         info: &Info,
         sheet: &Sheet,
     ) -> Result<Self, Error> {
-        let mut found = Found::new(sheet);
+        let mut found = Found::new(sheet, job.verb);
         if info.number_records_processed > info.number_records_failed {
             let success = |created: &[u8]| match job.verb {
                 Verb::Create => Fate::Created,
@@ -108,38 +127,35 @@ impl Told {
         self.given >= self.rows.len()
     }
 
-    /// Takes out rows that were locked, at most so many.
-    pub(super) fn take_locked(&mut self, most: usize) -> Vec<ToldRow> {
-        let mut locked = Vec::new();
-        let texts = &self.texts;
-        self.rows.retain(|row| {
-            let error = texts.get(row.error as usize..row.end as usize);
-            let is_locked = row.fate == Fate::Failed
-                && error.is_some_and(|error| error.starts_with(b"UNABLE_TO_LOCK_ROW:"));
-            let is_taken = is_locked && locked.len() < most;
-            if is_taken {
-                locked.push(*row);
-            }
-            !is_taken
-        });
-        locked
+    /// Takes the rows that were locked and can go again: a JSON array of their
+    /// records, and their results, which are not given otherwise.
+    pub(super) fn take_locked(&mut self, object: &str) -> (Vec<u8>, Vec<(usize, RecordResult)>) {
+        let locked = std::mem::take(&mut self.locked);
+        let results = locked.iter().map(|row| (row.row, self.result(row, object)));
+        let results = results.collect();
+        let mut records = std::mem::take(&mut self.records);
+        records.push(b']');
+        (records, results)
+    }
+
+    /// Lets the rows that were locked have their results as all others.
+    pub(super) fn leave_locked(&mut self) {
+        self.rows.append(&mut self.locked);
+        self.records = Vec::new();
     }
 
     /// The result of a row.
-    pub(super) fn result(&self, row: &ToldRow, object: &str) -> RecordResult {
-        let text = |from: u32, to: u32| {
-            let text = self.texts.get(from as usize..to as usize);
-            // They came as texts.
-            str::from_utf8(text.unwrap_or_default()).unwrap_or_default()
-        };
-        let id = text(row.id, row.error);
+    fn result(&self, row: &ToldRow, object: &str) -> RecordResult {
+        // They came as texts.
+        let text = |span: Span| str::from_utf8(span.of(&self.texts)).unwrap_or_default();
+        let id = text(row.id);
         let id = (!id.is_empty()).then(|| id.to_owned());
         match row.fate {
             Fate::Created => told(id, Outcome::Created),
             Fate::Updated => told(id, Outcome::Updated),
             Fate::Deleted => told(id, Outcome::Deleted),
             Fate::Failed => {
-                let entry = Entry::of_bulk(text(row.error, row.end));
+                let entry = Entry::of_bulk(text(row.error));
                 failed(id, vec![entry.problem(400, Some(object))])
             }
             Fate::NotProcessed => failed(None, self.why.iter().cloned().collect()),
@@ -147,20 +163,28 @@ impl Told {
         }
     }
 
-    fn push(&mut self, (row, line): (usize, u32), fate: Fate, id: &[u8], error: &[u8]) {
-        let length = |texts: &Vec<u8>| u32::try_from(texts.len()).unwrap_or(u32::MAX);
-        let id_at = length(&self.texts);
-        self.texts.extend_from_slice(id);
-        let error_at = length(&self.texts);
-        self.texts.extend_from_slice(error);
-        self.rows.push(ToldRow {
+    fn row(&mut self, row: usize, fate: Fate, id: &[u8], error: &[u8]) -> ToldRow {
+        let id = self.text(id);
+        // Rows often fail for the same reason.
+        if self.last_error.of(&self.texts) != error {
+            self.last_error = self.text(error);
+        }
+        ToldRow {
             row,
-            line,
             fate,
-            id: id_at,
-            error: error_at,
+            id,
+            error: self.last_error,
+        }
+    }
+
+    fn text(&mut self, text: &[u8]) -> Span {
+        let length = |texts: &Vec<u8>| u32::try_from(texts.len()).unwrap_or(u32::MAX);
+        let start = length(&self.texts);
+        self.texts.extend_from_slice(text);
+        Span {
+            start,
             end: length(&self.texts),
-        });
+        }
     }
 }
 
@@ -198,6 +222,7 @@ impl Places {
 /// The rows of a sheet that were found so far.
 struct Found<'s> {
     sheet: &'s Sheet,
+    verb: Verb<'s>,
     by_row: Finder,
     /// Made when it is first needed: Salesforce may write a value in its own way,
     /// but hardly ever does.
@@ -207,10 +232,11 @@ struct Found<'s> {
 }
 
 impl<'s> Found<'s> {
-    fn new(sheet: &'s Sheet) -> Self {
+    fn new(sheet: &'s Sheet, verb: Verb<'s>) -> Self {
         let lines = sheet.len();
         Self {
             sheet,
+            verb,
             by_row: Finder::new(lines, |line| sheet.print(line)),
             by_key: None,
             is_found: vec![false; lines],
@@ -246,19 +272,52 @@ impl<'s> Found<'s> {
             for (at, column) in &places.sent {
                 let value = rows.cell(*at).value();
                 row_print = row_print.wrapping_add(print_of(*column, &value));
-                if *column == 0 {
+                if *column == 0 && self.sheet.has_key() {
                     key_print = Some(print::of(&value));
                 }
             }
             if let Some(line) = self.take(row_print, key_print) {
-                let value = |at: Option<usize>| at.map(|at| rows.cell(at).value());
-                let fate = fate(&value(places.created).unwrap_or_default());
-                let id = value(places.id).unwrap_or_default();
-                let error = value(places.error).unwrap_or_default();
-                let of_row = (self.sheet.row(line), line);
-                self.told.push(of_row, fate, &id, &error);
+                let is_as_sent = self.sheet.print(line) == row_print;
+                self.tell(&rows, &places, line, is_as_sent, &fate);
             }
         }
+    }
+
+    /// Notes what a row of a file says of a line.
+    fn tell<D>(
+        &mut self,
+        rows: &Rows<D>,
+        places: &Places,
+        line: u32,
+        is_as_sent: bool,
+        fate: impl Fn(&[u8]) -> Fate,
+    ) {
+        let value = |at: Option<usize>| {
+            let value = at.map(|at| rows.cell(at).value());
+            value.unwrap_or_default()
+        };
+        let (id, error) = (value(places.id), value(places.error));
+        let fate = fate(&value(places.created));
+        let told = &mut self.told;
+        let row = told.row(self.sheet.row(line), fate, &id, &error);
+        let is_locked = fate == Fate::Failed && error.starts_with(LOCKED);
+        if is_locked && is_as_sent && told.locked.len() < COLLECTIONS_ROWS {
+            let before = told.records.len();
+            told.records.push(if before == 0 { b'[' } else { b',' });
+            let cell = |column: usize| {
+                let mut sent = places.sent.iter();
+                value(sent.find(|(_, sent)| *sent == column).map(|(at, _)| *at))
+            };
+            if self
+                .sheet
+                .push_record(line, self.verb, &mut told.records, cell)
+            {
+                told.locked.push(row);
+                return;
+            }
+            told.records.truncate(before);
+        }
+        told.rows.push(row);
     }
 
     /// Opens a file, and makes sure that it begins with columns of the rows that
@@ -313,8 +372,8 @@ impl<'s> Found<'s> {
     fn rest_is_lost(&mut self) {
         let lines = (0..).zip(&self.is_found);
         for (line, _) in lines.filter(|(_, is_found)| !**is_found) {
-            let of_row = (self.sheet.row(line), line);
-            self.told.push(of_row, Fate::Lost, b"", b"");
+            let row = self.told.row(self.sheet.row(line), Fate::Lost, b"", b"");
+            self.told.rows.push(row);
         }
     }
 }

@@ -1,20 +1,24 @@
 //! The rows of a bulk job: as the CSV that goes up, and to be found again by its
 //! results.
 //!
-//! Each row is held once, as its line. Lines are short of what a later row names
-//! first; that is put behind them while they go up.
+//! Each row is held once, as its line, and of those that have gone up only what
+//! finds them, and what tells how they were written. Lines are short of what a
+//! later row names first; that is put behind them while they go up.
 
-use super::line::{self, Cells, Columns, push_quoted};
+use std::borrow::Cow;
+
+use super::line::{Cells, Columns, push_quoted, push_record};
 use crate::bindings::exports::lockgate::connector::records::Problem;
 use crate::body::{Key, Row};
+use crate::wire::push_text;
 use crate::write::parent::Parents;
 use crate::write::plan::Verb;
 use crate::write::print;
 
-/// The most rows and bytes of a job. Salesforce takes 100 MB; what is here is what
-/// a guest holds of each job until it has its results.
-pub(in crate::write) const JOB_ROWS: usize = 250_000;
-pub(in crate::write) const JOB_BYTES: usize = 16 * 1024 * 1024;
+/// The most rows and bytes of a job. Salesforce takes 100 MB; this is what a guest
+/// holds until it goes up, and then some 70 bytes a row until there are results.
+pub(in crate::write) const JOB_ROWS: usize = 150_000;
+pub(in crate::write) const JOB_BYTES: usize = 12 * 1024 * 1024;
 
 /// How lines are held, in bytes: nothing is moved when more come.
 const BLOCK_BYTES: usize = 256 * 1024;
@@ -50,6 +54,10 @@ struct Line {
     width: u32,
     /// Lines go up in this order.
     rank: u32,
+    key_print: u64,
+    /// Which of its cells are null, if each has a bit here.
+    nulls: u64,
+    has_nulls: bool,
 }
 
 impl Sheet {
@@ -109,6 +117,7 @@ impl Sheet {
         self.bytes += block.len() - start;
         let number_of = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let at = number_of(self.lines.len());
+        let nulls = cells.nulls();
         self.lines.push(Line {
             row: number,
             print: cells.print(),
@@ -117,6 +126,9 @@ impl Sheet {
             end: number_of(block.len()),
             width: number_of(width),
             rank: self.parents.first_of(row, at),
+            key_print: if self.has_key { cells.key_print() } else { 0 },
+            nulls: nulls.unwrap_or(0),
+            has_nulls: nulls.is_some(),
         });
         Ok(())
     }
@@ -132,11 +144,16 @@ impl Sheet {
         key + row.size() + self.columns.names.len()
     }
 
-    /// Lets go of the rows.
-    pub(super) fn clear(&mut self) {
+    /// Lets go of the file, once it went up.
+    pub(super) fn let_file_go(&mut self) {
         self.blocks = Vec::new();
-        self.lines = Vec::new();
         self.bytes = 0;
+    }
+
+    /// Lets go of all.
+    pub(super) fn clear(&mut self) {
+        self.let_file_go();
+        self.lines = Vec::new();
     }
 
     /// Takes no more rows. Those of one parent go up beside one another, since a
@@ -255,25 +272,32 @@ impl Sheet {
 
     /// The print of a line's key.
     pub(super) fn key_print(&self, line: u32) -> u64 {
-        let key = line::cells(self.text(line)).next().unwrap_or_default();
-        print::of(line::text(key).as_bytes())
+        self.lines
+            .get(line as usize)
+            .map_or(0, |line| line.key_print)
     }
 
-    /// Appends the record of a line as it came, or its id if it is nothing else.
-    pub(super) fn push_record(&self, line: u32, verb: Verb<'_>, out: &mut Vec<u8>) {
-        let text = self.text(line);
+    /// Appends the record of a line, given its cells as texts, by column, or its id
+    /// if it is nothing else. False if it cannot be told what it was.
+    pub(super) fn push_record<'c>(
+        &self,
+        line: u32,
+        verb: Verb<'_>,
+        out: &mut Vec<u8>,
+        cell: impl Fn(usize) -> Cow<'c, [u8]>,
+    ) -> bool {
+        let Some(line) = self.lines.get(line as usize).filter(|line| line.has_nulls) else {
+            return false;
+        };
         match verb {
-            Verb::Delete => line::push_cell(out, line::cells(text).next().unwrap_or_default()),
+            Verb::Delete => {
+                push_text(out, str::from_utf8(&cell(0)).unwrap_or_default());
+                true
+            }
             Verb::Create | Verb::Update | Verb::Upsert(_) => {
-                line::push_record(out, &self.columns, text);
+                push_record(out, &self.columns, line.nulls, cell)
             }
         }
-    }
-
-    fn text(&self, line: u32) -> &str {
-        let line = self.lines.get(line as usize).map(|line| self.line(line));
-        // It was written here, from texts.
-        str::from_utf8(line.unwrap_or_default()).unwrap_or_default()
     }
 }
 
@@ -372,6 +396,8 @@ mod tests {
         sheet.push(0, row).unwrap();
         assert!(!sheet.has_room_for(row));
         assert!(sheet.bytes() > JOB_BYTES / 2);
+        sheet.let_file_go();
+        assert!((1..1_000).contains(&sheet.bytes()));
         sheet.clear();
         assert_eq!(sheet.bytes(), 0);
     }

@@ -186,6 +186,31 @@ fn rows_that_were_locked_are_written_again_by_collections() {
         ["created 001A", "created 001B", "updated 001C"]
     );
     assert!(fake.lines()[6].starts_with("PATCH /services/data/v62.0/composite/sobjects/Account"));
+    // As they came, though the file says nothing where there was null.
+    let attributes = r#"{"attributes":{"type":"Account"},"#;
+    let records =
+        format!(r#"{attributes}"Key__c":"b","Name":null}},{attributes}"Key__c":"c","Name":"C"}}"#);
+    assert!(fake.body(6).contains(&records), "{}", fake.body(6));
+}
+
+#[test]
+fn a_locked_row_that_came_back_changed_stays_locked() {
+    let fake = started(Fake::new())
+        .answer(200, info("JobComplete", 3, 1))
+        .answer(
+            200,
+            "sf__Id,sf__Created,Key__c,Name\n001A,true,a,A\n001B,true,b,\n",
+        )
+        .answer(
+            200,
+            "sf__Id,sf__Error,Key__c,Name\n,UNABLE_TO_LOCK_ROW:unable:--,c,changed\n",
+        );
+    let results = written(&fake, None).unwrap();
+    assert_eq!(
+        told(&results),
+        ["created 001A", "created 001B", "UNABLE_TO_LOCK_ROW "]
+    );
+    assert!(fake.is_done());
 }
 
 #[test]

@@ -2,81 +2,74 @@
 
 use super::*;
 use crate::write::bulk::JOB_BYTES;
+use crate::write::jobs::Room;
 
-/// A record of which three go into one job.
-fn row(key: usize) -> String {
-    let text = "x".repeat(JOB_BYTES / 4);
-    format!(r#"[{{"Key__c":"{key}","Name":"{text}"}}]"#)
+/// A writer that may hold little beside one large row: three others that have gone
+/// up, and with some patience six.
+fn writer_of_large_rows(fake: &Fake) -> Writer<Fake> {
+    let mut writer = writer(fake, None);
+    // What is kept of such a row.
+    let row = 72;
+    writer.room = Room {
+        some: JOB_BYTES / 2 + 3 * row,
+        most: JOB_BYTES / 2 + 6 * row,
+    };
+    writer
 }
 
+/// A record of which two do not go into one job.
 fn push(writer: &Writer<Fake>, key: usize) -> Result<Vec<RowResult>, Error> {
-    run(writer.push(row(key).as_bytes()))
+    let text = "x".repeat(JOB_BYTES / 2);
+    let row = format!(r#"[{{"Key__c":"{key}","Name":"{text}"}}]"#);
+    run(writer.push(row.as_bytes()))
 }
 
-fn results(keys: std::ops::Range<usize>) -> String {
-    let lines = keys.map(|key| format!("001{key},true,{key},as it was\n"));
-    format!(
-        "sf__Id,sf__Created,Key__c,Name\n{}",
-        lines.collect::<String>()
+fn done(fake: Fake, key: usize) -> Fake {
+    fake.answer(200, info("JobComplete", 1, 0)).answer(
+        200,
+        format!("sf__Id,sf__Created,Key__c,Name\n001{key},true,{key},as it was\n"),
     )
+}
+
+fn works(fake: Fake) -> Fake {
+    fake.answer(200, info("InProgress", 0, 0))
 }
 
 #[test]
 fn a_push_looks_at_the_job_in_front_when_jobs_take_much_memory_and_gives_its_results() {
-    let fake = started(started(Fake::new()).answer(200, info("InProgress", 0, 0)))
-        .answer(200, info("JobComplete", 3, 0))
-        .answer(200, results(0..3));
-    let writer = writer(&fake, None);
-    // Two jobs are full with the sixth; the first of them is done with the next.
-    for key in 0..6 {
-        assert_eq!(push(&writer, key), Ok(Vec::new()), "{key}");
-    }
+    let fake = started(Fake::new());
+    let fake = works(started(fake));
+    let fake = done(works(started(fake)), 0);
+    let writer = writer_of_large_rows(&fake);
+    // With each row but the first the job of the one before it begins.
+    assert_eq!(push(&writer, 0), Ok(Vec::new()));
+    assert_eq!(push(&writer, 1), Ok(Vec::new()));
+    assert_eq!(*fake.0.waits.borrow(), [] as [u32; 0]);
+    assert_eq!(push(&writer, 2), Ok(Vec::new()));
     assert_eq!(*fake.0.waits.borrow(), [500]);
-    let told = told(&push(&writer, 6).unwrap());
-    assert_eq!(told, ["created 0010", "created 0011", "created 0012"]);
-    // There is room again.
-    assert_eq!(push(&writer, 7), Ok(Vec::new()));
+    assert_eq!(push(&writer, 3), Ok(Vec::new()));
+    assert_eq!(told(&run(writer.push(b"[]")).unwrap()), ["created 0010"]);
     assert!(fake.is_done());
 }
 
 #[test]
 fn a_push_that_finds_no_room_is_told_to_come_later_and_loses_nothing() {
-    let fake = (0..16).fold(Fake::new(), |fake, key| {
-        let fake = match key {
-            3 | 6 | 9 | 12 | 15 => started(fake),
-            _ => fake,
-        };
-        let looks = match key {
-            0..5 => 0,
-            5..15 => 1,
-            _ => 24,
-        };
-        (0..looks).fold(fake, |fake, _| fake.answer(200, info("InProgress", 0, 0)))
-    });
-    let writer = writer(&fake, None);
-    let mut key = 0;
-    let error = loop {
-        match push(&writer, key) {
-            Ok(results) => assert_eq!(results, []),
-            Err(error) => break error,
-        }
-        key += 1;
-    };
-    assert_eq!((key, error), (15, Error::Unavailable(10_000)));
+    let fake = started(Fake::new());
+    let fake = (2..5).fold(fake, |fake, _| works(started(fake)));
+    let fake = (0..24).fold(started(fake), |fake, _| works(fake));
+    let writer = writer_of_large_rows(&fake);
+    for key in 0..5 {
+        assert_eq!(push(&writer, key), Ok(Vec::new()), "{key}");
+    }
+    assert_eq!(push(&writer, 5), Err(Error::Unavailable(10_000)));
     assert!(fake.is_done());
-    let done = |fake: Fake, keys: std::ops::Range<usize>| {
-        let rows = u32::try_from(keys.len()).unwrap();
-        fake.answer(200, info("JobComplete", rows, 0))
-            .answer(200, results(keys))
-    };
-    let fake = started(done(fake, 0..3));
-    let rest = [3..6, 6..9, 9..12, 12..15, 15..16];
-    let fake = rest.into_iter().fold(fake, done);
+    let fake = started(done(done(fake, 0), 1));
+    let _fake = (2..6).fold(fake, done);
     let mut all = run(writer.push(b"[]")).unwrap();
+    all.extend(run(writer.push(b"[]")).unwrap());
     all.extend(finish(&writer).unwrap());
     let rows: Vec<u64> = all.iter().map(|result| result.row).collect();
-    assert_eq!(rows, (0..16).collect::<Vec<_>>());
-    assert!(fake.is_done());
+    assert_eq!(rows, [0, 1, 2, 3, 4, 5]);
 }
 
 #[test]
