@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::bulk_control::BulkControl;
+use crate::event_control::EventControl;
 use crate::faults::{ActiveFault, FaultRule};
 use crate::oauth::App;
 use crate::org::Org;
@@ -33,6 +34,11 @@ impl Control {
     /// The switches of bulk jobs.
     pub fn bulk(&self) -> BulkControl {
         BulkControl::new(Arc::clone(&self.shared))
+    }
+
+    /// The switches of events.
+    pub fn events(&self) -> EventControl {
+        EventControl::new(Arc::clone(&self.shared))
     }
 
     /// Sets what is added to every answer.

@@ -38,6 +38,7 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/clock", get(clock).put(set_clock))
         .route("/log", get(log).delete(clear_log))
         .nest("/bulk", super::bulk_control::routes())
+        .nest("/events", super::event_control::routes())
         .fallback(answer::no_such_resource)
         .layer(from_fn(only_from_here));
     Router::new()
@@ -70,6 +71,7 @@ async fn status(State(org): Org) -> Response {
         200,
         &json!({
             "url": org.base_url,
+            "pubsub_url": org.pubsub_url,
             "latency_ms": control.latency_ms(),
             "faults": control.faults(),
             "rotation": control.rotation(),

@@ -7,6 +7,7 @@ mod bulk_control;
 mod control;
 pub(crate) mod data;
 mod echo;
+mod event_control;
 pub(crate) mod front;
 mod soap;
 

@@ -17,6 +17,7 @@ mod external;
 mod journal;
 mod layout;
 mod order;
+mod outbox;
 mod person;
 mod price;
 mod read;
@@ -35,6 +36,7 @@ use std::sync::Arc;
 
 pub use convert::{Conversion, Converted};
 pub use describe::Urls;
+pub(crate) use outbox::Done;
 pub use read::{record_url, write_field};
 pub use replication::{DeletedRecord, DeletedRecords, UpdatedRecords};
 pub use setup::{ADMIN, LEAD_OWNER};
@@ -75,6 +77,9 @@ pub struct Org {
     /// The clock of the server around this, which a test may have moved.
     clock: Clock,
     journal: Option<journal::Journal>,
+    outbox: outbox::Outbox,
+    /// Makes the ids of platform events differ from those of other orgs.
+    event_salt: [u8; 16],
 }
 
 /// How a write is to be done; the request's headers say.
@@ -126,6 +131,7 @@ impl Org {
             .collect();
         let mut org = Self {
             tables,
+            event_salt: *crate::random::bytes(16).first_chunk().unwrap_or(&[0; 16]),
             ..Self::nowhere()
         };
         org.schema = Arc::new(schema);
@@ -148,6 +154,8 @@ impl Org {
             stopped_at: None,
             clock: Clock::default(),
             journal: None,
+            outbox: outbox::Outbox::default(),
+            event_salt: [0; 16],
         }
     }
 
@@ -267,26 +275,44 @@ impl Org {
             .ok_or_else(Fault::not_there)
     }
 
-    /// Adds a row. With `replace_row`, the one place where records change: a
-    /// log of changes belongs here.
+    /// Adds a row. With `put_row`, the one place where records change.
     fn insert_row(&mut self, object: &Object, row: Row) {
         if let Some(table) = self.tables.get_mut(object.index) {
             if let Some(journal) = &mut self.journal {
                 journal.inserted(object.index);
             }
+            self.outbox.changed(object.index, None, &row);
             table.push(row);
         }
     }
 
     /// Puts a changed row in its place.
     fn replace_row(&mut self, object: &Object, place: usize, row: Row) {
-        if let Some(table) = self.tables.get_mut(object.index) {
-            if let Some(journal) = &mut self.journal
-                && let Some(before) = table.row_at(place)
-            {
-                journal.replaced(object.index, place, before.clone());
-            }
-            table.replace(place, row);
+        if let Some(before) = self.put_row(object, place, row.clone()) {
+            self.outbox.changed(object.index, Some(before), &row);
         }
+    }
+
+    /// As `replace_row` for a change that follows from the write of another
+    /// record, or from a part of this one's own.
+    fn follow_row(&mut self, object: &Object, place: usize, row: Row) {
+        if let Some(before) = self.put_row(object, place, row.clone()) {
+            let begun = self
+                .journal
+                .as_ref()
+                .map_or(0, journal::Journal::done_before);
+            self.outbox.followed(begun, object.index, before, &row);
+        }
+    }
+
+    /// Changes a row and gives back what was there.
+    fn put_row(&mut self, object: &Object, place: usize, row: Row) -> Option<Row> {
+        let table = self.tables.get_mut(object.index)?;
+        let before = table.row_at(place)?.clone();
+        if let Some(journal) = &mut self.journal {
+            journal.replaced(object.index, place, before.clone());
+        }
+        table.replace(place, row);
+        Some(before)
     }
 }
