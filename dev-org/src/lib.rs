@@ -20,6 +20,7 @@ pub mod value;
 mod bulk;
 mod bulk_control;
 mod clock;
+mod cometd;
 mod config;
 mod control;
 mod event_control;
@@ -35,6 +36,7 @@ mod rolling;
 mod server;
 mod state;
 mod tls;
+mod topic;
 mod usage;
 
 pub use bulk::{BulkFailure, BulkHold, BulkJobState};

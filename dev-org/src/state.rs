@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockRea
 
 use crate::bulk::Bulk;
 use crate::clock::Clock;
+use crate::cometd::Clients;
 use crate::config::{Config, Edition};
 use crate::events::{Bus, Origin};
 use crate::faults::Faults;
@@ -30,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) log: RequestLog,
     pub(crate) bulk: Bulk,
     pub(crate) events: Bus,
+    pub(crate) cometd: Clients,
     /// When the schema became what it is.
     pub(crate) started_ms: i64,
     organization_id: String,
@@ -95,6 +97,7 @@ impl Shared {
             log: RequestLog::new(config.log_capacity),
             bulk: Bulk::default(),
             events,
+            cometd: Clients::default(),
             oauth: Mutex::new(store),
             faults: Mutex::new(Faults::new(config.latency_ms, config.seed)),
             usage: Mutex::new(Usage::new(&config)),

@@ -23,6 +23,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .merge(crate::oauth::routes())
         .merge(control::routes())
+        .route("/cometd", any(crate::cometd::serve))
+        .route("/cometd/{version}", any(crate::cometd::serve))
         .route("/services/apexrest/echo", any(echo::echo))
         .route("/services/Soap/u/{version}", any(soap::serve))
         .route("/services/Soap/u/{version}/{org}", any(soap::serve))

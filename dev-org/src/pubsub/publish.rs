@@ -11,9 +11,9 @@ use super::messages::{
     ErrorCode, ProducerEvent, PublishError, PublishRequest, PublishResponse, PublishResult,
 };
 use super::replay_id;
-use super::topic::Topic;
 use crate::events::{Layout, avro};
 use crate::state::Shared;
+use crate::topic::Topic;
 
 /// Most bytes of one event.
 const EVENT_BYTES: usize = 1024 * 1024;
@@ -26,7 +26,8 @@ pub(super) fn run(
     caller: &Caller,
     asked: PublishRequest,
 ) -> Result<PublishResponse, Status> {
-    let topic = Topic::find(shared, &caller.user, &asked.topic_name)?;
+    let topic = Topic::find(shared, &caller.user, &asked.topic_name);
+    let topic = topic.ok_or_else(|| answer::no_topic(&asked.topic_name))?;
     let takes_events = topic.takes_events(&caller.user);
     let Some(layout) = topic.layout.filter(|_| takes_events) else {
         return Err(answer::refused(

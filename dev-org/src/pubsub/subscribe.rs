@@ -10,11 +10,11 @@ use tonic::{Code, Status, Streaming};
 use super::answer;
 use super::caller::Caller;
 use super::messages::{ConsumerEvent, FetchRequest, FetchResponse, ProducerEvent, ReplayPreset};
-use super::topic::Topic;
 use super::{replay_id, replay_number};
 use crate::events::channel::Channel;
 use crate::events::{Breaking, Event, Read, Start, avro};
 use crate::state::Shared;
+use crate::topic::Topic;
 
 /// Most events that a subscriber can have asked for at a time; more is taken
 /// for this many.
@@ -140,7 +140,8 @@ impl Subscription {
             ));
         }
         if self.following.is_none() {
-            let topic = Topic::find(&self.shared, &self.caller.user, &request.topic_name)?;
+            let topic = Topic::find(&self.shared, &self.caller.user, &request.topic_name);
+            let topic = topic.ok_or_else(|| answer::no_topic(&request.topic_name))?;
             let now_ms = self.shared.clock.now_ms();
             self.following = Some(Following {
                 position: self.first_position(request, now_ms)?,

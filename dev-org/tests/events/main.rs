@@ -10,6 +10,7 @@
 
 mod changes;
 mod client;
+mod cometd;
 mod eventbus;
 mod published;
 mod publishing;
