@@ -1,26 +1,32 @@
 //! The records while somebody may write them. Letting go of them ends a
-//! transaction: what it did is told to the event bus while the lock still keeps
-//! the order of commits.
+//! transaction: what it did is told to the event bus and to outbound messages while
+//! the lock still keeps the order of commits.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::RwLockWriteGuard;
 
 use crate::events::{Bus, Origin};
 use crate::org::Org;
+use crate::outbound::Outbound;
 
 /// The records, locked for writing.
 pub(crate) struct OrgMut<'a> {
     org: RwLockWriteGuard<'a, Org>,
     /// Nothing for a part of a larger transaction, which tells at its own end.
-    tells: Option<(&'a Bus, Origin)>,
+    tells: Option<(&'a Bus, &'a Outbound, Origin)>,
 }
 
 impl<'a> OrgMut<'a> {
     /// A transaction of its own.
-    pub(crate) fn telling(org: RwLockWriteGuard<'a, Org>, bus: &'a Bus, origin: Origin) -> Self {
+    pub(crate) fn telling(
+        org: RwLockWriteGuard<'a, Org>,
+        bus: &'a Bus,
+        outbound: &'a Outbound,
+        origin: Origin,
+    ) -> Self {
         Self {
             org,
-            tells: Some((bus, origin)),
+            tells: Some((bus, outbound, origin)),
         }
     }
 
@@ -46,11 +52,12 @@ impl DerefMut for OrgMut<'_> {
 
 impl Drop for OrgMut<'_> {
     fn drop(&mut self) {
-        let Some((bus, origin)) = &self.tells else {
+        let Some((bus, outbound, origin)) = &self.tells else {
             return;
         };
         let done = self.org.take_done();
         if !done.is_empty() {
+            outbound.told(&self.org, &done);
             bus.commit(&self.org, done, origin);
         }
     }

@@ -13,6 +13,7 @@ use crate::http::data::locators::Locators;
 use crate::locked::OrgMut;
 use crate::oauth::{App, SigningKey, Store};
 use crate::org::{ADMIN, Org};
+use crate::outbound::Outbound;
 use crate::request_log::RequestLog;
 use crate::schema::Schema;
 use crate::usage::Usage;
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) bulk: Bulk,
     pub(crate) events: Bus,
     pub(crate) cometd: Clients,
+    pub(crate) outbound: Outbound,
     /// When the schema became what it is.
     pub(crate) started_ms: i64,
     organization_id: String,
@@ -98,6 +100,7 @@ impl Shared {
             bulk: Bulk::default(),
             events,
             cometd: Clients::default(),
+            outbound: Outbound::default(),
             oauth: Mutex::new(store),
             faults: Mutex::new(Faults::new(config.latency_ms, config.seed)),
             usage: Mutex::new(Usage::new(&config)),
@@ -118,14 +121,14 @@ impl Shared {
         let org = self.org.write().unwrap_or_else(PoisonError::into_inner);
         let user = org.user(ADMIN).map(|user| Arc::clone(&user.id));
         let origin = Origin::browser(user.unwrap_or_else(|| "".into()));
-        OrgMut::telling(org, &self.events, origin)
+        OrgMut::telling(org, &self.events, &self.outbound, origin)
     }
 
     /// The records, for writing. What is done until they are let go is one
     /// transaction of this origin.
     pub(crate) fn org_mut_as(&self, origin: Origin) -> OrgMut<'_> {
         let org = self.org.write().unwrap_or_else(PoisonError::into_inner);
-        OrgMut::telling(org, &self.events, origin)
+        OrgMut::telling(org, &self.events, &self.outbound, origin)
     }
 
     pub(crate) fn locators(&self) -> MutexGuard<'_, Locators> {

@@ -13,7 +13,7 @@ use super::event::{Body, Event};
 use super::layout::Layout;
 use super::log::{Log, Read, Start};
 use super::switches::{BadEvents, EventSwitches, Switches};
-use crate::org::{Done, Org};
+use crate::org::{Done, Listener, Org};
 use crate::schema::{Object, Schema};
 use crate::table::Row;
 
@@ -107,7 +107,7 @@ impl Bus {
                 .filter_map(|name| Some(org.schema.object(name)?.index))
                 .collect();
             state.switches.selected = selected;
-            org.listen_to(places);
+            org.listen_to(Listener::Events, places);
         }
         if let Some(gaps) = gaps {
             state.switches.gaps = gaps;
@@ -192,6 +192,7 @@ impl State {
                     let layout = schema
                         .objects()
                         .nth(object)
+                        .filter(|object| self.switches.selected.contains(&object.name))
                         .and_then(|object| self.layout(object));
                     let Some((layout, change)) = layout.and_then(|layout| {
                         let before = before.as_ref();

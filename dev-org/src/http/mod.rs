@@ -9,7 +9,7 @@ pub(crate) mod data;
 mod echo;
 mod event_control;
 pub(crate) mod front;
-mod soap;
+pub(crate) mod soap;
 
 use std::sync::Arc;
 

@@ -36,7 +36,7 @@ use std::sync::Arc;
 
 pub use convert::{Conversion, Converted};
 pub use describe::Urls;
-pub(crate) use outbox::Done;
+pub(crate) use outbox::{Done, Listener};
 pub use read::{record_url, write_field};
 pub use replication::{DeletedRecord, DeletedRecords, UpdatedRecords};
 pub use setup::{ADMIN, LEAD_OWNER};

@@ -2,7 +2,7 @@
 //! It is kept while the records are locked and handed over when they are let
 //! go: listeners see transactions whole, and never one that was undone.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
@@ -33,12 +33,27 @@ pub(crate) enum Done {
 /// What was done since the records were locked.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outbox {
-    /// The objects whose changes are listened to.
-    listened: HashSet<usize>,
+    /// The objects whose changes are listened to, and by whom.
+    listened: HashMap<Listener, HashSet<usize>>,
     done: Vec<Done>,
 }
 
+/// Who listens to changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Listener {
+    /// Change events.
+    Events,
+    /// Outbound messages.
+    Messages,
+}
+
 impl Outbox {
+    fn is_listened_to(&self, object: usize) -> bool {
+        self.listened
+            .values()
+            .any(|objects| objects.contains(&object))
+    }
+
     /// How much has been done; `undo_to` takes it.
     pub(super) fn len(&self) -> usize {
         self.done.len()
@@ -50,7 +65,7 @@ impl Outbox {
     }
 
     pub(super) fn changed(&mut self, object: usize, before: Option<Row>, after: &Row) {
-        if self.listened.contains(&object) {
+        if self.is_listened_to(object) {
             self.done.push(Done::Changed {
                 object,
                 before,
@@ -62,7 +77,7 @@ impl Outbox {
     /// A change that follows from another write becomes part of the record's
     /// last change since `from`, if there is one.
     pub(super) fn followed(&mut self, from: usize, object: usize, before: Row, row: &Row) {
-        if !self.listened.contains(&object) {
+        if !self.is_listened_to(object) {
             return;
         }
         let since = self.done.iter_mut().skip(from).rev();
@@ -80,10 +95,10 @@ impl Outbox {
 }
 
 impl Org {
-    /// From now on keeps what happens to the records of these objects, by their
-    /// places in the schema.
-    pub(crate) fn listen_to(&mut self, objects: HashSet<usize>) {
-        self.outbox.listened = objects;
+    /// From now on keeps for a listener what happens to the records of these
+    /// objects, by their places in the schema.
+    pub(crate) fn listen_to(&mut self, listener: Listener, objects: HashSet<usize>) {
+        self.outbox.listened.insert(listener, objects);
     }
 
     /// Hands over what was done since the last time.

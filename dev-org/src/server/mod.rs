@@ -77,10 +77,12 @@ impl DevOrg {
             face: Face::PubSub,
             acceptor: http2_acceptor,
         };
+        let outbound = crate::outbound::run(Arc::clone(&shared));
         let accepting = async move {
             tokio::join!(
                 accept(listener, serve, stopped.clone()),
                 accept(pubsub_listener, pubsub, stopped),
+                outbound,
             );
         };
         Ok(Self {

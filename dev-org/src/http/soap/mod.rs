@@ -3,7 +3,7 @@
 
 mod convert;
 mod login;
-mod xml;
+pub(crate) mod xml;
 
 use std::sync::Arc;
 
