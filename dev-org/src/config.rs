@@ -130,6 +130,16 @@ impl Edition {
         }
     }
 
+    /// Events in a rolling 24 hours, counted once for each subscriber that gets
+    /// them.
+    pub fn daily_deliveries(self) -> u64 {
+        match self {
+            Self::Developer => 10_000,
+            Self::Professional | Self::Enterprise | Self::Sandbox => 25_000,
+            Self::Unlimited | Self::Performance => 50_000,
+        }
+    }
+
     /// Long-running requests at the same time.
     pub fn concurrent_long_requests(self) -> usize {
         match self {

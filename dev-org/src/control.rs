@@ -10,6 +10,7 @@ use crate::oauth::App;
 use crate::org::Org;
 use crate::outbound::{BadOutboundMessage, OutboundCounts, OutboundMessage};
 use crate::request_log::LoggedRequest;
+use crate::schema::SchemaError;
 use crate::state::Shared;
 
 /// Steers a running org. Clones steer the same one.
@@ -40,6 +41,14 @@ impl Control {
     /// The switches of events.
     pub fn events(&self) -> EventControl {
         EventControl::new(Arc::clone(&self.shared))
+    }
+
+    /// Adds objects and fields to the org while it runs, by a schema file's text.
+    ///
+    /// # Errors
+    /// When the text cannot be used. Nothing is changed then.
+    pub fn extend_schema(&self, toml: &str) -> Result<(), SchemaError> {
+        self.shared.org_mut().extend(toml)
     }
 
     /// Sets up these outbound messages in the place of those before.

@@ -147,6 +147,7 @@ impl EventControl {
     }
 
     pub(crate) fn show(&self) -> Value {
+        let deliveries = self.shared.events.deliveries(self.shared.clock.now_ms());
         let state = self.shared.events.state();
         let switches = &state.switches;
         json!({
@@ -156,6 +157,7 @@ impl EventControl {
             "hold": state.log.is_held(),
             "channels": switches.channels,
             "breaks": switches.breaks,
+            "deliveries": deliveries,
         })
     }
 

@@ -34,7 +34,7 @@ pub(crate) struct Shared {
     pub(crate) events: Bus,
     pub(crate) cometd: Clients,
     pub(crate) outbound: Outbound,
-    /// When the schema became what it is.
+    /// When the org was started.
     pub(crate) started_ms: i64,
     organization_id: String,
     org: RwLock<Org>,
@@ -79,7 +79,7 @@ impl Shared {
         org.set_edition(edition.organization_type(), edition == Edition::Sandbox);
         crate::seed::fill(&mut org, config.records, config.seed)?;
         let events = Bus::default();
-        events.begin(&mut org, &config.change_events)?;
+        events.begin(&mut org, &config)?;
         let mut store = Store::default();
         store.rotate = config.rotate_refresh_tokens;
         store.session_ms = i64::try_from(config.session_ms).unwrap_or(i64::MAX);

@@ -176,6 +176,18 @@ impl Table {
         }
     }
 
+    /// Makes room for fields that the object has since got.
+    pub(crate) fn reshape(&mut self, object: &Object) {
+        let mut table = Self::new(object, self.first_serial);
+        for row in self.rows.drain(..) {
+            table.push(row);
+        }
+        table.live = self.live;
+        table.next_serial = self.next_serial;
+        table.last_number = self.last_number;
+        *self = table;
+    }
+
     /// The table of no object.
     pub(crate) fn without_columns() -> Self {
         Self {

@@ -51,6 +51,8 @@ pub(super) enum Look {
     Events(Vec<Value>),
     /// Nothing; a delayed event may come into sight at this time.
     Nothing { more_at_ms: i64 },
+    /// There are events, and nobody may get any more of them today.
+    LimitReached,
     /// The client is not there, or not any more.
     Unknown,
     /// Its connection is to be closed.
@@ -103,7 +105,7 @@ impl Clients {
             }
         });
         let looked = looked.unwrap_or(Look::Unknown);
-        if matches!(looked, Look::Unknown | Look::Reset) {
+        if !matches!(looked, Look::Events(_) | Look::Nothing { .. }) {
             self.forget(id);
         }
         looked
@@ -138,10 +140,19 @@ impl Client {
         let mut messages = Vec::new();
         let mut more_at_ms = i64::MAX;
         for (name, following) in &mut self.following {
+            let left = shared.events.deliveries_left(now_ms);
             let most = self.breaking.at_most(MOST_EVENTS - messages.len());
+            let most = most.min(left.max(1));
             let (channel, position) = (&following.channel, following.position);
             let read = shared.events.read(channel, position, most, now_ms);
+            if left == 0 && !read.events.is_empty() {
+                if messages.is_empty() {
+                    return Look::LimitReached;
+                }
+                break;
+            }
             following.position = read.position;
+            shared.events.delivered(read.events.len(), now_ms);
             self.breaking.delivered(read.events.len());
             more_at_ms = more_at_ms.min(read.more_at_ms.unwrap_or(i64::MAX));
             for (number, event) in &read.events {

@@ -298,6 +298,16 @@ impl Call {
                 Look::Events(events) => break events,
                 Look::Nothing { more_at_ms } => more_at_ms,
                 Look::Unknown => return answers.push(unknown_client(message)),
+                Look::LimitReached => {
+                    let error = "403::Organization total events daily limit exceeded";
+                    let mut refused = failed(message, error);
+                    put(
+                        &mut refused,
+                        "advice",
+                        json!({ "reconnect": "none", "interval": 0 }),
+                    );
+                    return answers.push(refused);
+                }
                 Look::Reset => {
                     self.peer.kill.notify_one();
                     // The connection is dropped with this answer inside.

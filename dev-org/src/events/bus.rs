@@ -13,6 +13,9 @@ use super::event::{Body, Event};
 use super::layout::Layout;
 use super::log::{Log, Read, Start};
 use super::switches::{BadEvents, EventSwitches, Switches};
+use crate::bulk::Daily;
+use crate::config::Config;
+use crate::control::Quota;
 use crate::org::{Done, Listener, Org};
 use crate::schema::{Object, Schema};
 use crate::table::Row;
@@ -41,6 +44,8 @@ pub(crate) struct State {
     /// By schema id: every layout that events ever had.
     known: HashMap<String, Arc<Layout>>,
     commits: i64,
+    /// Events that subscribers got.
+    deliveries: Daily,
     /// Streams that follow a channel.
     pub(super) following: usize,
     /// The org stops.
@@ -72,9 +77,10 @@ impl Bus {
     }
 
     /// Begins to tell of the changes of these objects.
-    pub(crate) fn begin(&self, org: &mut Org, objects: &[String]) -> anyhow::Result<()> {
+    pub(crate) fn begin(&self, org: &mut Org, config: &Config) -> anyhow::Result<()> {
         let wanted = EventSwitches {
-            objects: Some(objects.to_vec()),
+            objects: Some(config.change_events.clone()),
+            deliveries_max: Some(config.edition.daily_deliveries()),
             ..EventSwitches::default()
         };
         self.set(org, &wanted)?;
@@ -118,6 +124,12 @@ impl Bus {
         if let Some(hold) = wanted.hold {
             state.log.hold(hold);
         }
+        if let Some(max) = wanted.deliveries_max {
+            state.deliveries.max = max;
+        }
+        if let Some(used) = wanted.deliveries_used {
+            state.deliveries.set_used(org.now_ms(), used);
+        }
         drop(state);
         self.changed();
         Ok(())
@@ -142,6 +154,22 @@ impl Bus {
     /// The channel of a name.
     pub(crate) fn channel(&self, schema: &Schema, name: &str) -> Option<Channel> {
         Channel::find(schema, &self.state().switches.channels, name)
+    }
+
+    /// What is used up of the events that subscribers may get in 24 hours.
+    pub(crate) fn deliveries(&self, now_ms: i64) -> Quota {
+        self.state().deliveries.show(now_ms)
+    }
+
+    /// How many events subscribers may still get.
+    pub(crate) fn deliveries_left(&self, now_ms: i64) -> usize {
+        let left = self.state().deliveries.left(now_ms);
+        usize::try_from(left).unwrap_or(usize::MAX)
+    }
+
+    /// Counts what a subscriber got.
+    pub(crate) fn delivered(&self, events: usize, now_ms: i64) {
+        self.state().deliveries.take(now_ms, events as u64);
     }
 
     /// Up to `most` events of a channel behind a number.

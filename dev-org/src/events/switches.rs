@@ -37,6 +37,10 @@ pub struct EventSwitches {
     pub delay_ms: Option<i64>,
     /// Keeps later events out of sight until it is false again.
     pub hold: Option<bool>,
+    /// Events that subscribers may get in 24 hours, all together.
+    pub deliveries_max: Option<u64>,
+    /// Events that count as delivered.
+    pub deliveries_used: Option<u64>,
 }
 
 /// A gap event that no write has made.

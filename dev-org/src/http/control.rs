@@ -42,6 +42,7 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
             get(outbound_messages).put(set_outbound_messages),
         )
         .route("/outbound-messages/settled", get(outbound_settled))
+        .route("/schema", post(extend_schema))
         .route("/log", get(log).delete(clear_log))
         .nest("/bulk", super::bulk_control::routes())
         .nest("/events", super::event_control::routes())
@@ -261,6 +262,13 @@ async fn clock(State(org): Org) -> Response {
 async fn set_clock(State(org): Org, Json(wanted): Json<WantedClock>) -> Response {
     control(&org).set_clock_offset_ms(wanted.offset_ms);
     clock(State(org)).await
+}
+
+async fn extend_schema(State(org): Org, toml: String) -> Response {
+    match control(&org).extend_schema(&toml) {
+        Ok(()) => done(),
+        Err(error) => answer::error(400, "INVALID_INPUT", &error.to_string()),
+    }
 }
 
 async fn outbound_messages(State(org): Org) -> Response {

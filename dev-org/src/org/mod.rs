@@ -13,6 +13,7 @@ mod derive;
 mod describe;
 mod draft;
 mod duplicates;
+mod extend;
 mod external;
 mod journal;
 mod layout;
@@ -78,6 +79,8 @@ pub struct Org {
     clock: Clock,
     journal: Option<journal::Journal>,
     outbox: outbox::Outbox,
+    /// When the schema was last extended.
+    extended_ms: Option<i64>,
     /// Makes the ids of platform events differ from those of other orgs.
     event_salt: [u8; 16],
 }
@@ -155,6 +158,7 @@ impl Org {
             clock: Clock::default(),
             journal: None,
             outbox: outbox::Outbox::default(),
+            extended_ms: None,
             event_salt: [0; 16],
         }
     }

@@ -86,9 +86,18 @@ impl Subscription {
                     // So that the read ends at a number that is good for days.
                     self.shared.events.newest(now_ms);
                 }
-                let most = self.breaking.at_most(self.pending);
                 let bus = &self.shared.events;
+                let left = bus.deliveries_left(now_ms);
+                // One more is looked for than may come: whether there is any.
+                let most = self.breaking.at_most(self.pending).min(left.max(1));
                 let read = bus.read(&following.channel, following.position, most, now_ms);
+                if left == 0 && !read.events.is_empty() {
+                    return Err(answer::refused(
+                        Code::ResourceExhausted,
+                        "subscription.limit.exceeded",
+                        "You have exceeded the event delivery limit for your org.",
+                    ));
+                }
                 if is_quiet || !read.events.is_empty() {
                     return self.answer(read, now_ms).map(Some);
                 }
@@ -185,6 +194,7 @@ impl Subscription {
         }
         self.pending = self.pending.saturating_sub(read.events.len());
         self.breaking.delivered(read.events.len());
+        self.shared.events.delivered(read.events.len(), now_ms);
         let events = read.events.iter();
         let events = events.map(|(number, event)| consumer_event(*number, event));
         Ok(FetchResponse {

@@ -1,7 +1,7 @@
 //! The Streaming API as a Bayeux client speaks it: the same events as JSON, by
 //! long polling.
 
-use dev_org::StreamBreak;
+use dev_org::{EventSwitches, StreamBreak};
 use serde_json::{Value, json};
 
 use super::client::start;
@@ -232,6 +232,15 @@ async fn a_client_is_forgotten_when_a_test_wants_it() {
     assert_eq!(bayeux.events().await.len(), 2);
     events.end_streams(StreamBreak::default());
     assert_eq!(bayeux.connect().await[0]["error"], "403::Unknown client");
+    let used_up = EventSwitches {
+        deliveries_max: Some(0),
+        ..EventSwitches::default()
+    };
+    let poor = Bayeux::of(&session).await;
+    events.set(&used_up).unwrap();
+    poor.subscribe(CONTACTS, -2).await;
+    let error = "403::Organization total events daily limit exceeded";
+    assert_eq!(poor.connect().await[0]["error"], error);
     let bye = Bayeux::of(&session).await;
     bye.send(json!({ "channel": "/meta/disconnect" })).await;
     assert_eq!(bye.connect().await[0]["error"], "403::Unknown client");

@@ -54,6 +54,28 @@ async fn many_events_are_published_in_one_request_unless_all_are_undone() {
 }
 
 #[tokio::test]
+async fn an_event_and_its_schema_id_lead_to_its_schema() {
+    let session = start().await;
+    let (_, schema) = read(session.get("/sobjects/Low_Ink__e/eventSchema").await).await;
+    assert_eq!(schema["name"], "Low_Ink__e");
+    let id = schema["uuid"].as_str().unwrap();
+    let (_, same) = read(session.get(&format!("/event/eventSchema/{id}")).await).await;
+    assert_eq!(same, schema);
+    session
+        .made("Low_Ink__e", json!({ "Printer_Model__c": "X" }))
+        .await;
+    assert_eq!(session.kept("/event/Low_Ink__e")[0]["schema"], id);
+    assert_eq!(
+        session.get("/event/eventSchema/nothing").await.status(),
+        404
+    );
+    assert_eq!(
+        session.get("/sobjects/Account/eventSchema").await.status(),
+        404
+    );
+}
+
+#[tokio::test]
 async fn an_event_is_described_and_can_be_neither_queried_nor_read() {
     let session = start().await;
     let (_, describe) = read(session.get("/sobjects/Low_Ink__e/describe").await).await;

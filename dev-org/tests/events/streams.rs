@@ -7,7 +7,7 @@ use serde_json::json;
 use tonic::Code;
 
 use super::client::start;
-use super::eventbus::{FetchRequest, ReplayPreset};
+use super::eventbus::{ConsumerEvent, FetchRequest, ReplayPreset};
 use super::pubsub::{PubSub, error_code, fetch, field, text, texts};
 
 const CONTACTS: &str = "/data/ContactChangeEvent";
@@ -263,6 +263,72 @@ async fn one_stream_can_have_two_schema_ids_of_one_object() {
         let value = pubsub.decode(event).await;
         assert_eq!(text(field(&value, "Name"), "LastName"), name);
     }
+}
+
+#[tokio::test]
+async fn a_field_that_is_added_while_a_stream_runs_brings_another_schema() {
+    let session = start().await;
+    let pubsub = PubSub::connect(&session).await;
+    let mut stream = pubsub.replay(CONTACTS, 5).await;
+    let id = session.made("Contact", json!({ "LastName": "A" })).await;
+    let before = stream.take(1).await;
+    let added = r#"[[extend]]
+        object = "Contact"
+        fields = [{ name = "Shoe_Size__c", type = "double", external_id = true }]"#;
+    session.control.extend_schema(added).unwrap();
+    assert!(session.control.extend_schema(added).is_err());
+    session
+        .change("Contact", &id, json!({ "Shoe_Size__c": 43 }))
+        .await;
+    let after = stream.take(1).await;
+    let id_of = |event: &ConsumerEvent| event.event.as_ref().unwrap().schema_id.clone();
+    assert_ne!(id_of(&before[0]), id_of(&after[0]));
+    let value = pubsub.decode(&after[0]).await;
+    assert_eq!(*field(&value, "Shoe_Size__c"), Avro::Double(43.0));
+    assert_eq!(
+        texts(field(&value, "ChangeEventHeader"), "recordIds"),
+        [id.as_str()]
+    );
+    // The old one is still there for the events that have it.
+    assert_eq!(
+        text(field(&pubsub.decode(&before[0]).await, "Name"), "LastName"),
+        "A"
+    );
+    let path = "/query?q=SELECT+Shoe_Size__c+FROM+Contact+WHERE+Shoe_Size__c=43";
+    let (_, found) = super::support::read(session.get(path).await).await;
+    assert_eq!(found["totalSize"], 1);
+}
+
+#[tokio::test]
+async fn nothing_more_is_delivered_when_the_day_is_used_up() {
+    let session = start().await;
+    for name in ["A", "B", "C"] {
+        session.made("Contact", json!({ "LastName": name })).await;
+    }
+    let limit = EventSwitches {
+        deliveries_used: Some(9_998),
+        ..EventSwitches::default()
+    };
+    session.control.events().set(&limit).unwrap();
+    let pubsub = PubSub::connect(&session).await;
+    let mut stream = pubsub.replay(CONTACTS, 10).await;
+    let events = stream.take(2).await;
+    assert_eq!(
+        error_code(&stream.error().await),
+        "subscription.limit.exceeded"
+    );
+    let (_, limits) = super::support::read(session.get("/limits").await).await;
+    assert_eq!(limits["DailyDeliveredPlatformEvents"]["Remaining"], 0);
+    let more = EventSwitches {
+        deliveries_max: Some(20_000),
+        ..EventSwitches::default()
+    };
+    session.control.events().set(&more).unwrap();
+    pubsub
+        .resume(CONTACTS, &events[1].replay_id, 10)
+        .await
+        .take(1)
+        .await;
 }
 
 #[tokio::test]
