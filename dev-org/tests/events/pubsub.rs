@@ -202,8 +202,8 @@ pub(crate) fn texts<'v>(value: &'v Avro, name: &str) -> Vec<&'v str> {
     let Avro::Array(items) = field(value, name) else {
         panic!("no list");
     };
-    let text = |item| match item {
-        &Avro::String(ref text) => text.as_str(),
+    let text = |item: &'v Avro| match item {
+        Avro::String(text) => text.as_str(),
         other => panic!("no text: {other:?}"),
     };
     items.iter().map(text).collect()
