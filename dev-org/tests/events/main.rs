@@ -18,3 +18,4 @@ mod pubsub;
 mod streams;
 #[path = "../support/mod.rs"]
 mod support;
+mod tls;
