@@ -14,11 +14,29 @@ const SESSION_MS: u64 = 2 * 60 * 60 * 1000;
 /// A request that has run this long counts against the concurrent limit.
 const LONG_REQUEST_MS: u64 = 20_000;
 
+/// The objects of everyday work, with those that hang on them.
+const CHANGE_EVENTS: [&str; 12] = [
+    "Account",
+    "Contact",
+    "Lead",
+    "Opportunity",
+    "OpportunityLineItem",
+    "Task",
+    "Note",
+    "Order",
+    "OrderItem",
+    "Product2",
+    "Pricebook2",
+    "PricebookEntry",
+];
+
 /// Everything that can be chosen before the org starts.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Address to listen on; port 0 takes any free port.
     pub listen: SocketAddr,
+    /// Address on which the Pub/Sub API listens; port 0 takes any free port.
+    pub pubsub_listen: SocketAddr,
     /// Speak HTTPS with a certificate of a CA made for this start.
     pub tls: bool,
     /// Where `ca.pem` is written; a folder below the system's temporary
@@ -34,6 +52,9 @@ pub struct Config {
     pub seed: u64,
     /// Custom objects and fields, as the text of a schema file.
     pub schema: Option<String>,
+    /// Objects whose changes are told of as change events. Not restricted to
+    /// five, as those of a real org are.
+    pub change_events: Vec<String>,
     /// Added to every answer.
     pub latency_ms: u64,
     /// Client id of the app that is always registered.
@@ -58,6 +79,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            pubsub_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             tls: false,
             ca_dir: None,
             edition: Edition::Developer,
@@ -65,6 +87,7 @@ impl Default for Config {
             records: 0,
             seed: 1,
             schema: None,
+            change_events: CHANGE_EVENTS.map(str::to_owned).into(),
             latency_ms: 0,
             client_id: "dev-org-client".to_owned(),
             client_secret: "dev-org-secret".to_owned(),
@@ -104,6 +127,16 @@ impl Edition {
             Self::Professional | Self::Enterprise => 100_000 + licences * 1_000,
             Self::Unlimited | Self::Performance => 100_000 + licences * 5_000,
             Self::Sandbox => 5_000_000,
+        }
+    }
+
+    /// Events in a rolling 24 hours, counted once for each subscriber that gets
+    /// them.
+    pub fn daily_deliveries(self) -> u64 {
+        match self {
+            Self::Developer => 10_000,
+            Self::Professional | Self::Enterprise | Self::Sandbox => 25_000,
+            Self::Unlimited | Self::Performance => 50_000,
         }
     }
 

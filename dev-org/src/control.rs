@@ -4,10 +4,13 @@
 use std::sync::Arc;
 
 use crate::bulk_control::BulkControl;
+use crate::event_control::EventControl;
 use crate::faults::{ActiveFault, FaultRule};
 use crate::oauth::App;
 use crate::org::Org;
+use crate::outbound::{BadOutboundMessage, OutboundCounts, OutboundMessage};
 use crate::request_log::LoggedRequest;
+use crate::schema::SchemaError;
 use crate::state::Shared;
 
 /// Steers a running org. Clones steer the same one.
@@ -33,6 +36,54 @@ impl Control {
     /// The switches of bulk jobs.
     pub fn bulk(&self) -> BulkControl {
         BulkControl::new(Arc::clone(&self.shared))
+    }
+
+    /// The switches of events.
+    pub fn events(&self) -> EventControl {
+        EventControl::new(Arc::clone(&self.shared))
+    }
+
+    /// Adds objects and fields to the org while it runs, by a schema file's text.
+    ///
+    /// # Errors
+    /// When the text cannot be used. Nothing is changed then.
+    pub fn extend_schema(&self, toml: &str) -> Result<(), SchemaError> {
+        self.shared.org_mut().extend(toml)
+    }
+
+    /// Sets up these outbound messages in the place of those before.
+    ///
+    /// # Errors
+    /// When an object or a field is not there, or an endpoint is no `http://`
+    /// address. Nothing is changed then.
+    pub fn set_outbound_messages(
+        &self,
+        messages: Vec<OutboundMessage>,
+    ) -> Result<(), BadOutboundMessage> {
+        let mut org = self.shared.org_mut();
+        self.shared.outbound.set(&mut org, messages)
+    }
+
+    /// The outbound messages that are set up.
+    pub fn outbound_messages(&self) -> Vec<OutboundMessage> {
+        self.shared.outbound.messages()
+    }
+
+    /// What became of the notifications of outbound messages.
+    pub fn outbound_counts(&self) -> OutboundCounts {
+        self.shared.outbound.counts(self.now_ms())
+    }
+
+    /// Waits until so many notifications wait for another try.
+    pub async fn outbound_waiting(&self, notifications: usize) {
+        let mut news = self.shared.events.listen();
+        while self.outbound_counts().waiting != notifications && news.changed().await.is_ok() {}
+    }
+
+    /// Waits until every notification is acknowledged or given up.
+    pub async fn outbound_settled(&self) {
+        let mut news = self.shared.events.listen();
+        while self.outbound_counts().pending > 0 && news.changed().await.is_ok() {}
     }
 
     /// Sets what is added to every answer.

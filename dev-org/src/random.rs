@@ -27,3 +27,24 @@ pub(crate) fn hex(length: usize) -> String {
 pub(crate) fn token(length: usize) -> String {
     URL_SAFE_NO_PAD.encode(bytes(length)).replace('-', ".")
 }
+
+/// Sixteen bytes as a UUID that calls itself random (version 4).
+pub(crate) fn uuid(bytes: &[u8; 16]) -> String {
+    let number = u128::from_be_bytes(*bytes);
+    let number = number & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
+    let hex = format!("{number:032x}");
+    let part = |range| hex.get(range).unwrap_or_default();
+    [
+        part(0..8),
+        part(8..12),
+        part(12..16),
+        part(16..20),
+        part(20..32),
+    ]
+    .join("-")
+}
+
+/// A new UUID.
+pub(crate) fn new_uuid() -> String {
+    uuid(bytes(16).first_chunk().unwrap_or(&[0; 16]))
+}

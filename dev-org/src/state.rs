@@ -1,17 +1,19 @@
 //! Everything a running org consists of, shared by all requests. Locks are
 //! taken in one order, records before logins, and never held over an await.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use crate::bulk::Bulk;
 use crate::clock::Clock;
+use crate::cometd::Clients;
 use crate::config::{Config, Edition};
+use crate::events::{Bus, Origin};
 use crate::faults::Faults;
 use crate::http::data::locators::Locators;
+use crate::locked::OrgMut;
 use crate::oauth::{App, SigningKey, Store};
 use crate::org::{ADMIN, Org};
+use crate::outbound::Outbound;
 use crate::request_log::RequestLog;
 use crate::schema::Schema;
 use crate::usage::Usage;
@@ -24,10 +26,15 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     /// Scheme, host and port, without a slash at the end.
     pub(crate) base_url: String,
+    /// The same of the Pub/Sub API.
+    pub(crate) pubsub_url: String,
     pub(crate) clock: Clock,
     pub(crate) log: RequestLog,
     pub(crate) bulk: Bulk,
-    /// When the schema became what it is.
+    pub(crate) events: Bus,
+    pub(crate) cometd: Clients,
+    pub(crate) outbound: Outbound,
+    /// When the org was started.
     pub(crate) started_ms: i64,
     organization_id: String,
     org: RwLock<Org>,
@@ -56,7 +63,11 @@ impl Person {
 }
 
 impl Shared {
-    pub(crate) fn new(config: Config, base_url: String) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        config: Config,
+        base_url: String,
+        pubsub_url: String,
+    ) -> anyhow::Result<Self> {
         let clock = Clock::default();
         let mut schema = Schema::standard()?;
         if let Some(own) = &config.schema {
@@ -67,6 +78,8 @@ impl Shared {
         let edition = config.edition;
         org.set_edition(edition.organization_type(), edition == Edition::Sandbox);
         crate::seed::fill(&mut org, config.records, config.seed)?;
+        let events = Bus::default();
+        events.begin(&mut org, &config)?;
         let mut store = Store::default();
         store.rotate = config.rotate_refresh_tokens;
         store.session_ms = i64::try_from(config.session_ms).unwrap_or(i64::MAX);
@@ -85,11 +98,15 @@ impl Shared {
             clock,
             log: RequestLog::new(config.log_capacity),
             bulk: Bulk::default(),
+            events,
+            cometd: Clients::default(),
+            outbound: Outbound::default(),
             oauth: Mutex::new(store),
             faults: Mutex::new(Faults::new(config.latency_ms, config.seed)),
             usage: Mutex::new(Usage::new(&config)),
             signing_key: OnceLock::new(),
             base_url,
+            pubsub_url,
             config,
         })
     }
@@ -99,9 +116,19 @@ impl Shared {
         self.org.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The records, for writing.
-    pub(crate) fn org_mut(&self) -> RwLockWriteGuard<'_, Org> {
-        self.org.write().unwrap_or_else(PoisonError::into_inner)
+    /// The records, for writing as a person in the browser does.
+    pub(crate) fn org_mut(&self) -> OrgMut<'_> {
+        let org = self.org.write().unwrap_or_else(PoisonError::into_inner);
+        let user = org.user(ADMIN).map(|user| Arc::clone(&user.id));
+        let origin = Origin::browser(user.unwrap_or_else(|| "".into()));
+        OrgMut::telling(org, &self.events, &self.outbound, origin)
+    }
+
+    /// The records, for writing. What is done until they are let go is one
+    /// transaction of this origin.
+    pub(crate) fn org_mut_as(&self, origin: Origin) -> OrgMut<'_> {
+        let org = self.org.write().unwrap_or_else(PoisonError::into_inner);
+        OrgMut::telling(org, &self.events, &self.outbound, origin)
     }
 
     pub(crate) fn locators(&self) -> MutexGuard<'_, Locators> {

@@ -21,8 +21,9 @@ static NULL: Value = Value::Null;
 pub struct Row {
     /// Bit `c` says that column `c` has a value.
     present: [u64; WORDS],
-    /// The values that are there, by column.
-    values: Box<[Value]>,
+    /// The values that are there, by column. Shared, since journals and events
+    /// keep rows as they were.
+    values: Arc<[Value]>,
     /// When it was deleted, in milliseconds; it is then in the recycle bin.
     pub deleted: Option<i64>,
     /// It was deleted past the recycle bin; only getDeleted still tells of it.
@@ -45,7 +46,7 @@ impl Row {
         }
         Self {
             present,
-            values: kept.into_boxed_slice(),
+            values: kept.into(),
             deleted: None,
             purged: false,
         }
@@ -175,6 +176,18 @@ impl Table {
         }
     }
 
+    /// Makes room for fields that the object has since got.
+    pub(crate) fn reshape(&mut self, object: &Object) {
+        let mut table = Self::new(object, self.first_serial);
+        for row in self.rows.drain(..) {
+            table.push(row);
+        }
+        table.live = self.live;
+        table.next_serial = self.next_serial;
+        table.last_number = self.last_number;
+        *self = table;
+    }
+
     /// The table of no object.
     pub(crate) fn without_columns() -> Self {
         Self {
@@ -283,6 +296,13 @@ impl Table {
     /// The id of the next row.
     pub(crate) fn next_id(&self, prefix: &str) -> id::Id {
         id::make(prefix, self.next_serial)
+    }
+
+    /// The id of the next row, which no other row will get.
+    pub(crate) fn take_id(&mut self, prefix: &str) -> id::Id {
+        let id = self.next_id(prefix);
+        self.next_serial += 1;
+        id
     }
 
     /// Adds a row, whose id must be greater than all before.

@@ -12,6 +12,7 @@ use super::job::{Refused, Saved, Task, Work};
 use super::jobs::Ended;
 use super::quota::BATCH_ROWS;
 use super::switches::BulkJobState as State;
+use crate::events::Origin;
 use crate::fault::Fault;
 use crate::org::{AutoAssign, Operation, Sheet, WriteOptions};
 use crate::state::Shared;
@@ -247,7 +248,10 @@ impl<'s> Loader<'s> {
             return Err(Ended::Stopped);
         }
         let (mut done, mut failed) = (0, 0);
-        let mut org = self.shared.org_mut();
+        let version = self.work.version.number();
+        let client = self.work.client.as_deref();
+        let origin = Origin::api(&who, "bulkapi", version, client);
+        let mut org = self.shared.org_mut_as(origin);
         for (row, read) in self.rows.iter().zip(&self.read) {
             let written = check_row(row, *read, self.width).and_then(|()| {
                 self.check_key(row, &repeated)

@@ -74,6 +74,8 @@ pub(crate) struct Wanted {
     pub(crate) dialect: Dialect,
     pub(crate) version: Version,
     pub(crate) user: Arc<User>,
+    /// What the client calls itself.
+    pub(crate) client: Option<String>,
     pub(crate) created_ms: i64,
     /// The plan of a query's answer.
     pub(crate) answer: Option<CsvAnswer>,
@@ -89,6 +91,7 @@ pub(crate) struct Work {
     pub(crate) dialect: Dialect,
     pub(crate) version: Version,
     pub(crate) user: Arc<User>,
+    pub(crate) client: Option<String>,
     pub(crate) created_ms: i64,
     /// The work is to end at the next slice.
     pub(crate) stop: AtomicBool,
@@ -145,6 +148,7 @@ impl Work {
             dialect: wanted.dialect,
             version: wanted.version,
             user: wanted.user,
+            client: wanted.client,
             created_ms: wanted.created_ms,
             stop: AtomicBool::new(false),
             processed: AtomicU64::new(0),

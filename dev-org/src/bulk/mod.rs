@@ -15,5 +15,6 @@ mod target;
 
 pub(crate) use jobs::{Bulk, state_in_words, wrong_state};
 pub(crate) use query::check_query;
+pub(crate) use quota::Daily;
 pub use switches::{BulkFailure, BulkHold, BulkJobState};
 pub(crate) use target::check_target;

@@ -16,11 +16,16 @@ pub(crate) struct Daily {
 pub(crate) type Shown = crate::control::Quota;
 
 impl Daily {
-    fn new(max: u64) -> Self {
+    pub(crate) fn new(max: u64) -> Self {
         Self {
             max,
             count: Rolling::default(),
         }
+    }
+
+    /// How many are left.
+    pub(crate) fn left(&mut self, now_ms: i64) -> u64 {
+        self.max.saturating_sub(self.count.used(now_ms))
     }
 
     /// Takes this many, if they are left.
@@ -45,6 +50,12 @@ impl Daily {
             max: self.max,
             used: self.count.used(now_ms),
         }
+    }
+}
+
+impl Default for Daily {
+    fn default() -> Self {
+        Self::new(u64::MAX)
     }
 }
 

@@ -17,6 +17,7 @@ use crate::faults::FaultRule;
 use crate::http::answer;
 use crate::http::front::Peer;
 use crate::oauth::App;
+use crate::outbound::OutboundMessage;
 use crate::state::Shared;
 
 type Org = State<Arc<Shared>>;
@@ -36,8 +37,15 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/locks", post(lock_rows).delete(unlock_rows))
         .route("/users/{username}", put(change_user))
         .route("/clock", get(clock).put(set_clock))
+        .route(
+            "/outbound-messages",
+            get(outbound_messages).put(set_outbound_messages),
+        )
+        .route("/outbound-messages/settled", get(outbound_settled))
+        .route("/schema", post(extend_schema))
         .route("/log", get(log).delete(clear_log))
         .nest("/bulk", super::bulk_control::routes())
+        .nest("/events", super::event_control::routes())
         .fallback(answer::no_such_resource)
         .layer(from_fn(only_from_here));
     Router::new()
@@ -70,6 +78,7 @@ async fn status(State(org): Org) -> Response {
         200,
         &json!({
             "url": org.base_url,
+            "pubsub_url": org.pubsub_url,
             "latency_ms": control.latency_ms(),
             "faults": control.faults(),
             "rotation": control.rotation(),
@@ -257,6 +266,36 @@ async fn clock(State(org): Org) -> Response {
 async fn set_clock(State(org): Org, Json(wanted): Json<WantedClock>) -> Response {
     control(&org).set_clock_offset_ms(wanted.offset_ms);
     clock(State(org)).await
+}
+
+async fn extend_schema(State(org): Org, toml: String) -> Response {
+    match control(&org).extend_schema(&toml) {
+        Ok(()) => done(),
+        Err(error) => answer::error(400, "INVALID_INPUT", &error.to_string()),
+    }
+}
+
+async fn outbound_messages(State(org): Org) -> Response {
+    let control = control(&org);
+    let messages = control.outbound_messages();
+    let shown = json!({ "messages": messages, "counts": control.outbound_counts() });
+    answer::json(200, &shown)
+}
+
+async fn set_outbound_messages(
+    State(org): Org,
+    Json(wanted): Json<Vec<OutboundMessage>>,
+) -> Response {
+    match control(&org).set_outbound_messages(wanted) {
+        Ok(()) => done(),
+        Err(bad) => answer::error(400, "INVALID_INPUT", &bad.to_string()),
+    }
+}
+
+/// Answers when every notification is acknowledged or given up.
+async fn outbound_settled(State(org): Org) -> Response {
+    control(&org).outbound_settled().await;
+    done()
 }
 
 async fn log(State(org): Org) -> Response {

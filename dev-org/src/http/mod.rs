@@ -7,8 +7,9 @@ mod bulk_control;
 mod control;
 pub(crate) mod data;
 mod echo;
+mod event_control;
 pub(crate) mod front;
-mod soap;
+pub(crate) mod soap;
 
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .merge(crate::oauth::routes())
         .merge(control::routes())
+        .route("/cometd", any(crate::cometd::serve))
+        .route("/cometd/{version}", any(crate::cometd::serve))
         .route("/services/apexrest/echo", any(echo::echo))
         .route("/services/Soap/u/{version}", any(soap::serve))
         .route("/services/Soap/u/{version}/{org}", any(soap::serve))

@@ -266,7 +266,7 @@ impl Org {
         let mut row = Row::new(draft.values);
         row.deleted = deleted;
         row.purged = purged;
-        self.replace_row(object, place, row);
+        self.follow_row(object, place, row);
     }
 }
 

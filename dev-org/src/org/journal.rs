@@ -7,9 +7,17 @@ use crate::table::Row;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Journal {
     steps: Vec<Step>,
-    /// How many steps there were at each `begin` that has not ended: a request
-    /// that is all or nothing may be part of a larger one.
-    begun: Vec<usize>,
+    /// What there was at each `begin` that has not ended: a request that is all
+    /// or nothing may be part of a larger one.
+    begun: Vec<Mark>,
+}
+
+/// How far things had gone.
+#[derive(Clone, Copy, Debug, Default)]
+struct Mark {
+    steps: usize,
+    /// Of the outbox.
+    done: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -25,6 +33,11 @@ enum Step {
 }
 
 impl Journal {
+    /// What the outbox had at the last `begin`.
+    pub(super) fn done_before(&self) -> usize {
+        self.begun.last().map_or(0, |mark| mark.done)
+    }
+
     pub(super) fn inserted(&mut self, table: usize) {
         self.steps.push(Step::Inserted { table });
     }
@@ -42,7 +55,10 @@ impl Org {
     /// Starts to remember changes, so that `rollback` can undo them. Nests.
     pub fn begin(&mut self) {
         let journal = self.journal.get_or_insert_default();
-        journal.begun.push(journal.steps.len());
+        journal.begun.push(Mark {
+            steps: journal.steps.len(),
+            done: self.outbox.len(),
+        });
     }
 
     /// Keeps the changes since the last `begin`, unless one around it undoes
@@ -62,8 +78,9 @@ impl Org {
         let Some(journal) = &mut self.journal else {
             return;
         };
-        let from = journal.begun.pop().unwrap_or(0);
-        let steps = journal.steps.split_off(from.min(journal.steps.len()));
+        let from = journal.begun.pop().unwrap_or_default();
+        let steps = journal.steps.split_off(from.steps.min(journal.steps.len()));
+        self.outbox.undo_to(from.done);
         if journal.begun.is_empty() {
             self.journal = None;
         }

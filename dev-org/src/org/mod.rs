@@ -13,11 +13,13 @@ mod derive;
 mod describe;
 mod draft;
 mod duplicates;
+mod extend;
 mod external;
 mod journal;
 mod layout;
 mod note;
 mod order;
+mod outbox;
 mod person;
 mod price;
 mod read;
@@ -36,6 +38,7 @@ use std::sync::Arc;
 
 pub use convert::{Conversion, Converted};
 pub use describe::Urls;
+pub(crate) use outbox::{Done, Listener};
 pub use read::{record_url, write_field};
 pub use replication::{DeletedRecord, DeletedRecords, UpdatedRecords};
 pub use setup::{ADMIN, LEAD_OWNER};
@@ -76,6 +79,11 @@ pub struct Org {
     /// The clock of the server around this, which a test may have moved.
     clock: Clock,
     journal: Option<journal::Journal>,
+    outbox: outbox::Outbox,
+    /// When the schema was last extended.
+    extended_ms: Option<i64>,
+    /// Makes the ids of platform events differ from those of other orgs.
+    event_salt: [u8; 16],
 }
 
 /// How a write is to be done; the request's headers say.
@@ -127,6 +135,7 @@ impl Org {
             .collect();
         let mut org = Self {
             tables,
+            event_salt: *crate::random::bytes(16).first_chunk().unwrap_or(&[0; 16]),
             ..Self::nowhere()
         };
         org.schema = Arc::new(schema);
@@ -149,6 +158,9 @@ impl Org {
             stopped_at: None,
             clock: Clock::default(),
             journal: None,
+            outbox: outbox::Outbox::default(),
+            extended_ms: None,
+            event_salt: [0; 16],
         }
     }
 
@@ -268,26 +280,44 @@ impl Org {
             .ok_or_else(Fault::not_there)
     }
 
-    /// Adds a row. With `replace_row`, the one place where records change: a
-    /// log of changes belongs here.
+    /// Adds a row. With `put_row`, the one place where records change.
     fn insert_row(&mut self, object: &Object, row: Row) {
         if let Some(table) = self.tables.get_mut(object.index) {
             if let Some(journal) = &mut self.journal {
                 journal.inserted(object.index);
             }
+            self.outbox.changed(object.index, None, &row);
             table.push(row);
         }
     }
 
     /// Puts a changed row in its place.
     fn replace_row(&mut self, object: &Object, place: usize, row: Row) {
-        if let Some(table) = self.tables.get_mut(object.index) {
-            if let Some(journal) = &mut self.journal
-                && let Some(before) = table.row_at(place)
-            {
-                journal.replaced(object.index, place, before.clone());
-            }
-            table.replace(place, row);
+        if let Some(before) = self.put_row(object, place, row.clone()) {
+            self.outbox.changed(object.index, Some(before), &row);
         }
+    }
+
+    /// As `replace_row` for a change that follows from the write of another
+    /// record, or from a part of this one's own.
+    fn follow_row(&mut self, object: &Object, place: usize, row: Row) {
+        if let Some(before) = self.put_row(object, place, row.clone()) {
+            let begun = self
+                .journal
+                .as_ref()
+                .map_or(0, journal::Journal::done_before);
+            self.outbox.followed(begun, object.index, before, &row);
+        }
+    }
+
+    /// Changes a row and gives back what was there.
+    fn put_row(&mut self, object: &Object, place: usize, row: Row) -> Option<Row> {
+        let table = self.tables.get_mut(object.index)?;
+        let before = table.row_at(place)?.clone();
+        if let Some(journal) = &mut self.journal {
+            journal.replaced(object.index, place, before.clone());
+        }
+        table.replace(place, row);
+        Some(before)
     }
 }

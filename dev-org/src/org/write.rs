@@ -63,6 +63,9 @@ impl Org {
         if object.name == "ContentNote" {
             return Ok(self.create_note(who, &draft));
         }
+        if object.is_event() {
+            return Ok(self.publish(who, &mut draft));
+        }
         let id = self.store_new(who, &mut draft);
         self.after_write(who, &draft, &id);
         Ok(id)
@@ -271,7 +274,7 @@ impl Org {
             if let Some(column) = object.system.system_modstamp {
                 draft.put(column, self.stamp());
             }
-            self.replace_row(object, place, Row::new(draft.values));
+            self.follow_row(object, place, Row::new(draft.values));
         }
     }
 }

@@ -46,6 +46,9 @@ impl Schema {
     }
 
     fn add_object(&mut self, spec: ObjectSpec, custom: bool) -> Result<(), SchemaError> {
+        if spec.name.ends_with("__e") {
+            return self.add_event(spec);
+        }
         let mut specs = vec![FieldSpec {
             id_lookup: true,
             ..FieldSpec::system("Id", &format!("{} ID", spec.label), FieldKind::Id)
@@ -220,7 +223,7 @@ impl Schema {
 }
 
 /// The fields with every address as its parts.
-fn expanded(specs: Vec<FieldSpec>) -> Vec<FieldSpec> {
+pub(super) fn expanded(specs: Vec<FieldSpec>) -> Vec<FieldSpec> {
     let mut all = Vec::with_capacity(specs.len());
     for spec in specs {
         if spec.kind == FieldKind::Address {
@@ -232,7 +235,7 @@ fn expanded(specs: Vec<FieldSpec>) -> Vec<FieldSpec> {
     all
 }
 
-fn reference(name: &str, label: &str, parent: &str, access: Access) -> FieldSpec {
+pub(super) fn reference(name: &str, label: &str, parent: &str, access: Access) -> FieldSpec {
     FieldSpec {
         access,
         to: vec!["User".to_owned()],

@@ -34,22 +34,30 @@ impl Schema {
     }
 
     /// Custom objects without a prefix get `a00`, `a01` and so on, as an org
-    /// gives them.
+    /// gives them, and platform events `e00`, `e01`.
     fn give_prefixes(&mut self) -> Result<(), SchemaError> {
         let taken: Vec<String> = self
             .objects
             .iter()
             .filter_map(|object| object.key_prefix.clone())
             .collect();
-        let mut free = (0..1296_u32)
-            .map(|number| {
-                let digit = |value| char::from_digit(value, 36).unwrap_or('0');
-                format!("a{}{}", digit(number / 36), digit(number % 36))
-            })
-            .filter(|prefix| !taken.contains(prefix));
+        let free = |letter: char| {
+            (0..1296_u32)
+                .map(move |number| {
+                    let digit = |value| char::from_digit(value, 36).unwrap_or('0');
+                    format!("{letter}{}{}", digit(number / 36), digit(number % 36))
+                })
+                .filter(|prefix| !taken.contains(prefix))
+        };
+        let (mut for_objects, mut for_events) = (free('a'), free('e'));
         self.by_prefix.clear();
         for object in &mut self.objects {
             if object.key_prefix.is_none() && object.custom {
+                let free = if object.is_event() {
+                    &mut for_events
+                } else {
+                    &mut for_objects
+                };
                 object.key_prefix = free.next();
             }
             let Some(prefix) = &object.key_prefix else {

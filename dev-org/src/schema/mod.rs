@@ -2,6 +2,7 @@
 //! the TOML files of `schema/`.
 
 mod build;
+mod event;
 mod features;
 mod kind;
 mod link;

@@ -72,6 +72,12 @@ pub struct SystemColumns {
 pub const ID_COLUMN: usize = 0;
 
 impl Object {
+    /// Whether its records are platform events, which are published and never
+    /// kept.
+    pub fn is_event(&self) -> bool {
+        self.name.ends_with("__e")
+    }
+
     /// A field and its column, by name without case.
     pub fn field(&self, name: &str) -> Option<(usize, &Field)> {
         let column = *self.by_name.get(name.to_ascii_lowercase().as_str())?;

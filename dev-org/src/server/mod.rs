@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
+use self::connection::{Face, Serve};
 use crate::config::Config;
 use crate::control::Control;
 use crate::state::Shared;
@@ -43,37 +44,65 @@ impl DevOrg {
     /// When the address is taken, the schema does not parse, or the CA cannot
     /// be written.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(config.listen)
-            .await
-            .with_context(|| format!("cannot listen on {}", config.listen))?;
-        let addr = listener.local_addr()?;
+        let listener = listen(config.listen).await?;
+        let pubsub_listener = listen(config.pubsub_listen).await?;
+        let (addr, pubsub_addr) = (listener.local_addr()?, pubsub_listener.local_addr()?);
         let tls = match config.tls {
             true => Some(LocalTls::generate(config.ca_dir.as_deref())?),
             false => None,
         };
         let scheme = if config.tls { "https" } else { "http" };
-        let shared = Arc::new(Shared::new(config, format!("{scheme}://{addr}"))?);
+        let shared = Arc::new(Shared::new(
+            config,
+            format!("{scheme}://{addr}"),
+            format!("{scheme}://{pubsub_addr}"),
+        )?);
         let router = crate::http::router(Arc::clone(&shared));
         let (stop, stopped) = watch::channel(false);
-        let (acceptor, ca_file) =
-            tls.map_or((None, None), |tls| (Some(tls.acceptor), Some(tls.ca_file)));
-        let serve = connection::Serve {
+        let (acceptor, http2_acceptor, ca_file) = match tls {
+            Some(tls) => (
+                Some(tls.acceptor),
+                Some(tls.http2_acceptor),
+                Some(tls.ca_file),
+            ),
+            None => (None, None, None),
+        };
+        let serve = Serve {
             shared: Arc::clone(&shared),
-            router,
+            face: Face::Http(router),
             acceptor,
+        };
+        let pubsub = Serve {
+            shared: Arc::clone(&shared),
+            face: Face::PubSub,
+            acceptor: http2_acceptor,
+        };
+        let outbound = crate::outbound::run(Arc::clone(&shared));
+        let accepting = async move {
+            tokio::join!(
+                accept(listener, serve, stopped.clone()),
+                accept(pubsub_listener, pubsub, stopped),
+                outbound,
+            );
         };
         Ok(Self {
             shared,
             addr,
             ca_file,
             stop,
-            accepting: tokio::spawn(accept(listener, serve, stopped)),
+            accepting: tokio::spawn(accepting),
         })
     }
 
     /// Where it listens, as a client writes it: `http://127.0.0.1:40123`.
     pub fn url(&self) -> String {
         self.shared.base_url.clone()
+    }
+
+    /// Where the Pub/Sub API listens, in the same form: HTTP/2 without an upgrade,
+    /// in clear or within TLS.
+    pub fn pubsub_url(&self) -> String {
+        self.shared.pubsub_url.clone()
     }
 
     /// The address it listens on.
@@ -91,10 +120,16 @@ impl DevOrg {
         Control::new(Arc::clone(&self.shared))
     }
 
-    /// Stops accepting, lets running answers end, and gives the port back.
-    pub async fn stop(mut self) {
+    /// Ends what would not end by itself.
+    fn end(&self) {
         self.stop.send_replace(true);
         self.shared.bulk.shut_down();
+        self.shared.events.close();
+    }
+
+    /// Stops accepting, lets running answers end, and gives the port back.
+    pub async fn stop(mut self) {
+        self.end();
         // The task only ends early by a panic, which has been reported already.
         let _ = (&mut self.accepting).await;
     }
@@ -102,8 +137,7 @@ impl DevOrg {
 
 impl Drop for DevOrg {
     fn drop(&mut self) {
-        self.stop.send_replace(true);
-        self.shared.bulk.shut_down();
+        self.end();
     }
 }
 
@@ -115,11 +149,12 @@ impl fmt::Debug for DevOrg {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    serve: connection::Serve,
-    mut stopped: watch::Receiver<bool>,
-) {
+async fn listen(addr: SocketAddr) -> anyhow::Result<TcpListener> {
+    let bound = TcpListener::bind(addr).await;
+    bound.with_context(|| format!("cannot listen on {addr}"))
+}
+
+async fn accept(listener: TcpListener, serve: Serve, mut stopped: watch::Receiver<bool>) {
     let serve = Arc::new(serve);
     let mut open = JoinSet::new();
     loop {

@@ -1,7 +1,7 @@
 //! One admitted request with its parts read: parameters, headers that change
 //! how a write is done, and the JSON body in its own order of keys.
 
-use std::sync::{Arc, PoisonError, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLockReadGuard};
 
 use axum::response::Response;
 use bytes::Bytes;
@@ -13,8 +13,10 @@ use serde_json::{Map, Value};
 use super::multipart;
 use super::transaction::Held;
 use super::version::Version;
+use crate::events::Origin;
 use crate::fault::Fault;
 use crate::http::answer;
+use crate::locked::OrgMut;
 use crate::org::{AutoAssign, Org, WriteOptions};
 use crate::state::Shared;
 use crate::user::User;
@@ -73,11 +75,21 @@ impl Call {
     }
 
     /// The records, for writing.
-    pub(super) fn org_mut(&self) -> RwLockWriteGuard<'_, Org> {
+    pub(super) fn org_mut(&self) -> OrgMut<'_> {
         match &self.held {
-            Some(held) => held.write().unwrap_or_else(PoisonError::into_inner),
-            None => self.shared.org_mut(),
+            Some(held) => OrgMut::within(held.write().unwrap_or_else(PoisonError::into_inner)),
+            None => self.shared.org_mut_as(self.origin()),
         }
+    }
+
+    /// Whom and what change events name as the origin of what this request does.
+    pub(super) fn origin(&self) -> Origin {
+        Origin::api(&self.who, "rest", self.version.number(), self.client())
+    }
+
+    /// What the caller calls itself.
+    pub(super) fn client(&self) -> Option<&str> {
+        self.header_part("sforce-call-options", "client")
     }
 
     /// The same request on the records of a transaction.

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::call::{Answer, Call};
+use super::rows;
 use crate::fault::Fault;
 use crate::http::answer;
 use crate::org::Org;
@@ -34,6 +35,8 @@ struct Saved {
     id: String,
     /// Set by an upsert.
     created: Option<bool>,
+    /// Set by the publication of a platform event.
+    enqueued: Option<Value>,
 }
 
 /// `POST /composite/sobjects`
@@ -45,6 +48,7 @@ pub(super) fn create(call: &Call) -> Answer {
         Ok(Saved {
             id: id.to_string(),
             created: None,
+            enqueued: rows::enqueued(org, &object, &id),
         })
     })
 }
@@ -63,6 +67,7 @@ pub(super) fn update(call: &Call) -> Answer {
         Ok(Saved {
             id: crate::id::normalize(&id).unwrap_or(id),
             created: None,
+            enqueued: None,
         })
     })
 }
@@ -111,6 +116,7 @@ pub(super) fn upsert(call: &Call, object: &str, field: &str) -> Answer {
             return Ok(Saved {
                 id: id.to_string(),
                 created: Some(true),
+                enqueued: None,
             });
         };
         let done = org.upsert(&call.who, object, field, &text, &record, &options);
@@ -123,6 +129,7 @@ pub(super) fn upsert(call: &Call, object: &str, field: &str) -> Answer {
         Ok(Saved {
             id: done.id.to_string(),
             created: Some(done.created),
+            enqueued: None,
         })
     })
 }
@@ -143,6 +150,7 @@ pub(super) fn delete(call: &Call) -> Answer {
         Ok(Saved {
             id: crate::id::normalize(&id).unwrap_or(id),
             created: None,
+            enqueued: None,
         })
     });
     Ok(answer::json(200, &outcomes))
@@ -228,7 +236,8 @@ fn run<T>(
 fn result(outcome: &Outcome) -> Value {
     match outcome {
         Ok(saved) => {
-            let mut entry = json!({ "id": saved.id, "success": true, "errors": [] });
+            let errors: Vec<&Value> = saved.enqueued.iter().collect();
+            let mut entry = json!({ "id": saved.id, "success": true, "errors": errors });
             if let (Some(created), Some(entry)) = (saved.created, entry.as_object_mut()) {
                 entry.insert("created".to_owned(), json!(created));
             }

@@ -67,8 +67,9 @@ fn urls<'a>(call: &'a Call, version: &'a str) -> Urls<'a> {
 fn described(call: &Call, body: &Value) -> Answer {
     let text = body.to_string().into_bytes();
     let tag = conditional::etag(&text);
-    // The schema has been as it is since the org was started.
-    conditional::answer(call, text, Some(&tag), Some(call.shared.started_ms))
+    // The schema has been as it is since the org was started, or since then.
+    let since_ms = call.org().extended_ms().unwrap_or(call.shared.started_ms);
+    conditional::answer(call, text, Some(&tag), Some(since_ms))
 }
 
 /// `GET /sobjects/Account`

@@ -66,14 +66,15 @@ pub(crate) fn limits(shared: &Shared) -> Response {
         "DataStorageMB".to_owned(),
         json!({ "Max": 5, "Remaining": 5 }),
     );
-    let (delivered, published) = match shared.config.edition {
-        Edition::Developer => (10_000, 50_000),
-        Edition::Professional | Edition::Enterprise | Edition::Sandbox => (25_000, 250_000),
-        Edition::Unlimited | Edition::Performance => (50_000, 250_000),
+    let published = match shared.config.edition {
+        Edition::Developer => 50_000,
+        _ => 250_000,
     };
+    let delivered = shared.events.deliveries(now_ms);
+    let left = delivered.max.saturating_sub(delivered.used);
     limits.insert(
         "DailyDeliveredPlatformEvents".to_owned(),
-        json!({ "Max": delivered, "Remaining": delivered }),
+        json!({ "Max": delivered.max, "Remaining": left }),
     );
     limits.insert(
         "HourlyPublishedPlatformEvents".to_owned(),

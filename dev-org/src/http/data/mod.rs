@@ -7,6 +7,7 @@ mod collections;
 mod composite;
 mod conditional;
 mod describe;
+mod event_schema;
 mod jobs;
 mod limits;
 pub(crate) mod locators;
@@ -119,6 +120,8 @@ fn work(call: &Call, resource: &Resource) -> Answer {
             },
         ) => describe::picklist_values(call, object, kind, field.as_deref()),
         ("GET", R::Updated(object)) => replication::updated(call, object),
+        ("GET", R::EventSchema(object)) => event_schema::of_object(call, object),
+        ("GET", R::SchemaOfId(id)) => event_schema::of_id(call, id),
         ("GET", R::Deleted(object)) => replication::deleted(call, object),
         ("POST", R::Object(object)) => rows::create(call, object),
         // A row named `Id` on POST is the long way to create a record.

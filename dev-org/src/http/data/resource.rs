@@ -39,6 +39,10 @@ pub(super) enum Resource {
     },
     Updated(String),
     Deleted(String),
+    /// The Avro schema of a platform event.
+    EventSchema(String),
+    /// The Avro schema of an id.
+    SchemaOfId(String),
     Recent,
     Composite,
     Graph,
@@ -88,6 +92,8 @@ impl Resource {
                 field: field.first().map(owned),
             },
             ["sobjects", object, "updated"] => Self::Updated(owned(object)),
+            ["sobjects", object, "eventSchema"] => Self::EventSchema(owned(object)),
+            ["event", "eventSchema", id] => Self::SchemaOfId(owned(id)),
             ["sobjects", object, "deleted"] => Self::Deleted(owned(object)),
             ["sobjects", object, id] => Self::Row {
                 object: owned(object),

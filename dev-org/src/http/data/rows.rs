@@ -9,6 +9,7 @@ use super::conditional;
 use crate::fault::Fault;
 use crate::http::answer;
 use crate::org::Org;
+use crate::schema::Object;
 
 /// From this version on an upsert that updates has a body.
 const UPSERT_BODY_SINCE: u16 = 46;
@@ -19,7 +20,12 @@ pub(super) fn create(call: &Call, object: &str) -> Answer {
     let mut org = call.org_mut();
     let id = org.create(&call.who, object, &body, &options)?;
     let name = canonical(&org, object);
+    let enqueued = enqueued(&org, &name, &id);
     drop(org);
+    if let Some(enqueued) = enqueued {
+        let body = json!({ "id": &*id, "success": true, "errors": [enqueued] });
+        return Ok(answer::json(201, &body));
+    }
     Ok(with_location(call, &name, &id, saved(201, &id, None)))
 }
 
@@ -129,6 +135,19 @@ fn canonical(org: &Org, object: &str) -> String {
     org.schema
         .object(object)
         .map_or_else(|| object.to_owned(), |object| object.name.clone())
+}
+
+/// What the answer to a published platform event has in its errors, though all
+/// is well: that the event is on its way, and its id there.
+pub(super) fn enqueued(org: &Org, object: &str, id: &str) -> Option<Value> {
+    let is_event = org.schema.object(object).is_some_and(Object::is_event);
+    is_event.then(|| {
+        json!({
+            "statusCode": "OPERATION_ENQUEUED",
+            "message": org.event_uuid(id),
+            "fields": [],
+        })
+    })
 }
 
 fn saved(status: u16, id: &str, created: Option<bool>) -> Response {

@@ -2,9 +2,10 @@
 //! sees half done. The records are taken out of the shared place for as long
 //! as it lasts, so every piece can lock them as it does alone.
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use super::call::Call;
+use crate::locked::OrgMut;
 use crate::org::Org;
 
 /// The records while one request has them for itself.
@@ -12,7 +13,7 @@ pub(super) type Held = Arc<RwLock<Org>>;
 
 /// Gives the records back when the work is over, also when it panics.
 struct Hold<'a> {
-    place: RwLockWriteGuard<'a, Org>,
+    place: OrgMut<'a>,
     held: Held,
 }
 
@@ -25,7 +26,7 @@ impl Drop for Hold<'_> {
 
 /// Runs work on the records alone, and keeps its changes only when it says so.
 pub(super) fn alone<T>(call: &Call, work: impl FnOnce(&Held) -> (bool, T)) -> T {
-    let mut place = call.shared.org_mut();
+    let mut place = call.shared.org_mut_as(call.origin());
     let org = std::mem::replace(&mut *place, Org::nowhere());
     let hold = Hold {
         place,

@@ -2,6 +2,7 @@
 //! own result, in the order in which they were asked for.
 
 use super::xml::{Element, escaped};
+use crate::events::Origin;
 use crate::fault::Fault;
 use crate::org::{Conversion, Converted, WriteOptions};
 use crate::state::Shared;
@@ -16,6 +17,7 @@ pub(super) fn run(
     who: &User,
     call: &Element,
     allow_duplicates: bool,
+    origin: &Origin,
 ) -> Result<String, (&'static str, String)> {
     let wanted: Vec<&Element> = call
         .children
@@ -35,7 +37,9 @@ pub(super) fn run(
     let mut out = String::new();
     for one in wanted {
         let conversion = read(one);
-        let done = shared.org_mut().convert_lead(who, &conversion, &options);
+        let done = shared
+            .org_mut_as(origin.clone())
+            .convert_lead(who, &conversion, &options);
         write(&mut out, &conversion, done);
     }
     Ok(out)

@@ -3,7 +3,7 @@
 
 mod convert;
 mod login;
-mod xml;
+pub(crate) mod xml;
 
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use hyper::header::HeaderValue;
 
 use self::xml::{Element, escaped};
 use super::data::admit::{self, Refused};
+use crate::events::Origin;
 use crate::http::{answer, body};
 use crate::state::Shared;
 
@@ -66,7 +67,11 @@ pub(super) async fn serve(State(shared): State<Arc<Shared>>, request: Request) -
             let allow = part("DuplicateRuleHeader")
                 .and_then(|header| header.text_of("allowSave"))
                 .is_some_and(|value| value == "true");
-            match convert::run(&shared, &caller.user, call, allow) {
+            let version = head.uri.path().split('/').nth(4).unwrap_or_default();
+            let client = part("CallOptions").and_then(|header| header.text_of("client"));
+            let version = version.parse().unwrap_or(0.0);
+            let origin = Origin::api(&caller.user, "soap", version, client);
+            match convert::run(&shared, &caller.user, call, allow, &origin) {
                 Ok(results) => done("convertLeadResponse", &results, &limits(&shared)),
                 Err((code, message)) => exception(UNEXPECTED, code, &message),
             }

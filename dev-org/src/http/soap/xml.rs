@@ -6,17 +6,17 @@ const MOST_DEEP: usize = 64;
 
 /// An element without its namespace prefix and attributes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Element {
-    pub(super) name: String,
-    pub(super) text: String,
-    pub(super) children: Vec<Self>,
+pub(crate) struct Element {
+    pub(crate) name: String,
+    pub(crate) text: String,
+    pub(crate) children: Vec<Self>,
     /// `xsi:nil="true"`
-    pub(super) nil: bool,
+    pub(crate) nil: bool,
 }
 
 impl Element {
     /// The root of a document; nothing when it is not well formed.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut rest = Rest(text.trim_start_matches('\u{feff}'));
         rest.skip_between()?;
         let root = rest.element(0)?;
@@ -25,12 +25,12 @@ impl Element {
     }
 
     /// The first child of this name.
-    pub(super) fn child(&self, name: &str) -> Option<&Self> {
+    pub(crate) fn child(&self, name: &str) -> Option<&Self> {
         self.children.iter().find(|child| child.name == name)
     }
 
     /// The text of a child that is there and neither empty nor nil.
-    pub(super) fn text_of(&self, name: &str) -> Option<&str> {
+    pub(crate) fn text_of(&self, name: &str) -> Option<&str> {
         let child = self.child(name)?;
         let text = child.text.trim();
         (!child.nil && !text.is_empty()).then_some(text)
@@ -166,7 +166,7 @@ fn resolved(text: &str) -> Option<String> {
 }
 
 /// Text as it may stand in a document.
-pub(super) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

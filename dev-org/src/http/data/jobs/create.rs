@@ -136,6 +136,7 @@ fn new_ingest(call: &Call, wanted: NewIngest) -> Result<Job, Fault> {
         dialect: dialect(wanted.column_delimiter, wanted.line_ending),
         version: call.version,
         user: Arc::clone(&call.who),
+        client: call.client().map(str::to_owned),
         created_ms: now_ms,
         answer: None,
     }))
@@ -172,6 +173,7 @@ pub(super) fn query(call: &Call) -> Answer {
         dialect: dialect(wanted.column_delimiter, wanted.line_ending),
         version: call.version,
         user: Arc::clone(&call.who),
+        client: call.client().map(str::to_owned),
         created_ms: now_ms,
         answer: Some(found),
     });
