@@ -41,14 +41,6 @@ pub(crate) fn config() -> Config {
 }
 
 impl Session {
-    /// Creates a record and gives its id.
-    pub(crate) async fn made(&self, object: &str, body: Value) -> String {
-        let path = format!("/sobjects/{object}");
-        let (status, body) = read(self.send("POST", &path, &body).await).await;
-        assert_eq!(status, 201, "{body}");
-        body["id"].as_str().unwrap().to_owned()
-    }
-
     pub(crate) async fn change(&self, object: &str, id: &str, body: Value) {
         let path = format!("/sobjects/{object}/{id}");
         let (status, body) = read(self.send("PATCH", &path, &body).await).await;
