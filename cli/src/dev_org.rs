@@ -27,9 +27,6 @@ pub(crate) struct Args {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// Where the Pub/Sub API listens; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
-    pubsub_listen: SocketAddr,
     /// Speak HTTPS, with a certificate authority made for this start
     #[arg(long)]
     tls: bool,
@@ -67,7 +64,6 @@ pub(crate) async fn run(args: Args) -> Result<Status> {
     };
     let config = Config {
         listen: args.listen,
-        pubsub_listen: args.pubsub_listen,
         tls: args.tls,
         edition: args.edition,
         records: args.records,
@@ -85,7 +81,6 @@ pub(crate) async fn run(args: Args) -> Result<Status> {
     if args.shape.is_json() {
         output::json(&json!({
             "url": org.url(),
-            "pubsub_url": org.pubsub_url(),
             "client_id": client_id,
             "client_secret": client_secret,
             "user": user,
@@ -98,7 +93,6 @@ pub(crate) async fn run(args: Args) -> Result<Status> {
         output::line(&format!("client secret  {client_secret}"))?;
         output::line(&format!("user           {user}"))?;
         output::line(&format!("password       {password}"))?;
-        output::line(&format!("pub/sub api    {}", org.pubsub_url()))?;
         if let Some(ca) = org.ca_pem_path() {
             output::line(&format!("ca             {}", ca.display()))?;
         }

@@ -35,8 +35,6 @@ const CHANGE_EVENTS: [&str; 12] = [
 pub struct Config {
     /// Address to listen on; port 0 takes any free port.
     pub listen: SocketAddr,
-    /// Address on which the Pub/Sub API listens; port 0 takes any free port.
-    pub pubsub_listen: SocketAddr,
     /// Speak HTTPS with a certificate of a CA made for this start.
     pub tls: bool,
     /// Where `ca.pem` is written; a folder below the system's temporary
@@ -79,7 +77,6 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            pubsub_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             tls: false,
             ca_dir: None,
             edition: Edition::Developer,

@@ -26,8 +26,6 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     /// Scheme, host and port, without a slash at the end.
     pub(crate) base_url: String,
-    /// The same of the Pub/Sub API.
-    pub(crate) pubsub_url: String,
     pub(crate) clock: Clock,
     pub(crate) log: RequestLog,
     pub(crate) bulk: Bulk,
@@ -63,11 +61,7 @@ impl Person {
 }
 
 impl Shared {
-    pub(crate) fn new(
-        config: Config,
-        base_url: String,
-        pubsub_url: String,
-    ) -> anyhow::Result<Self> {
+    pub(crate) fn new(config: Config, base_url: String) -> anyhow::Result<Self> {
         let clock = Clock::default();
         let mut schema = Schema::standard()?;
         if let Some(own) = &config.schema {
@@ -106,7 +100,6 @@ impl Shared {
             usage: Mutex::new(Usage::new(&config)),
             signing_key: OnceLock::new(),
             base_url,
-            pubsub_url,
             config,
         })
     }

@@ -27,10 +27,7 @@ const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 /// Ready acceptors and the certificate its clients have to trust.
 pub(crate) struct LocalTls {
-    /// For HTTP/1.1.
     pub(crate) acceptor: TlsAcceptor,
-    /// For HTTP/2, which gRPC speaks.
-    pub(crate) http2_acceptor: TlsAcceptor,
     pub(crate) ca_file: CaFile,
 }
 
@@ -85,9 +82,8 @@ impl LocalTls {
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_single_cert(vec![leaf.der().clone(), ca.der().clone()], key)?;
-        server.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let mut http2 = server.clone();
-        http2.alpn_protocols = vec![b"h2".to_vec()];
+        // Who speaks both gets the first, as of Salesforce; gRPC speaks the second.
+        server.alpn_protocols = vec![b"http/1.1".to_vec(), b"h2".to_vec()];
 
         let own_folder = ca_dir.is_none().then(own_folder);
         let folder = own_folder
@@ -102,7 +98,6 @@ impl LocalTls {
 
         Ok(Self {
             acceptor: TlsAcceptor::from(Arc::new(server)),
-            http2_acceptor: TlsAcceptor::from(Arc::new(http2)),
             ca_file: CaFile { path, own_folder },
         })
     }

@@ -78,7 +78,6 @@ async fn status(State(org): Org) -> Response {
         200,
         &json!({
             "url": org.base_url,
-            "pubsub_url": org.pubsub_url,
             "latency_ms": control.latency_ms(),
             "faults": control.faults(),
             "rotation": control.rotation(),

@@ -1,5 +1,5 @@
-//! The Pub/Sub API: gRPC over HTTP/2 on a port of its own, as Salesforce has it
-//! on another host. The service is `eventbus.v1.PubSub` of the public proto.
+//! The Pub/Sub API: gRPC over HTTP/2. Salesforce has it on a host of its own, here
+//! it is at the org's own address. The service is `eventbus.v1.PubSub` of the public proto.
 
 mod answer;
 mod caller;

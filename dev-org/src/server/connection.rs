@@ -1,16 +1,21 @@
-//! One connection from accept to close: TLS when asked for, then HTTP/1.1 or,
-//! for gRPC, HTTP/2 without an upgrade, with a switch by which a fault closes it
-//! in the middle of anything.
+//! One connection from accept to close: TLS when asked for, then HTTP/1.1 or
+//! HTTP/2, which gRPC speaks, with a switch by which a fault closes it in the
+//! middle of anything.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hyper::server::conn::{http1, http2};
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::header::CONTENT_TYPE;
 use hyper::service::service_fn;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
@@ -30,16 +35,9 @@ const READ_BUFFER: usize = 256 * 1024;
 /// What every connection needs.
 pub(super) struct Serve {
     pub(super) shared: Arc<Shared>,
-    pub(super) face: Face,
-    pub(super) acceptor: Option<TlsAcceptor>,
-}
-
-/// What is at an address.
-pub(super) enum Face {
     /// REST, SOAP, logins and the control API.
-    Http(Router),
-    /// The Pub/Sub API.
-    PubSub,
+    pub(super) router: Router,
+    pub(super) acceptor: Option<TlsAcceptor>,
 }
 
 impl Serve {
@@ -63,65 +61,25 @@ impl Serve {
         }
     }
 
-    async fn talk<S>(&self, stream: S, peer: SocketAddr, stopped: watch::Receiver<bool>)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        match &self.face {
-            Face::Http(router) => self.http(router, stream, peer, stopped).await,
-            Face::PubSub => self.pubsub(stream, stopped).await,
-        }
-    }
-
-    async fn pubsub<S>(&self, stream: S, mut stopped: watch::Receiver<bool>)
+    async fn talk<S>(&self, stream: S, peer: SocketAddr, mut stopped: watch::Receiver<bool>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let kill = Arc::new(Notify::new());
-        let service = service_fn(|request| {
-            pubsub::serve(Arc::clone(&self.shared), request, Arc::clone(&kill))
+        let (shared, router) = (Arc::clone(&self.shared), self.router.clone());
+        let to_kill = Arc::clone(&kill);
+        let service = service_fn(move |request| {
+            let kill = Arc::clone(&to_kill);
+            let from = front::Peer { addr: peer, kill };
+            answer(Arc::clone(&shared), router.clone(), request, from)
         });
-        let mut connection = pin!(
-            http2::Builder::new(TokioExecutor::new())
-                .timer(TokioTimer::new())
-                .serve_connection(TokioIo::new(stream), service)
-        );
-        loop {
-            tokio::select! {
-                _ = connection.as_mut() => return,
-                () = kill.notified() => return,
-                _ = stopped.changed() => connection.as_mut().graceful_shutdown(),
-            }
-        }
-    }
-
-    async fn http<S>(
-        &self,
-        router: &Router,
-        stream: S,
-        peer: SocketAddr,
-        mut stopped: watch::Receiver<bool>,
-    ) where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let kill = Arc::new(Notify::new());
-        let service = service_fn(|request| {
-            front::serve(
-                Arc::clone(&self.shared),
-                router.clone(),
-                request,
-                front::Peer {
-                    addr: peer,
-                    kill: Arc::clone(&kill),
-                },
-            )
-        });
-        let mut connection = pin!(
-            http1::Builder::new()
-                .timer(TokioTimer::new())
-                .max_buf_size(READ_BUFFER)
-                .serve_connection(TokioIo::new(stream), service)
-        );
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder.http2().timer(TokioTimer::new());
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .max_buf_size(READ_BUFFER);
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
         loop {
             tokio::select! {
                 // Ends here on close and on errors, which are the client's.
@@ -131,4 +89,19 @@ impl Serve {
             }
         }
     }
+}
+
+/// Answers a request, whichever protocol it came by.
+async fn answer(
+    shared: Arc<Shared>,
+    router: Router,
+    request: Request<Incoming>,
+    from: front::Peer,
+) -> Result<Response<Body>, Infallible> {
+    let kind = request.headers().get(CONTENT_TYPE);
+    if kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc")) {
+        let answer = pubsub::serve(shared, request, from.kill).await?;
+        return Ok(answer.map(Body::new));
+    }
+    front::serve(shared, router, request, from).await
 }

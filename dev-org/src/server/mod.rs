@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use self::connection::{Face, Serve};
+use self::connection::Serve;
 use crate::config::Config;
 use crate::control::Control;
 use crate::state::Shared;
@@ -45,45 +45,27 @@ impl DevOrg {
     /// be written.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let listener = listen(config.listen).await?;
-        let pubsub_listener = listen(config.pubsub_listen).await?;
-        let (addr, pubsub_addr) = (listener.local_addr()?, pubsub_listener.local_addr()?);
+        let addr = listener.local_addr()?;
         let tls = match config.tls {
             true => Some(LocalTls::generate(config.ca_dir.as_deref())?),
             false => None,
         };
         let scheme = if config.tls { "https" } else { "http" };
-        let shared = Arc::new(Shared::new(
-            config,
-            format!("{scheme}://{addr}"),
-            format!("{scheme}://{pubsub_addr}"),
-        )?);
+        let shared = Arc::new(Shared::new(config, format!("{scheme}://{addr}"))?);
         let router = crate::http::router(Arc::clone(&shared));
         let (stop, stopped) = watch::channel(false);
-        let (acceptor, http2_acceptor, ca_file) = match tls {
-            Some(tls) => (
-                Some(tls.acceptor),
-                Some(tls.http2_acceptor),
-                Some(tls.ca_file),
-            ),
-            None => (None, None, None),
+        let (acceptor, ca_file) = match tls {
+            Some(tls) => (Some(tls.acceptor), Some(tls.ca_file)),
+            None => (None, None),
         };
         let serve = Serve {
             shared: Arc::clone(&shared),
-            face: Face::Http(router),
+            router,
             acceptor,
-        };
-        let pubsub = Serve {
-            shared: Arc::clone(&shared),
-            face: Face::PubSub,
-            acceptor: http2_acceptor,
         };
         let outbound = crate::outbound::run(Arc::clone(&shared));
         let accepting = async move {
-            tokio::join!(
-                accept(listener, serve, stopped.clone()),
-                accept(pubsub_listener, pubsub, stopped),
-                outbound,
-            );
+            tokio::join!(accept(listener, serve, stopped), outbound,);
         };
         Ok(Self {
             shared,
@@ -94,15 +76,11 @@ impl DevOrg {
         })
     }
 
-    /// Where it listens, as a client writes it: `http://127.0.0.1:40123`.
+    /// Where it listens, as a client writes it: `http://127.0.0.1:40123`. The
+    /// Pub/Sub API is there as well: HTTP/2 without an upgrade, in clear or within
+    /// TLS.
     pub fn url(&self) -> String {
         self.shared.base_url.clone()
-    }
-
-    /// Where the Pub/Sub API listens, in the same form: HTTP/2 without an upgrade,
-    /// in clear or within TLS.
-    pub fn pubsub_url(&self) -> String {
-        self.shared.pubsub_url.clone()
     }
 
     /// The address it listens on.

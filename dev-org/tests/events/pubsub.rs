@@ -33,7 +33,7 @@ pub(crate) struct Subscriber {
 
 impl PubSub {
     pub(crate) async fn connect(session: &Session) -> Self {
-        let channel = Channel::from_shared(session.org.pubsub_url()).unwrap();
+        let channel = Channel::from_shared(session.base.clone()).unwrap();
         Self::over(session, channel.connect().await.unwrap())
     }
 
