@@ -57,7 +57,7 @@ pub(crate) struct Ended {
     /// A status code of gRPC.
     pub(crate) status: u32,
     /// The trailers, as they came.
-    pub(crate) trailers: HeaderMap,
+    pub(crate) trailers: Box<HeaderMap>,
     /// The other side said so at once, in place of an answer.
     pub(crate) at_head: bool,
     /// What is known if the other side has not said it.
@@ -204,7 +204,7 @@ impl Exchange {
                 }
                 Err(Ended {
                     status,
-                    trailers,
+                    trailers: Box::new(trailers),
                     at_head: false,
                     cause: None,
                 })
@@ -217,7 +217,7 @@ impl Ended {
     fn unsaid(status: u32, cause: String) -> Self {
         Self {
             status,
-            trailers: HeaderMap::new(),
+            trailers: Box::default(),
             at_head: false,
             cause: Some(cause),
         }
@@ -259,7 +259,7 @@ fn begun(response: Response<Incoming>) -> Result<Incoming, Ended> {
     };
     Err(Ended {
         status,
-        trailers: head.headers,
+        trailers: Box::new(head.headers),
         at_head: true,
         cause,
     })

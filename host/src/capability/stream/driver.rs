@@ -95,50 +95,46 @@ impl Driver {
                     self.tell_of_removed(redacted.removed);
                     return Event::Message(redacted.content.into());
                 }
-                Err(ended) if self.is_session_over(&ended) => {
-                    if !self.again(&ended).await {
-                        return Event::Ended(self.ending(ended));
+                Err(ended) => {
+                    let is_over = ended.status == status::UNAUTHENTICATED && !self.is_renewed;
+                    let at_head = ended.at_head;
+                    // Before the credential changes that is taken out of it.
+                    let ending = self.ending(ended);
+                    let goes_on = is_over && self.renew().await && at_head && self.reopen().await;
+                    if !goes_on {
+                        return Event::Ended(ending);
                     }
                 }
-                Err(ended) => return Event::Ended(self.ending(ended)),
             }
         }
     }
 
-    /// Whether a newer session may help.
-    fn is_session_over(&self, ended: &Ended) -> bool {
-        ended.status == status::UNAUTHENTICATED && !self.is_renewed
-    }
-
-    /// Renews the session, which the guest's next exchange finds then; and opens
-    /// this one again if the product refused it before it heard anything that
-    /// could not be said again.
-    async fn again(&mut self, ended: &Ended) -> bool {
-        let renewed = self
-            .backend
-            .sessions
-            .renew(&self.backend.key, self.credential.generation)
-            .await;
-        match renewed {
-            Ok(credential) => self.credential = credential,
+    /// Renews the session: for this exchange, or for the guest's next.
+    async fn renew(&mut self) -> bool {
+        let (key, stale) = (&self.backend.key, self.credential.generation);
+        match self.backend.sessions.renew(key, stale).await {
+            Ok(newer) => {
+                self.credential = newer;
+                self.is_renewed = true;
+                true
+            }
             Err(error) => {
                 no_access(&self.backend, &error);
-                return false;
+                false
             }
         }
-        self.is_renewed = true;
-        if !ended.at_head {
-            return false;
-        }
-        let Self {
-            backend,
-            endpoint,
-            method,
-            tape,
-            credential,
-            ..
-        } = self;
-        match open(backend, endpoint, method, tape, credential).await {
+    }
+
+    /// Opens the exchange again, if all that was said can be said once more.
+    async fn reopen(&mut self) -> bool {
+        let opened = open(
+            &self.backend,
+            &self.endpoint,
+            &self.method,
+            &self.tape,
+            &self.credential,
+        );
+        match opened.await {
             Ok(exchange) => {
                 self.exchange = exchange;
                 true
@@ -160,7 +156,7 @@ impl Driver {
         );
         let mut trailers = Vec::new();
         let mut n_bytes = 0;
-        for (name, value) in &ended.trailers {
+        for (name, value) in ended.trailers.iter() {
             if is_hidden(name) {
                 continue;
             }

@@ -155,6 +155,24 @@ async fn a_local_connection_reaches_its_own_origin_and_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_that_answers_no_ping_is_given_up_sooner_than_one_that_is_silent() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/a.B/C", listener.local_addr().unwrap());
+    let url = Url::parse(&url).unwrap();
+    tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        tokio::io::copy(&mut socket, &mut tokio::io::sink()).await
+    });
+    let mut open = opening(url.clone(), &[]);
+    open.messages = stream::pending().boxed();
+    let mut exchange = transport().open(open, &only(&url)).await.unwrap();
+    let begun = tokio::time::Instant::now();
+    let ended = exchange.next().await.unwrap_err();
+    assert_eq!(ended.status, status::UNAVAILABLE);
+    assert!(begun.elapsed() < EXCHANGE_IDLE, "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_exchange_that_is_silent_for_too_long_ends() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/a.B/C", listener.local_addr().unwrap());
