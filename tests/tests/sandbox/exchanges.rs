@@ -232,6 +232,27 @@ async fn a_guest_may_drop_any_of_its_ends() {
 }
 
 #[tokio::test]
+async fn a_read_that_is_given_up_loses_no_message() {
+    let server = Events::start().await;
+    let (_host, crm) = server.attacked_by(&connector("")).await;
+    assert_eq!(one(&crm, "exchange-cancel 20").await["heard"], 20);
+}
+
+#[tokio::test]
+async fn an_exchange_lasts_from_page_to_page() {
+    let server = Events::start().await;
+    let (_host, crm) = server.attacked_by(&connector("")).await;
+    let query = crm.query("exchange-pages", Default::default()).await;
+    let mut pages = query.unwrap();
+    for at in 0..3 {
+        let page = pages.next_page().await.unwrap().unwrap();
+        let reports: Vec<Json> = page.records.to_vec().unwrap();
+        assert_eq!(reports, [json!({ "heard": true, "new": at == 0 })]);
+    }
+    assert_eq!(server.exchanges().len(), 1);
+}
+
+#[tokio::test]
 async fn limits_begin_afresh_with_each_message_that_comes() {
     let server = Events::start().await;
     let (_host, crm) = server.attacked_by(&connector("cpu_ms = 500")).await;

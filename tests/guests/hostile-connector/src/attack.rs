@@ -60,6 +60,8 @@ pub(crate) async fn run(text: &str) -> Result<Answer, Error> {
         "exchange-slowly" => vec![exchange::read_slowly(number(0), number(1), word(2)).await],
         "exchange-burn" => vec![exchange::burn(number(0), number(1)).await],
         "exchange-wait" => vec![exchange::wait(number(0)).await],
+        "exchange-cancel" => vec![exchange::give_up_reads(number(0)).await],
+        "exchange-pages" => return Ok(Answer::More(page(vec![exchange::page().await]))),
         "exchange-ignore" => vec![exchange::ignore(word(0)).await],
         "keys" => storage::read_all(words.iter().map(|key| (*key).to_owned())).await,
         "guess-keys" => storage::guess(&words).await,

@@ -45,6 +45,8 @@ pub const COMMANDS: &[&str] = &[
     "exchange-slowly COUNT REQUESTS METHOD",
     "exchange-burn COUNT MS",
     "exchange-wait MS",
+    "exchange-cancel COUNT",
+    "exchange-pages",
     "exchange-ignore METHOD",
     "keys KEY...",
     "guess-keys TENANT...",

@@ -1,7 +1,9 @@
 //! Attacks with exchanges: more of them than allowed, messages that are too long,
 //! and ends that are dropped, not read or never written to.
 
-use futures_util::future::{join, join_all};
+use std::cell::RefCell;
+
+use futures_util::future::{join, join_all, select};
 use serde_json::{Value, json};
 use wit_bindgen::{StreamReader, StreamWriter};
 
@@ -200,6 +202,46 @@ pub(super) async fn wait(wait_ms: usize) -> Value {
     };
     let ((), heard) = join(writing, reader.next()).await;
     json!({ "heard": heard.map(|message| String::from_utf8_lossy(&message).into_owned()) })
+}
+
+/// Gives up a read before each message, and hears all the same.
+pub(super) async fn give_up_reads(count: usize) -> Value {
+    let mut open = match open("events", &method("Echo")).await {
+        Ok(open) => open,
+        Err(error) => return refusal(&error),
+    };
+    let mut heard = 0;
+    for _ in 0..count {
+        let reading = Box::pin(open.reader.next());
+        drop(select(reading, Box::pin(clock::wait(1))).await);
+        open.writer.write_one(b"ping".to_vec()).await;
+        if open.reader.next().await.is_some() {
+            heard += 1;
+        }
+    }
+    json!({ "heard": heard })
+}
+
+thread_local! {
+    /// What is kept from one page to the next.
+    static KEPT: RefCell<Option<Open>> = const { RefCell::new(None) };
+}
+
+/// Says and hears a message in the exchange of the page before.
+pub(super) async fn page() -> Value {
+    let kept = KEPT.take();
+    let is_new = kept.is_none();
+    let mut open = match kept {
+        Some(open) => open,
+        None => match open("events", &method("Echo")).await {
+            Ok(open) => open,
+            Err(error) => return refusal(&error),
+        },
+    };
+    open.writer.write_one(b"ping".to_vec()).await;
+    let heard = open.reader.next().await.is_some();
+    KEPT.set(Some(open));
+    json!({ "heard": heard, "new": is_new })
 }
 
 /// Opens an exchange and does not read it.
