@@ -6,3 +6,4 @@ pub(crate) mod http;
 pub(crate) mod log;
 pub(crate) mod quota;
 pub(crate) mod storage;
+pub(crate) mod stream;

@@ -12,6 +12,7 @@ use crate::capability::http::Http;
 use crate::capability::log::{Log, Speaker};
 use crate::capability::quota::QuotaAccess;
 use crate::capability::storage::Storage;
+use crate::capability::stream::Exchanges;
 use crate::engine::Sandbox;
 use crate::error::{Error, GuestCall};
 use crate::guest::Guest;
@@ -145,7 +146,8 @@ impl Instance {
         let state = ConnectorState {
             meter: Meter::new(limits.clone()),
             log: Log::new(Arc::clone(&speaker)),
-            http: Http::new(backend, quota.clone(), limits),
+            http: Http::new(backend.clone(), quota.clone(), limits),
+            stream: Exchanges::new(backend, limits),
             storage: Storage::new(store, scope, limits),
             quota: quota.clone(),
             table: ResourceTable::new(),
@@ -273,7 +275,9 @@ impl Instance {
             &Accessor<ConnectorState>,
         ) -> wasmtime::Result<Result<R, wit::Error>>,
     {
-        self.guest.store.data_mut().rearm();
+        let state = self.guest.store.data_mut();
+        state.rearm();
+        state.stream.patience = patience.clone();
         let exports = self.exports.lockgate_connector_records();
         let answer = self
             .guest

@@ -38,6 +38,9 @@ pub struct Limits {
     /// Requests under way at a time; more wait for their turn. Default 8,
     /// ceiling 32.
     pub http_in_flight: u32,
+    /// Exchanges of the interface `stream` open at a time; more are denied.
+    /// Default 4, ceiling 32. Each has a connection of its own.
+    pub exchanges: u32,
     /// One request body, in bytes. Default 32 MiB, ceiling 128 MiB.
     pub request_bytes: u64,
     /// One answer body once decompressed, in bytes. Default 32 MiB, ceiling
@@ -73,6 +76,7 @@ impl Default for Limits {
             wall: Duration::from_secs(150),
             http_requests: 100,
             http_in_flight: 8,
+            exchanges: 4,
             request_bytes: 32 * MIB,
             response_bytes: 32 * MIB,
             stream_bytes: 0,
@@ -97,6 +101,7 @@ impl Limits {
             wall: Duration::from_secs(900),
             http_requests: 1_000,
             http_in_flight: 32,
+            exchanges: 32,
             request_bytes: 128 * MIB,
             response_bytes: 128 * MIB,
             stream_bytes: 4 * 1024 * MIB,
@@ -137,6 +142,10 @@ impl Limits {
                 .http_in_flight
                 .unwrap_or(default.http_in_flight)
                 .min(self.http_in_flight),
+            exchanges: asked
+                .exchanges
+                .unwrap_or(default.exchanges)
+                .min(self.exchanges),
             request_bytes: mib(asked.request_mib, default.request_bytes).min(self.request_bytes),
             response_bytes: mib(asked.response_mib, default.response_bytes)
                 .min(self.response_bytes),
@@ -171,6 +180,8 @@ pub struct AskedLimits {
     pub http_requests: Option<u32>,
     /// Requests under way at a time; more wait for their turn.
     pub http_in_flight: Option<u32>,
+    /// Exchanges of the interface `stream` open at a time.
+    pub exchanges: Option<u32>,
     /// One request body, in MiB.
     pub request_mib: Option<u64>,
     /// One answer body once decompressed, in MiB.
@@ -194,6 +205,7 @@ impl AskedLimits {
             ("wall_ms", self.wall_ms),
             ("http_requests", small(self.http_requests)),
             ("http_in_flight", small(self.http_in_flight)),
+            ("exchanges", small(self.exchanges)),
             ("response_mib", self.response_mib),
         ]
         .into_iter()

@@ -5,6 +5,7 @@
 //! package is loaded, and every problem is reported at once.
 
 mod in_body;
+mod stream;
 mod vendor;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,8 @@ use crate::grant::Grant;
 use crate::limits::AskedLimits;
 
 pub use in_body::BodyCredential;
+pub(crate) use stream::Places;
+pub use stream::{MAX_MESSAGE_BYTES, StreamEndpoint, Template};
 pub use vendor::{
     AuthManifest, HostPattern, JwtBearer, LoginHost, Meaning, QuotaManifest, ScopeSet, Signal,
     SignatureRule, VendorManifest,

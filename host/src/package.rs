@@ -131,14 +131,6 @@ pub enum PackageError {
         /// Whether the manifest asks for it.
         asked: bool,
     },
-    /// It imports an interface that this host does not serve yet.
-    #[error("{package}: imports `{interface}`, which this version of the host does not serve")]
-    NotServed {
-        /// The package.
-        package: String,
-        /// The interface.
-        interface: String,
-    },
     /// It does not export what its world must.
     #[error("{package}: exports no `{interface}`, which every {world} must")]
     MissingExport {
@@ -288,12 +280,6 @@ impl Package {
             let Some(grant) = Grant::for_interface(&import.name) else {
                 continue;
             };
-            if grant == Grant::Stream {
-                return Err(PackageError::NotServed {
-                    package: package(),
-                    interface,
-                });
-            }
             let asked = self.manifest.grants.contains_key(&grant);
             if !asked || !granted.contains(&grant) {
                 return Err(PackageError::NotGranted {

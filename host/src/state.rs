@@ -9,6 +9,7 @@ use crate::capability::http::Http;
 use crate::capability::log::{HasLog, Log, LogView};
 use crate::capability::quota::QuotaAccess;
 use crate::capability::storage::Storage;
+use crate::capability::stream::Exchanges;
 use crate::grant::{Grant, Grants};
 use crate::meter::{Meter, Metered};
 
@@ -20,6 +21,7 @@ pub(crate) struct ConnectorState {
     pub(crate) http: Http,
     pub(crate) storage: Storage,
     pub(crate) quota: QuotaAccess,
+    pub(crate) stream: Exchanges,
     pub(crate) table: ResourceTable,
 }
 
@@ -80,6 +82,9 @@ pub(crate) fn connector_linker(
     }
     if grants.contains(&Grant::Quota) {
         contract::quota::add_to_linker::<_, ConnectorHost>(&mut linker, state)?;
+    }
+    if grants.contains(&Grant::Stream) {
+        contract::stream::add_to_linker::<_, ConnectorHost>(&mut linker, state)?;
     }
     Ok(linker)
 }

@@ -8,7 +8,10 @@
 mod address;
 mod body;
 mod client;
+mod dial;
 mod error;
+mod exchange;
+mod frames;
 mod origin;
 mod pace;
 mod resolve;
@@ -27,6 +30,7 @@ pub use body::{Body, DEFAULT_BODY_BYTES, MAX_RATIO};
 pub use client::{Answer, Outgoing, Transport, TransportConfig, TransportSetupError};
 pub(crate) use error::clean;
 pub use error::{Part, RedirectRefusal, Refusal, TransportError};
+pub(crate) use exchange::{BrokenOff, Ended, Exchange, Opening, status};
 pub use origin::{MAX_PATH_BYTES, MAX_QUERY_BYTES, OriginUrl, UrlError};
 pub use pace::BODY_IDLE;
 pub use resolve::{Resolver, SystemResolver};
@@ -51,6 +55,10 @@ pub const MAX_HEADER_BYTES: u32 = 64 * 1024;
 
 /// The longest `Location`: path and query at their longest.
 const MAX_LOCATION_BYTES: usize = MAX_PATH_BYTES + MAX_QUERY_BYTES;
+
+/// How long an exchange may be silent before it counts as dead. Event services
+/// give a sign of life at least every five minutes.
+pub const EXCHANGE_IDLE: Duration = Duration::from_secs(600);
 
 /// How long a connection is kept for the next request. Shorter than the minute
 /// after which load balancers usually hang up, so that a request seldom meets a

@@ -2,8 +2,8 @@
 //! the tests share.
 //!
 //! `packages` finds what the build script built, `sandbox` has a host in a
-//! directory of its own; `handmade`, `logs` and `loopback` are what the attacks
-//! on the sandbox need, `org` and `secrets` what the tests with an org do.
+//! directory of its own; `events`, `handmade`, `logs` and `loopback` are what the
+//! attacks on the sandbox need, `org` and `secrets` what the tests with an org do.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,6 +12,7 @@
     reason = "all of this crate is test code"
 )]
 
+pub mod events;
 pub mod handmade;
 pub mod logs;
 pub mod loopback;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use lockgate::manifest::{CONTRACT_VERSION, Manifest};
+use lockgate::manifest::{CONTRACT_VERSION, Manifest, StreamEndpoint};
 use lockgate::{Error, Grant, Inspection, Limits, MANIFEST_FILE, Package};
 use serde_json::{Map, Value as Json, json};
 
@@ -121,11 +121,18 @@ fn as_json(found: &Found, inspection: &Inspection, refusal: Option<&str>) -> Jso
     if found.has_manifest {
         let manifest = found.package.manifest();
         let reason = |(grant, reason): (&Grant, &String)| (grant.to_string(), json!(reason));
+        let endpoints = manifest.vendor.iter().flat_map(|vendor| &vendor.stream);
+        let endpoint =
+            |endpoint: &StreamEndpoint| (endpoint.name.clone(), json!(endpoint.authority));
         let limits = limits(manifest);
         let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         member(
             "grants",
             Json::Object(manifest.grants.iter().map(reason).collect()),
+        );
+        member(
+            "streams_with",
+            Json::Object(endpoints.map(endpoint).collect()),
         );
         member(
             "limits",
@@ -179,6 +186,13 @@ fn show(found: &Found, inspection: &Inspection, refusal: Option<&str>) -> Result
         }
         if manifest.grants.is_empty() {
             row("asks for", "nothing".to_owned());
+        }
+        let endpoints = manifest.vendor.iter().flat_map(|vendor| &vendor.stream);
+        for (at, endpoint) in endpoints.enumerate() {
+            row(
+                if at == 0 { "streams with" } else { "" },
+                format!("{}: {}", endpoint.name, endpoint.authority),
+            );
         }
         let limits = limits(manifest);
         row(

@@ -22,6 +22,8 @@ pub struct Access {
     pub token: SecretString,
     /// The API origin that came with it, checked.
     pub origin: Url,
+    /// Who authorised, if the product said so.
+    pub identity: Option<String>,
     /// Which set of tokens this is: give it to [`Sessions::renew`] when the
     /// product says that the session has expired.
     pub generation: u64,
@@ -73,6 +75,7 @@ impl Sessions {
         version: u64,
         tokens: &Tokens,
         origin: &str,
+        identity: Option<String>,
     ) -> Outcome {
         let bad = |problem: &str| AuthError::BadConnection {
             key: loaded.record.key.clone(),
@@ -93,6 +96,7 @@ impl Sessions {
         Ok(Arc::new(Access {
             token: tokens.access.clone(),
             origin: loaded.place.api_origin(auth, origin)?,
+            identity,
             generation: version,
             header: (name, value),
             policy: loaded.place.policy.clone(),

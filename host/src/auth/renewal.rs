@@ -86,7 +86,8 @@ impl Sessions {
                 }
                 let origin = loaded.record.origin.as_deref();
                 let origin = origin.unwrap_or(loaded.place.login.as_str());
-                self.build_access(loaded, *version, tokens, origin)
+                let identity = loaded.record.identity.clone();
+                self.build_access(loaded, *version, tokens, origin, identity)
                     .map(Some)
             }
             _ => Ok(None),
@@ -268,16 +269,18 @@ impl Sessions {
         let sealer = &self.inner.config.sealer;
         let sealed = sealer.seal_next(key, TOKENS, loaded.version(), &bytes)?;
         let origin = granted.origin.as_str();
-        let access = self.build_access(loaded, sealed.version, &tokens, origin)?;
+        // A refresh that does not say who it is for changes nothing.
+        let identity = granted
+            .identity
+            .clone()
+            .or_else(|| loaded.record.identity.clone());
+        let access =
+            self.build_access(loaded, sealed.version, &tokens, origin, identity.clone())?;
         let update = TokenUpdate {
             expected: loaded.version(),
             sealed,
             origin: Some(origin.trim_end_matches('/').to_owned()),
-            // A refresh that does not say who it is for changes nothing.
-            identity: granted
-                .identity
-                .clone()
-                .or_else(|| loaded.record.identity.clone()),
+            identity,
             state: ConnectionState::Ready,
             at_ms: self.now_ms(),
         };

@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
 pub use response::Response;
+pub(crate) use response::is_hidden;
 
 use crate::auth::{Access as Credential, AuthError, Sessions};
 use crate::bindings::contract::http as wit;
@@ -413,7 +414,7 @@ impl wit::HostWithStore<ConnectorState> for ConnectorHost {
 
 impl ConnectorState {
     /// Counts a request; `None` if it is one too many.
-    fn one_more_request(&mut self) -> wasmtime::Result<Option<Http>> {
+    pub(crate) fn one_more_request(&mut self) -> wasmtime::Result<Option<Http>> {
         self.meter.host_call()?;
         if self.http.sent >= self.http.limits.http_requests {
             return Ok(None);

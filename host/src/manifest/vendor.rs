@@ -4,6 +4,7 @@
 use serde::Deserialize;
 
 use super::in_body::BodyCredential;
+use super::stream::StreamEndpoint;
 
 /// The particulars of one product.
 #[derive(Clone, Debug, Deserialize)]
@@ -18,6 +19,10 @@ pub struct VendorManifest {
     /// counts.
     #[serde(default)]
     pub signals: Vec<Signal>,
+    /// Endpoints of the capability `stream`. Each may get the access token, as
+    /// the hosts of `auth.origin_hosts` may.
+    #[serde(default)]
+    pub stream: Vec<StreamEndpoint>,
 }
 
 /// How a connection is authorised: OAuth 2.0 (RFC 6749) as the product does it.
@@ -117,7 +122,7 @@ impl HostPattern {
         }
     }
 
-    fn is_sound(&self) -> bool {
+    pub(super) fn is_sound(&self) -> bool {
         let name = self.0.strip_prefix("*.").unwrap_or(&self.0);
         name.contains('.')
             && name.split('.').all(|label| {
@@ -247,6 +252,16 @@ impl VendorManifest {
             && quota.window_s == 0
         {
             problems.push("vendor.quota.window_s is 0".to_owned());
+        }
+        let mut names = std::collections::BTreeSet::new();
+        for endpoint in &self.stream {
+            problems.extend(endpoint.problems());
+            if !names.insert(&endpoint.name) {
+                problems.push(format!(
+                    "vendor.stream names `{}` twice",
+                    endpoint.name.escape_default()
+                ));
+            }
         }
         problems
     }

@@ -77,6 +77,17 @@ impl AddressPolicy {
     }
 }
 
+impl AddressPolicy {
+    /// The same for an address of which the manifest names the port.
+    pub(super) fn check_any_port(&self, url: &Url) -> Result<(), Refusal> {
+        let mut plain = url.clone();
+        if *self == Self::Public && plain.set_port(None).is_err() {
+            return Err(Refusal::Name);
+        }
+        self.check(&plain)
+    }
+}
+
 fn check_name(name: &str) -> Result<(), Refusal> {
     let local = !name.contains('.')
         || name.ends_with('.')
@@ -192,6 +203,16 @@ mod tests {
 
     fn public(url: &str) -> Result<(), Refusal> {
         AddressPolicy::Public.check(&Url::parse(url).unwrap())
+    }
+
+    #[test]
+    fn an_address_of_the_manifest_may_have_any_port_and_is_public_all_the_same() {
+        let any_port = |url: &str| AddressPolicy::Public.check_any_port(&Url::parse(url).unwrap());
+        assert_eq!(any_port("https://events.example.com:7443/"), Ok(()));
+        assert_eq!(any_port("https://10.0.0.1:7443/"), Err(Refusal::Address));
+        assert_eq!(any_port("http://events.example.com/"), Err(Refusal::Scheme));
+        let port = public("https://events.example.com:7443/");
+        assert_eq!(port, Err(Refusal::Port(7443)));
     }
 
     #[test]

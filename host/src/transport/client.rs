@@ -16,6 +16,7 @@ use url::Url;
 
 use super::address::AddressPolicy;
 use super::body::Body;
+use super::dial::Dialer;
 use super::error::{Part, RedirectRefusal, Refusal, TransportError, find, innermost};
 use super::resolve::{Guard, ResolveError, Resolver, Rule, SystemResolver};
 use super::upload::Upload;
@@ -130,7 +131,8 @@ pub struct Transport {
     /// a local connection never serves another.
     public: Client,
     local: Client,
-    connect_timeout: Duration,
+    pub(super) connect_timeout: Duration,
+    pub(super) exchanges: Dialer,
 }
 
 impl fmt::Debug for Transport {
@@ -173,6 +175,7 @@ impl Transport {
             public: client(Rule::Public)?,
             local: client(Rule::Local)?,
             connect_timeout: config.connect_timeout,
+            exchanges: Dialer::new(tls, &config)?,
         })
     }
 
@@ -446,7 +449,7 @@ fn unasked(host: String) -> TransportError {
     }
 }
 
-fn refused(url: &Url, reason: Refusal) -> TransportError {
+pub(super) fn refused(url: &Url, reason: Refusal) -> TransportError {
     let host = host_of(url);
     TransportError::Refused { host, reason }
 }
@@ -456,6 +459,6 @@ fn redirect_refused(url: &Url, reason: RedirectRefusal) -> TransportError {
     TransportError::RedirectRefused { host, reason }
 }
 
-fn host_of(url: &Url) -> String {
+pub(super) fn host_of(url: &Url) -> String {
     url.host_str().unwrap_or_default().to_owned()
 }

@@ -12,6 +12,7 @@ use super::loopback::{Loopback, Step, json, reply};
 use super::*;
 
 mod body;
+mod exchange;
 mod tls;
 mod upload;
 

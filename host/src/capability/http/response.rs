@@ -26,6 +26,11 @@ const HIDDEN: [&str; 5] = [
     "www-authenticate",
 ];
 
+/// Whether a guest never sees a field of an answer.
+pub(crate) fn is_hidden(name: &HeaderName) -> bool {
+    HIDDEN.contains(&name.as_str())
+}
+
 /// The most that goes to a guest in one piece of a stream.
 const MAX_CHUNK_BYTES: usize = 256 * 1024;
 
@@ -49,7 +54,7 @@ impl std::fmt::Debug for Response {
 impl Response {
     pub(super) fn header(&self, name: &str) -> Option<String> {
         let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-        if HIDDEN.contains(&name.as_str()) {
+        if is_hidden(&name) {
             return None;
         }
         let values: Vec<String> = self

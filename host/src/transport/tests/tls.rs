@@ -9,8 +9,8 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use super::*;
 
-/// A server for this name; gives its certificate as well.
-async fn serve(params: CertificateParams) -> (Loopback, Vec<u8>, String) {
+/// The configuration of a server with this certificate, and the certificate.
+fn certified(params: CertificateParams) -> (ServerConfig, rcgen::Certificate) {
     let key = KeyPair::generate().unwrap();
     let certificate = params.self_signed(&key).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -23,6 +23,19 @@ async fn serve(params: CertificateParams) -> (Loopback, Vec<u8>, String) {
             PrivateKeyDer::Pkcs8(key.serialize_der().into()),
         )
         .unwrap();
+    (config, certificate)
+}
+
+/// The same for a name, with the protocols that it speaks, and its root in DER.
+pub(super) fn server(name: &str, protocols: &[&[u8]]) -> (Arc<ServerConfig>, Vec<u8>) {
+    let (mut config, certificate) = certified(params(name));
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    (Arc::new(config), certificate.der().to_vec())
+}
+
+/// A server for this name; gives its certificate as well.
+async fn serve(params: CertificateParams) -> (Loopback, Vec<u8>, String) {
+    let (config, certificate) = certified(params);
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let server = Loopback::start_with(
         |_| reply(200, &[], b"safe"),

@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod exchange;
 mod exhaust;
 pub(crate) mod files;
 mod http;
@@ -52,6 +53,16 @@ pub(crate) async fn run(text: &str) -> Result<Answer, Error> {
         "stream-ignore" => vec![http::stream(word(0), 0).await],
         "ignore" => vec![http::ignore(word(0)).await],
         "hold-bodies" => http::hold(number(0), word(1)).await,
+        "exchange" => vec![exchange::all(word(0), number(1), number(2)).await],
+        "exchange-with" => vec![exchange::named(word(0), word(1)).await],
+        "exchange-hold" => exchange::hold(number(0), word(1)).await,
+        "exchange-leave" => vec![exchange::leave(word(0), word(1)).await],
+        "exchange-slowly" => vec![exchange::read_slowly(number(0), number(1), word(2)).await],
+        "exchange-burn" => vec![exchange::burn(number(0), number(1)).await],
+        "exchange-wait" => vec![exchange::wait(number(0)).await],
+        "exchange-cancel" => vec![exchange::give_up_reads(number(0)).await],
+        "exchange-pages" => return Ok(Answer::More(page(vec![exchange::page().await]))),
+        "exchange-ignore" => vec![exchange::ignore(word(0)).await],
         "keys" => storage::read_all(words.iter().map(|key| (*key).to_owned())).await,
         "guess-keys" => storage::guess(&words).await,
         "put" => vec![storage::put(word(0), number(1)).await],
