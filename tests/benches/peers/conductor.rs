@@ -40,8 +40,8 @@ pub(crate) fn run(options: &[&str]) -> Result<()> {
     let runtime = Runtime::new()?;
     let mut runs = Vec::new();
     let mut waits = Vec::new();
-    // Filled once for all queries.
-    let mut filled = None;
+    // Filled once for all queries of as many rows.
+    let mut filled: Option<(u64, Org)> = None;
     for task in &options.tasks {
         let rows = match task {
             // So many times the same one.
@@ -51,11 +51,12 @@ pub(crate) fn run(options: &[&str]) -> Result<()> {
         println!("{} of {rows} rows, {} rounds", task.name(), options.rounds);
         match task {
             Task::QueryRest | Task::QueryBulk => {
-                let org = match filled.take() {
-                    Some(org) => org,
+                let fitting = filled.take().filter(|(n_rows, _)| *n_rows == rows);
+                let org = match fitting {
+                    Some((_, org)) => org,
                     None => Org::start(&runtime, rows)?,
                 };
-                let org = filled.insert(org);
+                let (_, org) = filled.insert((rows, org));
                 queries(&runtime, *task, org, rows, options.rounds, &mut runs)?;
             }
             Task::WriteCollections | Task::WriteBulk => {

@@ -45,7 +45,9 @@ impl Task {
     /// Rows unless the caller says how many.
     pub(crate) const fn rows(self) -> u64 {
         match self {
-            Self::QueryRest | Self::QueryBulk => 1_000_000,
+            Self::QueryRest => 1_000_000,
+            // jsforce does not come to the end of an answer in twenty parts.
+            Self::QueryBulk => 200_000,
             Self::WriteCollections | Self::WriteBulk => 100_000,
             Self::Get => 2_000,
         }
