@@ -57,6 +57,7 @@ mod state;
 pub mod store;
 mod transform;
 pub mod transport;
+pub mod webhook;
 mod writer;
 
 pub use auth::{
