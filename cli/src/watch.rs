@@ -7,16 +7,20 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::builder::RangedU64ValueParser;
 use lockgate::{Advice, Checkpoint, Connection, Error, Start, SubscribeOptions};
+use serde_json::json;
 
+use crate::action::schema;
 use crate::args::{Common, Format, Shape, Target};
 use crate::calls::Calls;
 use crate::exit::{Status, advised, duration};
 use crate::interrupt::Interrupt;
 use crate::progress::Note;
-use crate::{output, session, text};
+use crate::{output, session, table, text};
 
 const EXAMPLES: &str = "\
 Examples:
+  lockgate watch crm
+      List what the connector was made to tell of; orgs have more.
   lockgate watch crm Account Contact
   lockgate watch crm Order_Event__e --from oldest --limit 10
   lockgate watch crm Lead --output json | jq -r 'select(.kind == \"created\") | .record_ids[]'
@@ -41,8 +45,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     target: Target,
     /// What to listen to: API names of objects, for changes of their records, and
-    /// of kinds of message that the org publishes
-    #[arg(value_name = "SOURCE", required = true)]
+    /// of kinds of message that the org publishes; without any, kinds are listed
+    #[arg(value_name = "SOURCE")]
     sources: Vec<String>,
     /// Where to begin: `newest`, `oldest`, or behind a checkpoint that --output
     /// json has given for the same sources
@@ -82,6 +86,10 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
     // Ctrl-C is how it ends, so it is no failure.
     let mut interrupt = Interrupt::listen()?;
     let (_host, connection) = session::connect(common, &args.target).await?;
+    if args.sources.is_empty() {
+        list(&connection, args.shape).await?;
+        return Ok(Status::Done);
+    }
     let mut reached = None;
     let outcome = interrupt
         .stops(watch(&connection, &args, &mut reached))
@@ -92,6 +100,29 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
     }
     outcome.unwrap_or(Ok(()))?;
     Ok(Status::Done)
+}
+
+async fn list(connection: &Connection, shape: Shape) -> Result<()> {
+    let described = connection.connector().await?;
+    if shape.is_json() {
+        let kinds = described.events.iter().map(|kind| {
+            json!({
+                "name": kind.name,
+                "summary": kind.summary,
+                "payload_schema": schema(&kind.payload_schema),
+            })
+        });
+        return output::json(&kinds.collect::<Vec<_>>());
+    }
+    if described.events.is_empty() {
+        output::tell(&format!("{} names no kinds of event", described.product));
+        return Ok(());
+    }
+    let rows = described.events.into_iter();
+    table::print(
+        ["source", "what it tells"],
+        rows.map(|kind| [kind.name, kind.summary]),
+    )
 }
 
 /// Tells of events until there were enough of them. `reached` is the place behind

@@ -109,6 +109,17 @@ async fn people_see_a_line_an_event_and_how_to_go_on() {
     assert!(run.err.contains("--from MTAwMA=="), "{run:#?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn kinds_of_event_are_listed_where_no_source_is_named() {
+    let watched = Watched::start().await;
+    let run = watched.lockgate(&["watch", "crm"]).ended(0);
+    assert!(run.out.contains("quiet") && run.out.contains("Only checkpoints."));
+    let run = watched.lockgate(&["watch", "crm", "--output", "json"]);
+    let listed = run.ended(0).json();
+    assert_eq!(listed[0]["name"], "quiet");
+    assert_eq!(listed[0]["payload_schema"]["type"], "object");
+}
+
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_is_the_regular_end() {

@@ -85,6 +85,9 @@ impl Deliveries {
     /// events after two minutes in which nothing has happened. Nothing is asked of
     /// the product between two calls. `None` only after an error.
     ///
+    /// Waiting can be given up, as `tokio::select!` does, and taken up again: a
+    /// delivery that was under way then comes from the next call.
+    ///
     /// # Errors
     /// Any of [`Error`]'s call errors.
     pub async fn next_delivery(&mut self) -> Result<Option<Delivery>, Error> {

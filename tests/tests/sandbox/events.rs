@@ -230,6 +230,22 @@ async fn nothing_is_asked_of_the_product_until_the_app_asks() {
 }
 
 #[tokio::test]
+async fn waiting_for_a_delivery_can_be_given_up_and_taken_up_again() {
+    let server = Loopback::start().await;
+    let (_host, crm) = server.attacked_by(&connector("")).await;
+    let mut deliveries = subscribe(&crm, "do send-many 1 /hold").await;
+    while server.held() == 0 {
+        let waiting = pin!(deliveries.next_delivery());
+        assert!(is_pending(waiting).await);
+        // Lets the server have its turn.
+        tokio::task::yield_now().await;
+    }
+    server.release();
+    assert!(next(&mut deliveries).await.events.is_empty());
+    assert_eq!(server.heads().len(), 1);
+}
+
+#[tokio::test]
 async fn a_next_that_comes_to_no_end_is_stopped_whatever_it_hears_meanwhile() {
     let server = Events::start().await;
     let (_host, crm) = server.attacked_by(&connector("wall_ms = 500")).await;

@@ -22,9 +22,9 @@ use std::cell::{Cell, RefCell};
 
 use bindings::exports::lockgate::connector::events;
 use bindings::exports::lockgate::connector::records::{
-    Content, Cursor, Description, Error, Guest, GuestCursor, GuestWriter, ObjectDescription,
-    ObjectSummary, Operation, Outcome, Page, QueryOptions, RecordResult, RowResult, SettingProblem,
-    Way, WriteOptions, Writer,
+    Content, Cursor, Description, Error, Event as EventKind, Guest, GuestCursor, GuestWriter,
+    ObjectDescription, ObjectSummary, Operation, Outcome, Page, QueryOptions, RecordResult,
+    RowResult, SettingProblem, Way, WriteOptions, Writer,
 };
 
 use wit_bindgen::StreamReader;
@@ -115,7 +115,11 @@ impl Guest for Connector {
             summary: "Attacks its sandbox.".to_owned(),
             objects: Vec::new(),
             actions: Vec::new(),
-            events: Vec::new(),
+            events: vec![EventKind {
+                name: "quiet".to_owned(),
+                summary: "Only checkpoints.".to_owned(),
+                payload_schema: r#"{"type":"object"}"#.to_owned(),
+            }],
             settings_schema: "{}".to_owned(),
         }
     }
