@@ -1,6 +1,11 @@
 //! Watching events, of a connector that tells what a test asks for and of a server
 //! that only logs in.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what goes wrong here fails the test that uses it"
+)]
+
 mod support;
 
 use std::io::{BufRead as _, BufReader};

@@ -74,8 +74,8 @@ fn a_rotation_of_secrets_needs_no_pause() {
     // Schemes and noise that others may put beside them are passed over.
     let signature = format!("v1a,aGk= v2,x {} v1,%%%", signed.signature);
     let sent = headers("msg_1", &timestamp, &signature);
-    for known in [&[old.clone()][..], &[new.clone()], &[other.clone(), old]] {
-        assert!(verified(known, &sent, BODY, SENT_S).is_ok());
+    for known in [vec![old.clone()], vec![new], vec![other.clone(), old]] {
+        assert!(verified(&known, &sent, BODY, SENT_S).is_ok());
     }
     assert_eq!(
         verified(&[other], &sent, BODY, SENT_S),
@@ -234,7 +234,7 @@ impl Random {
 /// Whatever is signed verifies, and whatever differs in one place does not.
 #[test]
 fn what_was_tampered_with_in_any_place_is_refused() {
-    let seed = 0x5eed_0f_3b00c;
+    let seed = 0x5eed_0f3b;
     println!("seed {seed:#x}");
     let mut random = Random(seed);
     for round in 0..2_000 {
