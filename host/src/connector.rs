@@ -77,15 +77,7 @@ impl Instance {
         loaded: Arc<LoadedConnector>,
         how: &How,
     ) -> Result<Self, Error> {
-        match &record.state {
-            ConnectionState::Ready => {}
-            ConnectionState::Pending => {
-                return Err(needs_reconnect(&record, "it was never authorised"));
-            }
-            ConnectionState::NeedsReconnect { reason } => {
-                return Err(needs_reconnect(&record, reason));
-            }
-        }
+        must_be_ready(&record)?;
         let mut settings = record.settings.clone();
         if let Some(overrides) = &how.overrides {
             merge(&mut settings, overrides);
@@ -359,6 +351,22 @@ impl Instance {
         }
     }
 
+    /// Holds a call that lasts against what has become of its connection since it
+    /// began.
+    ///
+    /// # Errors
+    /// [`Error::NoConnection`] if it was removed, even if there is another one of
+    /// its name; [`Error::NeedsReconnect`].
+    pub(crate) async fn check_connection(&mut self) -> Result<(), Error> {
+        let now = self.host.connection_record(&self.record.key).await?;
+        if now.created_ms != self.record.created_ms {
+            return Err(Error::NoConnection {
+                connection: self.record.key.to_string(),
+            });
+        }
+        must_be_ready(&now)
+    }
+
     /// Whether the last call made requests.
     pub(crate) fn has_sent(&self) -> bool {
         self.guest.store.data().http.has_sent()
@@ -425,6 +433,14 @@ impl Instance {
             Ok(_) => needs_reconnect(&self.record, "the product no longer accepts its session"),
             Err(error) => error,
         }
+    }
+}
+
+fn must_be_ready(record: &ConnectionRecord) -> Result<(), Error> {
+    match &record.state {
+        ConnectionState::Ready => Ok(()),
+        ConnectionState::Pending => Err(needs_reconnect(record, "it was never authorised")),
+        ConnectionState::NeedsReconnect { reason } => Err(needs_reconnect(record, reason)),
     }
 }
 

@@ -26,7 +26,8 @@ pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(120);
 ///
 /// [`Error::OverQuota`] and [`Error::Unavailable`] leave it at its place: ask for
 /// the next delivery again later. After any other error there are no more; a
-/// subscription after the last checkpoint goes on.
+/// subscription after the last checkpoint goes on. A connection that is removed, or
+/// has to be reconnected, ends its subscriptions with their next delivery.
 pub struct Deliveries {
     stream: BoxStream<'static, Result<Delivery, Error>>,
     way: Way,
@@ -118,6 +119,9 @@ async fn next(instance: &mut Instance, subscription: ResourceAny) -> Result<Deli
             Err(error) => instance.park(error).await?,
         }
     };
+    // It may have begun days ago. What came meanwhile is for nobody if the tenant
+    // has left.
+    instance.check_connection().await?;
     delivery(told).map_err(|flaw| match flaw {
         Flaw::Broken(what) => instance.broken(NEXT, what),
         Flaw::NotUnderstood(what) => instance.not_understood(NEXT, &what),

@@ -284,6 +284,29 @@ async fn a_trap_in_the_midst_ends_the_subscription_behind_what_was_delivered() {
 }
 
 #[tokio::test]
+async fn a_connection_that_is_removed_ends_its_subscriptions_and_delivers_nothing_more() {
+    let server = Events::start().await;
+    let package = connector("");
+    let (host, crm) = server.attacked_by(&package).await;
+    let mut deliveries = subscribe(&crm, "exchange Flood").await;
+    next(&mut deliveries).await;
+    host.remove_connection("acme", "crm").await.unwrap();
+    let error = deliveries.next_delivery().await.unwrap_err();
+    assert!(matches!(error, Error::NoConnection { .. }), "{error:?}");
+    assert!(deliveries.next_delivery().await.unwrap().is_none());
+    server.until_closed(1).await;
+
+    // Another one of the same name is another one.
+    let crm = server.connect(&host, &package).await;
+    let mut deliveries = subscribe(&crm, "count 1").await;
+    next(&mut deliveries).await;
+    host.remove_connection("acme", "crm").await.unwrap();
+    server.connect(&host, &package).await;
+    let error = deliveries.next_delivery().await.unwrap_err();
+    assert!(matches!(error, Error::NoConnection { .. }), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_passing_fault_keeps_the_place_and_any_other_ends_the_subscription() {
     let server = Loopback::start().await;
     let (_host, crm) = server.attacked_by(&connector("")).await;
