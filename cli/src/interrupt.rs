@@ -1,4 +1,5 @@
-//! Ctrl-C while something half made would be left behind.
+//! Ctrl-C where it must not simply end the program: something half made would be
+//! left behind, or there is a last word to say.
 
 use std::future::Future;
 

@@ -30,6 +30,7 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -60,6 +61,9 @@ const NEW_SECRET_BYTES: usize = 32;
 /// Bytes that a secret may have, by the specification.
 const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
+/// Room for the longest secret as text: the prefix, and 64 bytes in base64.
+const MAX_SECRET_TEXT_BYTES: usize = SECRET_PREFIX.len() + 88;
+
 /// The longest id, in bytes.
 const MAX_ID_BYTES: usize = 256;
 
@@ -67,8 +71,8 @@ const MAX_ID_BYTES: usize = 256;
 /// is what there is, and more would be work that a stranger gives us.
 const MAX_SIGNATURES: usize = 16;
 
-/// Padding is often lost when secrets are copied.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
+/// For secrets: padding is often lost when they are copied.
+const BASE64_OF_PERSONS: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
@@ -137,7 +141,9 @@ impl Secret {
     /// the other side.
     #[must_use]
     pub fn expose(&self) -> Zeroizing<String> {
-        let mut text = Zeroizing::new(SECRET_PREFIX.to_owned());
+        // With room for all of it: what grows leaves copies behind.
+        let mut text = Zeroizing::new(String::with_capacity(MAX_SECRET_TEXT_BYTES));
+        text.push_str(SECRET_PREFIX);
         BASE64.encode_string(&*self.0, &mut text);
         text
     }
@@ -165,7 +171,7 @@ impl FromStr for Secret {
         let encoded = text
             .strip_prefix(SECRET_PREFIX)
             .ok_or(WebhookError::BadSecret("it does not begin with `whsec_`"))?;
-        let bytes = BASE64
+        let bytes = BASE64_OF_PERSONS
             .decode(encoded)
             .map(Zeroizing::new)
             .map_err(|_| WebhookError::BadSecret("it is not in base64"))?;

@@ -283,3 +283,30 @@ fn what_was_tampered_with_in_any_place_is_refused() {
         );
     }
 }
+
+/// Strangers send anything.
+#[test]
+fn noise_in_any_header_is_refused_and_nothing_else() {
+    let seed = 0x0bad_5eed;
+    println!("seed {seed:#x}");
+    let mut random = Random(seed);
+    let secrets = [secret(SECRET)];
+    let signed = sign(&secrets, "msg_1", at(SENT_S), BODY).unwrap();
+    let good = signed
+        .headers()
+        .map(|(name, value)| (name, value.into_bytes()));
+    for _ in 0..5_000 {
+        let mut sent = good.clone();
+        let (_, value) = &mut sent[random.below(3)];
+        let length = random.below(60);
+        let noise = random.bytes(length);
+        let place = random.below(value.len());
+        value.splice(place.., noise);
+        let header = |name: &str| {
+            let found = sent.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| value.as_slice())
+        };
+        let outcome = verify(&secrets, header, BODY, at(SENT_S));
+        assert_eq!(outcome.is_ok(), sent == good, "{sent:?}");
+    }
+}
