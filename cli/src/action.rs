@@ -79,14 +79,17 @@ async fn list(connection: &Connection, shape: Shape) -> Result<()> {
 
 /// An action with its schemas as JSON, not as text that holds JSON.
 fn with_schemas(action: &lockgate::Action) -> serde_json::Value {
-    let schema =
-        |text: &str| serde_json::from_str(text).unwrap_or_else(|_| serde_json::Value::from(text));
     serde_json::json!({
         "name": action.name,
         "summary": action.summary,
         "input_schema": schema(&action.input_schema),
         "output_schema": schema(&action.output_schema),
     })
+}
+
+/// A schema as JSON, or as text if it is none.
+pub(crate) fn schema(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap_or_else(|_| serde_json::Value::from(text))
 }
 
 /// A name that is none costs no call, and the names that are some are told.

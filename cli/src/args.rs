@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{
     action, connection, demo, describe, dev_org, exit, file, limits, objects, package, query,
-    record, transform,
+    record, transform, watch,
 };
 
 const EXAMPLES: &str = "\
@@ -80,6 +80,8 @@ pub(crate) enum Command {
     File(file::Args),
     /// Run a query and stream its rows
     Query(query::Args),
+    /// Tell of changes and messages of an org as they come
+    Watch(watch::Args),
     /// Do what a connector can beyond records, or list what that is
     Action(action::Args),
     /// Show an org's limits and what is left of the budget of API calls
@@ -147,6 +149,7 @@ impl Command {
             Self::Record(args) => Some(args.target()),
             Self::File(args) => Some(args.target()),
             Self::Query(args) => Some(args.target()),
+            Self::Watch(args) => Some(args.target()),
             Self::Action(args) => Some(args.target()),
             Self::Limits(args) => Some(args.target()),
             Self::Connection(args) => args.target(),

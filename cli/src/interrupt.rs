@@ -1,4 +1,5 @@
-//! Ctrl-C while something half made would be left behind.
+//! Ctrl-C where it must not simply end the program: something half made would be
+//! left behind, or there is a last word to say.
 
 use std::future::Future;
 
@@ -32,10 +33,16 @@ impl Interrupt {
         left: &'static str,
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
+        let done = self.stops(work).await;
+        done.unwrap_or_else(|| Err(Interrupted(left).into()))
+    }
+
+    /// Does the work; `None` if Ctrl-C came first.
+    pub(crate) async fn stops<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
-            _ = self.0.recv() => Err(Interrupted(left).into()),
-            done = work => done,
+            _ = self.0.recv() => None,
+            done = work => Some(done),
         }
     }
 }

@@ -31,6 +31,7 @@ mod session;
 mod table;
 mod text;
 mod transform;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -75,6 +76,7 @@ async fn dispatch(args: Args) -> Result<Status> {
         Command::Record(args) => record::run(&common, args).await,
         Command::File(args) => file::run(&common, args).await,
         Command::Query(args) => query::run(&common, args).await,
+        Command::Watch(args) => watch::run(&common, args).await,
         Command::Action(args) => action::run(&common, args).await,
         Command::Limits(args) => limits::run(&common, args).await,
         Command::Package(args) => package::run(args).await,

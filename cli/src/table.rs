@@ -18,14 +18,19 @@ pub(crate) fn table<H: AsRef<str>>(header: &[H]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Dynamic);
-    let is_usable = table.width().is_some_and(|width| width >= MIN_WIDTH);
-    if !(output::is_terminal() && is_usable) {
+    if screen_width().is_none() {
         table.set_width(PIPE_WIDTH);
     }
     if header.iter().any(|name| !name.as_ref().is_empty()) {
         table.set_header(header.iter().map(|name| text::clean(name.as_ref())));
     }
     table
+}
+
+/// How many characters a line of the screen has; `None` where there is none.
+pub(crate) fn screen_width() -> Option<usize> {
+    let width = Table::new().width().filter(|width| *width >= MIN_WIDTH);
+    width.filter(|_| output::is_terminal()).map(usize::from)
 }
 
 /// Writes rows below a header; a header of empty names is left out.

@@ -29,10 +29,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use api::Api;
+use bindings::exports::lockgate::connector::events;
 use bindings::exports::lockgate::connector::records::{
-    Content, Cursor, Description, Error, Guest, GuestCursor, GuestWriter, ObjectDescription,
-    ObjectSummary, Operation, Page, QueryOptions, RecordResult, RowResult, SettingProblem, Way,
-    WriteOptions, Writer,
+    Advice, Content, Cursor, Description, Error, Guest, GuestCursor, GuestWriter,
+    ObjectDescription, ObjectSummary, Operation, Page, QueryOptions, RecordResult, RowResult,
+    SettingProblem, Way, WriteOptions, Writer,
 };
 use host::Imports;
 use settings::Settings;
@@ -180,5 +181,33 @@ impl GuestWriter for write::Writer<Imports> {
 
     async fn finish(&self) -> Result<Option<Vec<RowResult>>, Error> {
         Self::finish(self).await
+    }
+}
+
+/// A subscription, of which this connector has none.
+enum NoEvents {}
+
+impl events::GuestSubscription for NoEvents {
+    fn way(&self) -> Way {
+        match *self {}
+    }
+
+    async fn next(&self) -> Result<events::Delivery, Error> {
+        match *self {}
+    }
+}
+
+impl events::Guest for Connector {
+    type Subscription = NoEvents;
+
+    async fn subscribe(
+        _sources: Vec<String>,
+        _options: events::SubscriptionOptions,
+    ) -> Result<events::Subscription, Error> {
+        Err(fault::refused(
+            Advice::FixSchema,
+            "NO_EVENTS",
+            "this version of the connector tells of no events",
+        ))
     }
 }

@@ -6,13 +6,14 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use wasmtime::component::{Accessor, ResourceAny, ResourceTable};
 
-use crate::bindings::connector::exports::lockgate::connector::records as wit;
+use crate::bindings::connector::exports::lockgate::connector::{events, records as wit};
 use crate::bindings::connector::{Connector, ConnectorPre};
 use crate::capability::http::Http;
 use crate::capability::log::{Log, Speaker};
 use crate::capability::quota::QuotaAccess;
 use crate::capability::storage::Storage;
 use crate::capability::stream::Exchanges;
+use crate::deliveries::LONGEST_WAIT;
 use crate::engine::Sandbox;
 use crate::error::{Error, GuestCall};
 use crate::guest::Guest;
@@ -76,15 +77,7 @@ impl Instance {
         loaded: Arc<LoadedConnector>,
         how: &How,
     ) -> Result<Self, Error> {
-        match &record.state {
-            ConnectionState::Ready => {}
-            ConnectionState::Pending => {
-                return Err(needs_reconnect(&record, "it was never authorised"));
-            }
-            ConnectionState::NeedsReconnect { reason } => {
-                return Err(needs_reconnect(&record, reason));
-            }
-        }
+        must_be_ready(&record)?;
         let mut settings = record.settings.clone();
         if let Some(overrides) = &how.overrides {
             merge(&mut settings, overrides);
@@ -218,6 +211,22 @@ impl Instance {
         Ok(way.into())
     }
 
+    /// Which way a subscription hears of events.
+    pub(crate) async fn way_of_subscription(
+        &mut self,
+        subscription: ResourceAny,
+    ) -> Result<Way, Error> {
+        let exports = &self.exports;
+        let way = self
+            .guest
+            .run(&self.speaker, "way of a subscription", async |store| {
+                let events = exports.lockgate_connector_events();
+                events.subscription().call_way(store, subscription).await
+            })
+            .await?;
+        Ok(way.into())
+    }
+
     /// Which way a write goes.
     pub(crate) async fn way_of_write(&mut self, writer: ResourceAny) -> Result<Option<Way>, Error> {
         let exports = &self.exports;
@@ -275,10 +284,43 @@ impl Instance {
             &Accessor<ConnectorState>,
         ) -> wasmtime::Result<Result<R, wit::Error>>,
     {
+        let exports = Connector::lockgate_connector_records;
+        self.call_export(exports, patience, call, work).await
+    }
+
+    /// Calls one export of the interface `events`. These wait, and no message that
+    /// comes gives them more time: the contract says when they have to answer, and
+    /// on top of it they have the time of any other call.
+    pub(crate) async fn call_events<R, W>(
+        &mut self,
+        call: &'static str,
+        work: W,
+    ) -> Result<R, Error>
+    where
+        W: AsyncFnOnce(
+            &events::Guest,
+            &Accessor<ConnectorState>,
+        ) -> wasmtime::Result<Result<R, wit::Error>>,
+    {
+        let patience = Patience::firm(LONGEST_WAIT + self.wall());
+        let exports = Connector::lockgate_connector_events;
+        self.call_export(exports, &patience, call, work).await
+    }
+
+    async fn call_export<E, R, W>(
+        &mut self,
+        exports: fn(&Connector) -> &E,
+        patience: &Patience,
+        call: &'static str,
+        work: W,
+    ) -> Result<R, Error>
+    where
+        W: AsyncFnOnce(&E, &Accessor<ConnectorState>) -> wasmtime::Result<Result<R, wit::Error>>,
+    {
         let state = self.guest.store.data_mut();
         state.rearm();
         state.stream.patience = patience.clone();
-        let exports = self.exports.lockgate_connector_records();
+        let exports = exports(&self.exports);
         let answer = self
             .guest
             .run_within(patience, &self.speaker, call, async |store| {
@@ -307,6 +349,22 @@ impl Instance {
             }
             None => Err(error),
         }
+    }
+
+    /// Holds a call that lasts against what has become of its connection since it
+    /// began.
+    ///
+    /// # Errors
+    /// [`Error::NoConnection`] if it was removed, even if there is another one of
+    /// its name; [`Error::NeedsReconnect`].
+    pub(crate) async fn check_connection(&mut self) -> Result<(), Error> {
+        let now = self.host.connection_record(&self.record.key).await?;
+        if now.created_ms != self.record.created_ms {
+            return Err(Error::NoConnection {
+                connection: self.record.key.to_string(),
+            });
+        }
+        must_be_ready(&now)
     }
 
     /// Whether the last call made requests.
@@ -375,6 +433,14 @@ impl Instance {
             Ok(_) => needs_reconnect(&self.record, "the product no longer accepts its session"),
             Err(error) => error,
         }
+    }
+}
+
+fn must_be_ready(record: &ConnectionRecord) -> Result<(), Error> {
+    match &record.state {
+        ConnectionState::Ready => Ok(()),
+        ConnectionState::Pending => Err(needs_reconnect(record, "it was never authorised")),
+        ConnectionState::NeedsReconnect { reason } => Err(needs_reconnect(record, reason)),
     }
 }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-/// The limits of one call, or of one page of a long answer.
+/// The limits of one call, of one page of a long answer, or of one delivery of a
+/// subscription.
 ///
 /// Each says what a package gets that asks for nothing ([`Self::default`]), and
 /// the most that one gets unless the embedder sets another ceiling
@@ -31,7 +32,8 @@ pub struct Limits {
     /// CPU time, counted in ticks of 5 ms of the engine's epoch while the guest
     /// runs. Default 2 s, ceiling 30 s.
     pub cpu: Duration,
-    /// Wall-clock time, waiting included. Default 150 s, ceiling 900 s.
+    /// Wall-clock time, waiting included. Default 150 s, ceiling 900 s. A delivery of
+    /// a subscription has two minutes more, in which there may be nothing to tell.
     pub wall: Duration,
     /// Requests in all. Default 100, ceiling 1,000.
     pub http_requests: u32,

@@ -150,6 +150,12 @@ impl Events {
     pub async fn attacked_by(&self, package: &Package) -> (TestHost, Connection) {
         let host = TestHost::new().await;
         host.load(package).await;
+        let connection = self.connect(&host, package).await;
+        (host, connection)
+    }
+
+    /// Adds the connection `crm` of the tenant `acme` to this server, authorised.
+    pub async fn connect(&self, host: &TestHost, package: &Package) -> Connection {
         let login = LoginTo::Local {
             origin: self.origin.clone(),
         };
@@ -158,7 +164,7 @@ impl Events {
             .flow(Flow::ClientCredentials);
         let connection = host.add_connection(new).await.unwrap();
         host.authorize_client("acme", "crm").await.unwrap();
-        (host, connection)
+        connection
     }
 }
 

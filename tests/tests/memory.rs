@@ -50,6 +50,21 @@ async fn an_answer_without_end_takes_no_more_memory_than_a_few_pages() {
         "{before} MiB after 40 pages, {after} MiB after 400"
     );
 
+    // A subscription, of 200,000 events in all.
+    let mut deliveries = crm
+        .subscribe(&["count 20"], Default::default())
+        .await
+        .unwrap();
+    for _ in 0..10_000 {
+        let delivery = deliveries.next_delivery().await.unwrap().unwrap();
+        assert_eq!(delivery.events.len(), 20);
+    }
+    let after = resident_mib();
+    assert!(
+        after < before + 32,
+        "{before} MiB before 10,000 deliveries, {after} MiB after"
+    );
+
     // Bodies that pass through a guest as well: 30 MB each.
     for _ in 0..20 {
         let pages = crm

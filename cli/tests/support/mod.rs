@@ -183,10 +183,7 @@ impl Bench {
     pub(crate) fn interrupted<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Run {
         let (child, errors, address) = self.until_login(arguments);
         if address.is_some() {
-            // A shell's own `kill` is everywhere.
-            let kill = format!("kill -INT {}", child.id());
-            let status = Command::new("sh").args(["-c", &kill]).status().unwrap();
-            assert!(status.success());
+            interrupt(&child);
         }
         tokio::task::block_in_place(|| ended(child, errors))
     }
@@ -220,8 +217,17 @@ fn address(child: &mut Child) -> (String, Option<String>) {
     (read, None)
 }
 
+/// Presses Ctrl-C.
+#[cfg(unix)]
+pub(crate) fn interrupt(child: &Child) {
+    // A shell's own `kill` is everywhere.
+    let kill = format!("kill -INT {}", child.id());
+    let status = Command::new("sh").args(["-c", &kill]).status().unwrap();
+    assert!(status.success());
+}
+
 /// Waits for the end; `err` is what was read of standard error before.
-fn ended(mut child: Child, mut err: String) -> Run {
+pub(crate) fn ended(mut child: Child, mut err: String) -> Run {
     let mut rest = child.stderr.take().unwrap();
     rest.read_to_string(&mut err).unwrap();
     let output = child.wait_with_output().unwrap();
