@@ -16,7 +16,7 @@ pub(crate) use codes::{Scope, Verdict, verdict};
 
 /// When to look again for the day's budget, in milliseconds, if only the error
 /// tells that it is used up: the window rolls, so calls free up all the time.
-const QUOTA_PAUSE_MS: u64 = 15 * 60 * 1000;
+pub(crate) const QUOTA_PAUSE_MS: u64 = 15 * 60 * 1000;
 /// A pause after a passing fault, in milliseconds.
 const FAULT_PAUSE_MS: u64 = 2_000;
 

@@ -1,0 +1,166 @@
+//! Events: what a subscription is, and which way it goes.
+//!
+//! Every way gives the same events, and checkpoints from which it goes on. Unless
+//! the caller says which, it is the Pub/Sub API.
+
+mod bitmap;
+mod change;
+mod checkpoint;
+mod datum;
+mod eventbus;
+mod explain;
+mod layout;
+mod line;
+mod pubsub;
+mod schemas;
+mod source;
+mod trailers;
+mod unary;
+mod value;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::api::Api;
+use crate::bindings::exports::lockgate::connector::events::{Delivery, Start, SubscriptionOptions};
+use crate::bindings::exports::lockgate::connector::records::{self, Advice, Error, Way};
+use crate::fault::refused;
+use crate::host::Host;
+use pubsub::Feed;
+
+/// How long one delivery may be waited for, in milliseconds: less than the two
+/// minutes of the contract.
+const NEXT_MS: u64 = 110_000;
+
+/// Events under way.
+#[derive(Debug)]
+pub(crate) struct Subscription<H: Host> {
+    api: Rc<Api<H>>,
+    way: Way,
+    /// None while it is used, and at its end.
+    state: RefCell<Option<State<H::Exchange>>>,
+}
+
+#[derive(Debug)]
+enum State<E> {
+    PubSub(Feed<E>),
+}
+
+/// Where to begin.
+#[derive(Debug)]
+enum Begin {
+    Newest,
+    Oldest,
+    After(Vec<u8>),
+}
+
+impl From<Start> for Begin {
+    fn from(start: Start) -> Self {
+        match start {
+            Start::Newest => Self::Newest,
+            Start::Oldest => Self::Oldest,
+            Start::After(checkpoint) => Self::After(checkpoint),
+        }
+    }
+}
+
+/// Subscribes. What is wrong with the sources or the checkpoint shows here; what
+/// the org says against them by the first delivery.
+pub(crate) async fn subscribe<H: Host>(
+    api: Rc<Api<H>>,
+    sources: &[String],
+    options: SubscriptionOptions,
+) -> Result<Subscription<H>, Error> {
+    let sources = source::read(sources)?;
+    let begin = Begin::from(options.start);
+    let kept = match &begin {
+        Begin::After(checkpoint) => Some(checkpoint::way(checkpoint)?),
+        Begin::Newest | Begin::Oldest => None,
+    };
+    let (name, reason) = match (options.way, kept) {
+        (Some(way), _) => (way, "asked for"),
+        (None, Some(way)) => (way, "the checkpoint is of this way"),
+        (None, None) => (pubsub::NAME.to_owned(), "it costs no API calls"),
+    };
+    let state = match name.as_str() {
+        pubsub::NAME => {
+            let feed = Feed::open(&api, &sources, &begin).await?;
+            State::PubSub(feed.map_err(unary::not_opened)?)
+        }
+        _ => {
+            return Err(refused(
+                Advice::FixRecord,
+                "UNKNOWN_WAY",
+                "there is no such way to hear of events; the ways are: pubsub",
+            ));
+        }
+    };
+    Ok(Subscription {
+        api,
+        way: Way {
+            name,
+            reason: reason.to_owned(),
+        },
+        state: RefCell::new(Some(state)),
+    })
+}
+
+impl<H: Host> Subscription<H> {
+    /// Which way was chosen, and why.
+    pub(crate) fn way(&self) -> Way {
+        self.way.clone()
+    }
+
+    /// The next delivery. After an error that passes it goes on where it was.
+    pub(crate) async fn next(&self) -> Result<Delivery, Error> {
+        let Some(mut state) = self.state.take() else {
+            return Err(refused(
+                Advice::FixRecord,
+                "SUBSCRIPTION_ENDED",
+                "this subscription is at its end: subscribe again, after the last checkpoint",
+            ));
+        };
+        let delivery = match &mut state {
+            State::PubSub(feed) => feed.next(&self.api).await,
+        };
+        if !matches!(&delivery, Err(error) if !is_passing(error)) {
+            self.state.replace(Some(state));
+        }
+        delivery
+    }
+}
+
+/// Whether a subscription goes on after an error.
+const fn is_passing(error: &Error) -> bool {
+    matches!(error, Error::OverQuota(_) | Error::Unavailable(_))
+}
+
+/// Objects whose changes every org can tell of, for the description.
+const OBJECTS: [&str; 10] = [
+    "Account",
+    "Contact",
+    "Lead",
+    "Opportunity",
+    "OpportunityLineItem",
+    "Task",
+    "Order",
+    "OrderItem",
+    "Product2",
+    "PricebookEntry",
+];
+
+/// The kinds of event, as `describe` lists them. Custom objects and platform
+/// events are there as well, under the names that the org gives them.
+pub(crate) fn list() -> Vec<records::Event> {
+    let schema =
+        r#"{"type":"object","description":"The fields that changed, as a query gives them"}"#;
+    let event = |object: &str| records::Event {
+        name: object.to_owned(),
+        summary: format!("Records of {object} were created, changed, deleted or undeleted"),
+        payload_schema: schema.to_owned(),
+    };
+    OBJECTS.map(event).to_vec()
+}
+
+#[cfg(test)]
+mod tests;
