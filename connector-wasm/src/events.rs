@@ -11,6 +11,7 @@ mod eventbus;
 mod explain;
 mod layout;
 mod line;
+pub(crate) mod publish;
 mod pubsub;
 mod schemas;
 mod source;

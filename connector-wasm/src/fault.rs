@@ -220,6 +220,12 @@ impl Entry {
         Self::new(code.to_owned(), message.to_owned(), fields.collect())
     }
 
+    /// Whether it says that a platform event was taken: its message is the id of
+    /// the event, and nothing is wrong.
+    pub(crate) fn is_enqueued(&self) -> bool {
+        self.code.as_deref() == Some("OPERATION_ENQUEUED")
+    }
+
     fn verdict(&self, status: u16) -> Verdict {
         verdict(
             self.code.as_deref().unwrap_or_default(),

@@ -68,3 +68,50 @@ pub(crate) struct SchemaInfo {
     #[prost(string, tag = "2")]
     pub(crate) schema_id: String,
 }
+
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub(crate) struct TopicRequest {
+    #[prost(string, tag = "1")]
+    pub(crate) topic_name: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub(crate) struct TopicInfo {
+    #[prost(bool, tag = "3")]
+    pub(crate) can_publish: bool,
+    /// Empty where events of several schemas come.
+    #[prost(string, tag = "5")]
+    pub(crate) schema_id: String,
+}
+
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub(crate) struct PublishRequest {
+    #[prost(string, tag = "1")]
+    pub(crate) topic_name: String,
+    #[prost(message, repeated, tag = "2")]
+    pub(crate) events: Vec<ProducerEvent>,
+}
+
+/// A result for each event, in their order.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub(crate) struct PublishResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) results: Vec<PublishResult>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub(crate) struct PublishResult {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(crate) replay_id: Vec<u8>,
+    #[prost(message, optional, tag = "2")]
+    pub(crate) error: Option<PublishError>,
+    /// The id of the event.
+    #[prost(string, tag = "3")]
+    pub(crate) correlation_key: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub(crate) struct PublishError {
+    #[prost(string, tag = "2")]
+    pub(crate) msg: String,
+}
