@@ -11,6 +11,7 @@ mod eventbus;
 mod explain;
 mod layout;
 mod line;
+mod polling;
 pub(crate) mod publish;
 mod pubsub;
 mod schemas;
@@ -27,6 +28,7 @@ use crate::bindings::exports::lockgate::connector::events::{Delivery, Start, Sub
 use crate::bindings::exports::lockgate::connector::records::{self, Advice, Error, Way};
 use crate::fault::refused;
 use crate::host::Host;
+use polling::Poll;
 use pubsub::Feed;
 
 /// How long one delivery may be waited for, in milliseconds: less than the two
@@ -45,6 +47,7 @@ pub(crate) struct Subscription<H: Host> {
 #[derive(Debug)]
 enum State<E> {
     PubSub(Feed<E>),
+    Polling(Poll),
 }
 
 /// Where to begin.
@@ -78,30 +81,31 @@ pub(crate) async fn subscribe<H: Host>(
         Begin::After(checkpoint) => Some(checkpoint::way(checkpoint)?),
         Begin::Newest | Begin::Oldest => None,
     };
-    let (name, reason) = match (options.way, kept) {
-        (Some(way), _) => (way, "asked for"),
-        (None, Some(way)) => (way, "the checkpoint is of this way"),
-        (None, None) => (pubsub::NAME.to_owned(), "it costs no API calls"),
+    let (name, mut reason) = match (options.way, kept) {
+        (Some(way), _) => (way, "asked for".to_owned()),
+        (None, Some(way)) => (way, "the checkpoint is of this way".to_owned()),
+        (None, None) => (pubsub::NAME.to_owned(), "it costs no API calls".to_owned()),
     };
     let state = match name.as_str() {
         pubsub::NAME => {
             let feed = Feed::open(&api, &sources, &begin).await?;
             State::PubSub(feed.map_err(unary::not_opened)?)
         }
+        polling::NAME => {
+            reason.push_str(&polling::cost(sources.len()));
+            State::Polling(Poll::open(&api, &sources, &begin).await?)
+        }
         _ => {
             return Err(refused(
                 Advice::FixRecord,
                 "UNKNOWN_WAY",
-                "there is no such way to hear of events; the ways are: pubsub",
+                "there is no such way to hear of events; the ways are: pubsub, polling",
             ));
         }
     };
     Ok(Subscription {
         api,
-        way: Way {
-            name,
-            reason: reason.to_owned(),
-        },
+        way: Way { name, reason },
         state: RefCell::new(Some(state)),
     })
 }
@@ -123,6 +127,7 @@ impl<H: Host> Subscription<H> {
         };
         let delivery = match &mut state {
             State::PubSub(feed) => feed.next(&self.api).await,
+            State::Polling(poll) => poll.next(&self.api).await,
         };
         if !matches!(&delivery, Err(error) if !is_passing(error)) {
             self.state.replace(Some(state));

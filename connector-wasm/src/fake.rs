@@ -404,6 +404,8 @@ impl Host for Fake {
 
     async fn wait(&self, duration_ms: u32) {
         self.0.waits.borrow_mut().push(duration_ms);
+        let clock = &self.0.monotonic_ms;
+        clock.set(clock.get() + u64::from(duration_ms));
     }
 
     fn now_ms(&self) -> u64 {

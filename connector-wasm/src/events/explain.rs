@@ -33,7 +33,8 @@ pub(super) async fn topic<H: Host>(api: &Api<H>, topic: &Topic, said: &str) -> E
             Source::Object(_) => may_not(
                 topic,
                 "select the object in Setup under Change Data Capture, and give the connected user \
-                 View All for it; not every object can be selected",
+                 View All for it; what cannot be selected can be heard of by the way polling, \
+                 which costs API calls",
                 said,
             ),
             Source::Message(_) => may_not(

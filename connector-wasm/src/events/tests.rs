@@ -79,11 +79,11 @@ fn contacts(fake: &Fake, start: Start) -> Subscription<Fake> {
     try_subscribe(fake, &["Contact"], start).unwrap()
 }
 
-fn next(subscription: &Subscription<Fake>) -> Delivery {
+pub(super) fn next(subscription: &Subscription<Fake>) -> Delivery {
     run(subscription.next()).unwrap()
 }
 
-fn ids(delivery: &Delivery) -> Vec<&str> {
+pub(super) fn ids(delivery: &Delivery) -> Vec<&str> {
     let id = |event| match event {
         &Event::Change(ref change) => change.id.as_str(),
         &Event::Stale(ref stale) => stale.id.as_str(),
