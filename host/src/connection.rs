@@ -12,7 +12,9 @@ use crate::bindings::connector::exports::lockgate::connector::records as wit;
 use crate::capability::quota::UNCOUNTED;
 use crate::connector::{How, Instance, LoadedConnector};
 use crate::content::{Content, Download};
+use crate::deliveries::Deliveries;
 use crate::error::Error;
+use crate::events::{self, SubscribeOptions};
 use crate::host::Inner;
 use crate::ledger::{Budget, Forecast, Priority, Quota};
 use crate::pages::Pages;
@@ -83,11 +85,12 @@ impl Connection {
         with
     }
 
-    /// The same connection with queries and writes that wait when the budget of
-    /// calls is used up, and then go on where they were, in place of failing with
-    /// [`Error::OverQuota`]. Everything else, files included, fails as ever.
+    /// The same connection with queries, writes and subscriptions that wait when the
+    /// budget of calls is used up, and then go on where they were, in place of
+    /// failing with [`Error::OverQuota`]. Everything else, files included, fails as
+    /// ever.
     ///
-    /// While it waits, a query or a write costs no CPU time and runs into no limit,
+    /// While it waits, a query, a write or a subscription costs no CPU time and runs into no limit,
     /// but its instance stays in memory, one of 256 that there are.
     #[must_use]
     pub fn with_quota_wait(&self, wait: QuotaWait) -> Self {
@@ -289,6 +292,30 @@ impl Connection {
         };
         let way = instance.way(cursor).await?;
         Ok(Pages::new(instance, cursor, way))
+    }
+
+    /// Subscribes to events: API names of objects, for their changes, and of kinds
+    /// of message; 1 to 32, none of them twice. Deliveries come as they are asked
+    /// for, and everything at least once; dropping the stream ends the
+    /// subscription.
+    ///
+    /// It goes on in the connector's version that it began with, and holds one of
+    /// the 256 instances that there are.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for sources that are none; otherwise as [`Self::objects`].
+    /// [`Error::Refused`] with [`Advice::Refetch`] means that events behind the
+    /// checkpoint are gone: subscribe to what is new, then read everything once.
+    /// Later failures come as items of the stream.
+    ///
+    /// [`Advice::Refetch`]: crate::Advice::Refetch
+    pub async fn subscribe(
+        &self,
+        sources: &[impl AsRef<str>],
+        options: SubscribeOptions,
+    ) -> Result<Deliveries, Error> {
+        let sources = events::sources(sources)?;
+        Deliveries::begin(self.instance().await?, sources, options).await
     }
 
     /// The content of a file: of the record with this id, in this field. Which

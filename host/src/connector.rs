@@ -6,13 +6,14 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use wasmtime::component::{Accessor, ResourceAny, ResourceTable};
 
-use crate::bindings::connector::exports::lockgate::connector::records as wit;
+use crate::bindings::connector::exports::lockgate::connector::{events, records as wit};
 use crate::bindings::connector::{Connector, ConnectorPre};
 use crate::capability::http::Http;
 use crate::capability::log::{Log, Speaker};
 use crate::capability::quota::QuotaAccess;
 use crate::capability::storage::Storage;
 use crate::capability::stream::Exchanges;
+use crate::deliveries::LONGEST_WAIT;
 use crate::engine::Sandbox;
 use crate::error::{Error, GuestCall};
 use crate::guest::Guest;
@@ -218,6 +219,22 @@ impl Instance {
         Ok(way.into())
     }
 
+    /// Which way a subscription hears of events.
+    pub(crate) async fn way_of_subscription(
+        &mut self,
+        subscription: ResourceAny,
+    ) -> Result<Way, Error> {
+        let exports = &self.exports;
+        let way = self
+            .guest
+            .run(&self.speaker, "way of a subscription", async |store| {
+                let events = exports.lockgate_connector_events();
+                events.subscription().call_way(store, subscription).await
+            })
+            .await?;
+        Ok(way.into())
+    }
+
     /// Which way a write goes.
     pub(crate) async fn way_of_write(&mut self, writer: ResourceAny) -> Result<Option<Way>, Error> {
         let exports = &self.exports;
@@ -275,10 +292,43 @@ impl Instance {
             &Accessor<ConnectorState>,
         ) -> wasmtime::Result<Result<R, wit::Error>>,
     {
+        let exports = Connector::lockgate_connector_records;
+        self.call_export(exports, patience, call, work).await
+    }
+
+    /// Calls one export of the interface `events`. These wait, and no message that
+    /// comes gives them more time: the contract says when they have to answer, and
+    /// on top of it they have the time of any other call.
+    pub(crate) async fn call_events<R, W>(
+        &mut self,
+        call: &'static str,
+        work: W,
+    ) -> Result<R, Error>
+    where
+        W: AsyncFnOnce(
+            &events::Guest,
+            &Accessor<ConnectorState>,
+        ) -> wasmtime::Result<Result<R, wit::Error>>,
+    {
+        let patience = Patience::firm(LONGEST_WAIT + self.wall());
+        let exports = Connector::lockgate_connector_events;
+        self.call_export(exports, &patience, call, work).await
+    }
+
+    async fn call_export<E, R, W>(
+        &mut self,
+        exports: fn(&Connector) -> &E,
+        patience: &Patience,
+        call: &'static str,
+        work: W,
+    ) -> Result<R, Error>
+    where
+        W: AsyncFnOnce(&E, &Accessor<ConnectorState>) -> wasmtime::Result<Result<R, wit::Error>>,
+    {
         let state = self.guest.store.data_mut();
         state.rearm();
         state.stream.patience = patience.clone();
-        let exports = self.exports.lockgate_connector_records();
+        let exports = exports(&self.exports);
         let answer = self
             .guest
             .run_within(patience, &self.speaker, call, async |store| {

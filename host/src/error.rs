@@ -293,7 +293,7 @@ impl Error {
         }
     }
 
-    /// Whether a query or a write that fails with this can go on where it was.
+    /// Whether a query, a write or a subscription that fails with this can go on where it was.
     pub(crate) const fn keeps_place(&self) -> bool {
         matches!(self, Self::OverQuota { .. } | Self::Unavailable { .. })
     }

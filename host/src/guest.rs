@@ -82,7 +82,7 @@ impl<T: Metered> Guest<T> {
         let result = match outcome {
             Some(Ok(answer)) => return Ok(answer),
             Some(Err(error)) => error,
-            None => self.store.data_mut().meter().exceeded(Limit::Wall).into(),
+            None => Exceeded::wall(patience.limit()).into(),
         };
         let guest = GuestCall {
             package: speaker.package.clone(),

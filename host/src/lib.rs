@@ -32,8 +32,10 @@ mod capability;
 mod connection;
 mod connector;
 mod content;
+mod deliveries;
 mod engine;
 mod error;
+mod events;
 mod grant;
 mod guest;
 mod host;
@@ -55,6 +57,7 @@ mod state;
 pub mod store;
 mod transform;
 pub mod transport;
+pub mod webhook;
 mod writer;
 
 pub use auth::{
@@ -62,7 +65,11 @@ pub use auth::{
 };
 pub use connection::Connection;
 pub use content::{Content, Download};
+pub use deliveries::Deliveries;
 pub use error::{Blame, Error, GuestCall};
+pub use events::{
+    Change, ChangeKind, Checkpoint, Delivery, Event, Message, Stale, Start, SubscribeOptions,
+};
 pub use grant::{Grant, Grants};
 pub use host::{Host, HostBuilder, LoginTo, MASTER_KEY_FILE, NewConnection};
 pub use ledger::{Budget, Forecast, Priority, Reserve};
@@ -74,9 +81,9 @@ pub use package::{
 pub use pages::Pages;
 pub use park::{Parking, QuotaWait};
 pub use records::{
-    Action, Advice, Child, ConnectorDescription, Event, Field, ObjectDescription, ObjectSummary,
-    Operation, Outcome, Page, Problem, QueryOptions, RecordResult, Records, Rejected,
-    RelatedResult, RowResult, SettingProblem, Way, WriteOptions,
+    Action, Advice, Child, ConnectorDescription, EventKind, Field, ObjectDescription,
+    ObjectSummary, Operation, Outcome, Page, Problem, QueryOptions, RecordResult, Records,
+    Rejected, RelatedResult, RowResult, SettingProblem, Way, WriteOptions,
 };
 pub use seal::MasterKey;
 pub use store::{ConnectionKey, ConnectionRecord, ConnectionState, Flow};

@@ -4,7 +4,7 @@
 //! that carries an [`Exceeded`], so that the caller learns which limit it was.
 
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
 
@@ -58,6 +58,16 @@ pub(crate) struct Exceeded {
     pub(crate) limit: Limit,
     /// The limit with its unit, for people.
     pub(crate) allowed: String,
+}
+
+impl Exceeded {
+    /// What took longer than this.
+    pub(crate) fn wall(limit: Duration) -> Self {
+        Self {
+            limit: Limit::Wall,
+            allowed: format!("{} ms", limit.as_millis()),
+        }
+    }
 }
 
 /// What a guest has used so far.
@@ -121,7 +131,7 @@ impl Meter {
         let limits = &self.limits;
         let allowed = match limit {
             Limit::Cpu => format!("{} ms", limits.cpu.as_millis()),
-            Limit::Wall => format!("{} ms", limits.wall.as_millis()),
+            Limit::Wall => return Exceeded::wall(limits.wall),
             Limit::Memory => format!("{} MiB", limits.memory_bytes / (1024 * 1024)),
             Limit::Table => format!("{} elements", limits.table_elements),
             Limit::Stack => "512 KiB".to_owned(),

@@ -1,5 +1,5 @@
-//! Waiting for calls in the place of the app: a query or a write that meets a
-//! budget that is used up keeps its place, and goes on when calls are there.
+//! Waiting for calls in the place of the app: a query, a write or a subscription
+//! that meets a budget that is used up keeps its place, and goes on when calls are there.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::capability::quota::QuotaAccess;
 use crate::error::{Error, GuestCall};
 use crate::ledger::{Priority, QuotaError, Turn};
 
-/// How queries and writes wait when the budget of calls is used up, see
+/// How queries, writes and subscriptions wait when the budget of calls is used up, see
 /// [`Connection::with_quota_wait`](crate::Connection::with_quota_wait).
 #[derive(Clone)]
 pub struct QuotaWait {
@@ -17,7 +17,7 @@ pub struct QuotaWait {
     told: Arc<dyn Fn(&Parking) + Send + Sync>,
 }
 
-/// What becomes of a query or a write that waits for calls.
+/// What becomes of a query, a write or a subscription that waits for calls.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Parking {

@@ -1,5 +1,5 @@
 //! How long work may go without getting on: a time limit that others begin anew,
-//! or hold while somebody else is to act.
+//! or hold while somebody else is to act, unless it is firm.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,6 +17,8 @@ struct State {
     left: Duration,
     /// Since when it counts; `None` while it is held.
     since: Option<Instant>,
+    /// It cannot be begun anew or held.
+    is_firm: bool,
 }
 
 impl Patience {
@@ -25,22 +27,41 @@ impl Patience {
         Self(Arc::new(Mutex::new(State::full(limit))))
     }
 
+    /// A limit that counts from now on, whatever happens meanwhile.
+    pub(crate) fn firm(limit: Duration) -> Self {
+        let state = State {
+            is_firm: true,
+            ..State::full(limit)
+        };
+        Self(Arc::new(Mutex::new(state)))
+    }
+
+    /// The limit.
+    pub(crate) fn limit(&self) -> Duration {
+        self.lock().limit
+    }
+
     /// The whole time again, from now on.
     pub(crate) fn renew(&self) {
-        let mut state = self.lock();
-        *state = State::full(state.limit);
+        let limit = self.limit();
+        self.renew_with(limit);
     }
 
     /// Another limit in the place of this one, from now on.
     pub(crate) fn renew_with(&self, limit: Duration) {
-        *self.lock() = State::full(limit);
+        let mut state = self.lock();
+        if !state.is_firm {
+            *state = State::full(limit);
+        }
     }
 
     /// Time does not count until [`Self::go_on`].
     pub(crate) fn hold(&self) {
         let mut state = self.lock();
-        state.left = state.left();
-        state.since = None;
+        if !state.is_firm {
+            state.left = state.left();
+            state.since = None;
+        }
     }
 
     /// Time counts again, if it was held.
@@ -74,6 +95,7 @@ impl State {
             limit,
             left: limit,
             since: Some(Instant::now()),
+            is_firm: false,
         }
     }
 
@@ -136,5 +158,21 @@ mod tests {
             passed >= 103 * SECOND && passed <= 106 * SECOND,
             "{passed:?}"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_firm_limit_is_neither_held_nor_begun_anew() {
+        let patience = Patience::firm(3 * SECOND);
+        let begun = Instant::now();
+        let work = async {
+            loop {
+                patience.hold();
+                tokio::time::sleep(2 * SECOND).await;
+                patience.go_on();
+                patience.renew();
+            }
+        };
+        assert_eq!(patience.of(work).await, None::<()>);
+        assert_eq!(begun.elapsed(), 3 * SECOND);
     }
 }

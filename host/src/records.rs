@@ -149,7 +149,8 @@ pub enum Advice {
     FixSchema,
     /// The connected user lacks a permission.
     AskPermission,
-    /// The record is gone: read it again, or stop tracking it.
+    /// The record is gone: read it again, or stop tracking it. Of a subscription:
+    /// events are gone, so read all records again.
     Refetch,
     /// The org already has a record like this.
     ResolveDuplicate,
@@ -179,7 +180,7 @@ impl Advice {
             Self::FixRecord => "change the record",
             Self::FixSchema => "describe the object again or look at field permissions",
             Self::AskPermission => "ask the org's administrator for the permission",
-            Self::Refetch => "read the record again",
+            Self::Refetch => "read again what is there",
             Self::ResolveDuplicate => "merge with the record that is there, or allow duplicates",
             Self::Retry => "try again after a pause",
             Self::WaitForQuota => "go on when the budget frees",
@@ -464,7 +465,7 @@ pub struct ConnectorDescription {
     /// What can be done beyond records.
     pub actions: Vec<Action>,
     /// Kinds of event that can be delivered.
-    pub events: Vec<Event>,
+    pub events: Vec<EventKind>,
     /// The JSON Schema of its settings.
     pub settings_schema: String,
 }
@@ -484,7 +485,7 @@ pub struct Action {
 
 /// A kind of event.
 #[derive(Clone, Debug, Serialize)]
-pub struct Event {
+pub struct EventKind {
     /// The name to subscribe by.
     pub name: String,
     /// One sentence.

@@ -1,9 +1,9 @@
 //! From the contract's types to ours, with what guests say made safe to show.
 
 use super::{
-    Action, Advice, Child, ConnectorDescription, Event, Field, ObjectDescription, ObjectSummary,
-    Operation, Outcome, Problem, RecordResult, RelatedResult, RowResult, SettingProblem, Way,
-    WriteOptions,
+    Action, Advice, Child, ConnectorDescription, EventKind, Field, ObjectDescription,
+    ObjectSummary, Operation, Outcome, Problem, RecordResult, RelatedResult, RowResult,
+    SettingProblem, Way, WriteOptions,
 };
 use crate::bindings::connector::exports::lockgate::connector::records as wit;
 use crate::plain::is_forging;
@@ -242,7 +242,7 @@ impl From<wit::Description> for ConnectorDescription {
             events: description
                 .events
                 .into_iter()
-                .map(|event| Event {
+                .map(|event| EventKind {
                     name: event.name,
                     summary: event.summary,
                     payload_schema: event.payload_schema,

@@ -1,5 +1,6 @@
 //! What each command does.
 
+pub(crate) mod events;
 mod exchange;
 mod exhaust;
 pub(crate) mod files;
@@ -131,7 +132,9 @@ fn failure(kind: &str) -> Error {
     match kind {
         "reconnect" => Error::Reconnect,
         "over-quota" => Error::OverQuota(u64::MAX),
+        "over-quota-soon" => Error::OverQuota(1),
         "unavailable" => Error::Unavailable(u64::MAX),
+        "unavailable-soon" => Error::Unavailable(1),
         "unknown-outcome" => Error::UnknownOutcome,
         "refused" => Error::Refused(Problem {
             advice: Advice::Retry,

@@ -1,4 +1,5 @@
-//! The component: the contract's `records`, in which a query is a command.
+//! The component: the contract's `records`, in which a query is a command, and its
+//! `events`, in which the first source is one.
 
 #[expect(
     unsafe_code,
@@ -19,6 +20,7 @@ pub(crate) mod bindings {
 
 use std::cell::{Cell, RefCell};
 
+use bindings::exports::lockgate::connector::events;
 use bindings::exports::lockgate::connector::records::{
     Content, Cursor, Description, Error, Guest, GuestCursor, GuestWriter, ObjectDescription,
     ObjectSummary, Operation, Outcome, Page, QueryOptions, RecordResult, RowResult, SettingProblem,
@@ -178,6 +180,28 @@ impl Guest for Connector {
         match attack::run(&action).await? {
             Answer::Last(page) | Answer::More(page) => Ok(page.records),
         }
+    }
+}
+
+impl events::Guest for Connector {
+    type Subscription = attack::events::Feed;
+
+    async fn subscribe(
+        sources: Vec<String>,
+        options: events::SubscriptionOptions,
+    ) -> Result<events::Subscription, Error> {
+        let feed = attack::events::Feed::begin(sources, options).await?;
+        Ok(events::Subscription::new(feed))
+    }
+}
+
+impl events::GuestSubscription for attack::events::Feed {
+    fn way(&self) -> Way {
+        Self::way(self)
+    }
+
+    async fn next(&self) -> Result<events::Delivery, Error> {
+        Self::next(self).await
     }
 }
 

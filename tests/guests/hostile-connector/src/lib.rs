@@ -5,6 +5,9 @@
 //! is in [`COMMANDS`]). It is done when the first page is asked for, or already
 //! in `query` if `now` stands before it. Reports come back as the records of
 //! the page, so that a test sees what the guest saw.
+//!
+//! The first source of a subscription is a command as well (see [`EVENTS`]), done
+//! by each `next`.
 
 #[cfg(target_arch = "wasm32")]
 mod attack;
@@ -63,4 +66,19 @@ pub const COMMANDS: &[&str] = &[
     "endless BYTES",
     "lie KIND",
     "fail KIND",
+];
+
+/// Commands of subscriptions. Each delivery tells of numbered things, and its
+/// checkpoint is the number that comes next.
+pub const EVENTS: &[&str] = &[
+    "count N",
+    "kinds",
+    "quiet",
+    "lie KIND",
+    "fail KIND",
+    "do COMMAND...",
+    "then COMMAND...",
+    "now COMMAND...",
+    "exchange METHOD",
+    "listen METHOD",
 ];

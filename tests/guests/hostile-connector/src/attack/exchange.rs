@@ -17,9 +17,9 @@ type Message = Vec<u8>;
 const MAX_TOLD: usize = 64 * 1024;
 
 /// An open exchange.
-struct Open {
-    writer: StreamWriter<Message>,
-    reader: StreamReader<Message>,
+pub(super) struct Open {
+    pub(super) writer: StreamWriter<Message>,
+    pub(super) reader: StreamReader<Message>,
     ending: wit_bindgen::FutureReader<Ending>,
 }
 
@@ -34,6 +34,11 @@ async fn open(endpoint: &str, method: &str) -> Result<Open, Error> {
     })
 }
 
+/// Opens an exchange of this method of the test's service.
+pub(super) async fn opened(name: &str) -> Result<Open, Error> {
+    open("events", &method(name)).await
+}
+
 fn refusal(error: &Error) -> Value {
     json!({ "error": format!("{error:?}") })
 }
@@ -44,7 +49,7 @@ fn method(name: &str) -> String {
 
 /// Says so many messages of so many bytes, and tells all that came of it.
 pub(super) async fn all(name: &str, count: usize, bytes: usize) -> Value {
-    match open("events", &method(name)).await {
+    match opened(name).await {
         Ok(open) => talk(open, count, bytes).await,
         Err(error) => refusal(&error),
     }
@@ -124,7 +129,7 @@ pub(super) async fn leave(end: &str, name: &str) -> Value {
         mut writer,
         mut reader,
         ending,
-    } = match open("events", &method(name)).await {
+    } = match opened(name).await {
         Ok(open) => open,
         Err(error) => return refusal(&error),
     };
@@ -155,7 +160,7 @@ pub(super) async fn leave(end: &str, name: &str) -> Value {
 
 /// Reads some messages of many, with requests to `/ok` after each.
 pub(super) async fn read_slowly(count: usize, requests: usize, name: &str) -> Value {
-    let mut open = match open("events", &method(name)).await {
+    let mut open = match opened(name).await {
         Ok(open) => open,
         Err(error) => return refusal(&error),
     };
@@ -171,7 +176,7 @@ pub(super) async fn read_slowly(count: usize, requests: usize, name: &str) -> Va
 
 /// Says a message and hears its echo, so many times, and works on each.
 pub(super) async fn burn(count: usize, work_ms: usize) -> Value {
-    let mut open = match open("events", &method("Echo")).await {
+    let mut open = match opened("Echo").await {
         Ok(open) => open,
         Err(error) => return refusal(&error),
     };
@@ -192,7 +197,7 @@ pub(super) async fn wait(wait_ms: usize) -> Value {
         mut writer,
         mut reader,
         ..
-    } = match open("events", &method("Echo")).await {
+    } = match opened("Echo").await {
         Ok(open) => open,
         Err(error) => return refusal(&error),
     };
@@ -206,7 +211,7 @@ pub(super) async fn wait(wait_ms: usize) -> Value {
 
 /// Gives up a read before each message, and hears all the same.
 pub(super) async fn give_up_reads(count: usize) -> Value {
-    let mut open = match open("events", &method("Echo")).await {
+    let mut open = match opened("Echo").await {
         Ok(open) => open,
         Err(error) => return refusal(&error),
     };
@@ -233,7 +238,7 @@ pub(super) async fn page() -> Value {
     let is_new = kept.is_none();
     let mut open = match kept {
         Some(open) => open,
-        None => match open("events", &method("Echo")).await {
+        None => match opened("Echo").await {
             Ok(open) => open,
             Err(error) => return refusal(&error),
         },
@@ -246,7 +251,7 @@ pub(super) async fn page() -> Value {
 
 /// Opens an exchange and does not read it.
 pub(super) async fn ignore(name: &str) -> Value {
-    let _open = open("events", &method(name)).await;
+    let _open = opened(name).await;
     loop {
         clock::wait(60_000).await;
     }
