@@ -3,12 +3,15 @@
 //! Every way gives the same events, and checkpoints from which it goes on. Unless
 //! the caller says which, it is the Pub/Sub API.
 
+mod begin;
 mod bitmap;
 mod change;
 mod checkpoint;
+mod cometd;
 mod datum;
 mod eventbus;
 mod explain;
+mod json;
 mod layout;
 mod line;
 mod polling;
@@ -24,16 +27,21 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::api::Api;
-use crate::bindings::exports::lockgate::connector::events::{Delivery, Start, SubscriptionOptions};
+use crate::bindings::exports::lockgate::connector::events::{Delivery, SubscriptionOptions};
 use crate::bindings::exports::lockgate::connector::records::{self, Advice, Error, Way};
 use crate::fault::refused;
-use crate::host::Host;
+use crate::host::{Host, StreamError};
+use begin::Begin;
+use cometd::Comet;
 use polling::Poll;
 use pubsub::Feed;
 
 /// How long one delivery may be waited for, in milliseconds: less than the two
 /// minutes of the contract.
 const NEXT_MS: u64 = 110_000;
+
+/// Tries to reach the Pub/Sub API before another way is taken.
+const OPEN_TRIES: u32 = 3;
 
 /// Events under way.
 #[derive(Debug)]
@@ -47,25 +55,8 @@ pub(crate) struct Subscription<H: Host> {
 #[derive(Debug)]
 enum State<E> {
     PubSub(Feed<E>),
+    Comet(Comet),
     Polling(Poll),
-}
-
-/// Where to begin.
-#[derive(Debug)]
-enum Begin {
-    Newest,
-    Oldest,
-    After(Vec<u8>),
-}
-
-impl From<Start> for Begin {
-    fn from(start: Start) -> Self {
-        match start {
-            Start::Newest => Self::Newest,
-            Start::Oldest => Self::Oldest,
-            Start::After(checkpoint) => Self::After(checkpoint),
-        }
-    }
 }
 
 /// Subscribes. What is wrong with the sources or the checkpoint shows here; what
@@ -81,16 +72,24 @@ pub(crate) async fn subscribe<H: Host>(
         Begin::After(checkpoint) => Some(checkpoint::way(checkpoint)?),
         Begin::Newest | Begin::Oldest => None,
     };
-    let (name, mut reason) = match (options.way, kept) {
+    // Neither the caller nor the checkpoint says which.
+    let is_open = options.way.is_none() && kept.is_none();
+    let (mut name, mut reason) = match (options.way, kept) {
         (Some(way), _) => (way, "asked for".to_owned()),
         (None, Some(way)) => (way, "the checkpoint is of this way".to_owned()),
         (None, None) => (pubsub::NAME.to_owned(), "it costs no API calls".to_owned()),
     };
     let state = match name.as_str() {
-        pubsub::NAME => {
-            let feed = Feed::open(&api, &sources, &begin).await?;
-            State::PubSub(feed.map_err(unary::not_opened)?)
-        }
+        pubsub::NAME => match patiently(&api, &sources, &begin).await? {
+            Ok(feed) => State::PubSub(feed),
+            Err(error) if is_open && is_out_of_reach(error) => {
+                cometd::NAME.clone_into(&mut name);
+                "the Pub/Sub API cannot be reached; it costs no API calls".clone_into(&mut reason);
+                State::Comet(Comet::open(&api, &sources, &begin).await?)
+            }
+            Err(error) => return Err(unary::not_opened(error)),
+        },
+        cometd::NAME => State::Comet(Comet::open(&api, &sources, &begin).await?),
         polling::NAME => {
             reason.push_str(&polling::cost(sources.len()));
             State::Polling(Poll::open(&api, &sources, &begin).await?)
@@ -99,7 +98,8 @@ pub(crate) async fn subscribe<H: Host>(
             return Err(refused(
                 Advice::FixRecord,
                 "UNKNOWN_WAY",
-                "there is no such way to hear of events; the ways are: pubsub, polling",
+                "there is no such way to hear of events; the ways are: pubsub, cometd, \
+                 polling",
             ));
         }
     };
@@ -108,6 +108,30 @@ pub(crate) async fn subscribe<H: Host>(
         way: Way { name, reason },
         state: RefCell::new(Some(state)),
     })
+}
+
+/// Opens the way `pubsub`, with some tries: another way would be gone on by for as
+/// long as its checkpoints are.
+async fn patiently<H: Host>(
+    api: &Api<H>,
+    sources: &[source::Source],
+    begin: &Begin,
+) -> Result<Result<Feed<H::Exchange>, StreamError>, Error> {
+    let mut tries = 1;
+    loop {
+        match Feed::open(api, sources, begin).await? {
+            Err(StreamError::Unavailable(ms)) if tries < OPEN_TRIES => {
+                api.host.wait(u32::try_from(ms).unwrap_or(u32::MAX)).await;
+                tries += 1;
+            }
+            outcome => return Ok(outcome),
+        }
+    }
+}
+
+/// Whether an exchange did not come about because of the network.
+const fn is_out_of_reach(error: StreamError) -> bool {
+    matches!(error, StreamError::Unavailable(_) | StreamError::Denied)
 }
 
 impl<H: Host> Subscription<H> {
@@ -127,6 +151,7 @@ impl<H: Host> Subscription<H> {
         };
         let delivery = match &mut state {
             State::PubSub(feed) => feed.next(&self.api).await,
+            State::Comet(comet) => comet.next(&self.api).await,
             State::Polling(poll) => poll.next(&self.api).await,
         };
         if !matches!(&delivery, Err(error) if !is_passing(error)) {

@@ -82,6 +82,8 @@ pub(crate) struct Script {
     pub(crate) calls_left: Cell<Option<u64>>,
     pub(crate) now_ms: Cell<u64>,
     pub(crate) monotonic_ms: Cell<u64>,
+    /// How long each answer takes.
+    pub(crate) each_answer_ms: Cell<u64>,
     exchanges: RefCell<VecDeque<Result<VecDeque<Step>, StreamError>>>,
     /// The methods of the exchanges that were opened.
     pub(crate) opened: RefCell<Vec<String>>,
@@ -242,6 +244,8 @@ impl Host for Fake {
             .set(script.most_under_way.get().max(script.under_way.get()));
         later().await;
         script.under_way.set(script.under_way.get() - 1);
+        let clock = &script.monotonic_ms;
+        clock.set(clock.get() + script.each_answer_ms.get());
         match reply.expect("a request that the script does not know") {
             Reply::Answer(status, body) => Ok(Answer {
                 status,

@@ -226,17 +226,17 @@ fn message(layout: &Layout, id: &str, values: &[(String, Avro)]) -> Option<Messa
 
 /// A JSON object as it is written.
 #[derive(Debug, Default)]
-struct Object(Vec<u8>);
+pub(super) struct Object(Vec<u8>);
 
 impl Object {
-    fn member(&mut self, name: &str, value: impl FnOnce(&mut Vec<u8>)) {
+    pub(super) fn member(&mut self, name: &str, value: impl FnOnce(&mut Vec<u8>)) {
         self.0.push(if self.0.is_empty() { b'{' } else { b',' });
         push_text(&mut self.0, name);
         self.0.push(b':');
         value(&mut self.0);
     }
 
-    fn end(mut self) -> Vec<u8> {
+    pub(super) fn end(mut self) -> Vec<u8> {
         if self.0.is_empty() {
             self.0.push(b'{');
         }

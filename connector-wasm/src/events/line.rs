@@ -3,6 +3,7 @@
 
 use prost::Message as _;
 
+use super::begin::Newness;
 use super::checkpoint::Place;
 use super::eventbus::{FetchRequest, ReplayPreset};
 use super::source::Topic;
@@ -28,11 +29,8 @@ const PATIENT_FAILURES: u32 = 7;
 pub(super) struct Line<E> {
     pub(super) topic: Topic,
     pub(super) place: Place,
-    /// Events from before this time are not wanted, in milliseconds since 1970.
-    pub(super) not_before_ms: u64,
+    pub(super) newness: Newness,
     pub(super) exchange: Option<E>,
-    /// An exchange was open already, so what is new is no longer where it began.
-    was_open: bool,
     pending: u32,
     /// For how long it was listened to and said nothing.
     silent_ms: u64,
@@ -43,13 +41,12 @@ pub(super) struct Line<E> {
 }
 
 impl<E> Line<E> {
-    pub(super) const fn new(topic: Topic, place: Place, not_before_ms: u64, is_new: bool) -> Self {
+    pub(super) const fn new(topic: Topic, place: Place, newness: Newness) -> Self {
         Self {
             topic,
             place,
-            not_before_ms,
+            newness,
             exchange: None,
-            was_open: !is_new,
             pending: 0,
             silent_ms: 0,
             failures: 0,
@@ -137,8 +134,9 @@ impl<E> Line<E> {
     ) {
         let (preset, replay_id) = match (&self.place, self.place.replay_id()) {
             (_, Some(replay_id)) => (ReplayPreset::Custom, replay_id),
-            (Place::Since(_), None) if !self.was_open => (ReplayPreset::Latest, Vec::new()),
-            // Where what was new began is not known any more.
+            (Place::Since(_), None) if self.newness.is_pinned() => {
+                (ReplayPreset::Latest, Vec::new())
+            }
             (_, None) => (ReplayPreset::Earliest, Vec::new()),
         };
         let request = FetchRequest {
@@ -148,7 +146,7 @@ impl<E> Line<E> {
             num_requested: number(wanted),
         };
         host.say(&mut exchange, request.encode_to_vec()).await;
-        self.was_open = true;
+        self.newness.began();
         self.pending = wanted;
         self.silent_ms = 0;
         self.exchange = Some(exchange);

@@ -13,10 +13,10 @@ use std::rc::Rc;
 
 use serde::Deserialize;
 
+use super::NEXT_MS;
+use super::begin::{Begin, CLOCK_SKEW_MS, stale};
 use super::checkpoint::Mark;
-use super::pubsub::stale;
 use super::source::Source;
-use super::{Begin, NEXT_MS};
 use crate::api::{Api, Ask, Kind};
 use crate::bindings::exports::lockgate::connector::events::{
     Change, ChangeKind, Delivery, Event, Stale,
@@ -39,8 +39,6 @@ const MOST_ROWS: u32 = 1_000;
 /// stamped when it is written, and seen when its transaction ends, which may take
 /// some minutes.
 const OVERLAP_MS: u64 = 5 * 60 * 1000;
-/// How far the clocks of the org and of the host may be apart, in milliseconds.
-const CLOCK_SKEW_MS: u64 = 5 * 60 * 1000;
 /// The shortest window of deletions that Salesforce takes, in milliseconds; it
 /// ignores seconds.
 const SHORTEST_WINDOW_MS: u64 = 2 * 60 * 1000;

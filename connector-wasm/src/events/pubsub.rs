@@ -10,19 +10,20 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use prost::Message as _;
 
+use super::begin::{Begin, Newness, stale};
 use super::checkpoint::{Mark, Place};
 use super::datum::Reader;
 use super::eventbus::{ConsumerEvent, FetchResponse};
 use super::layout::Layout;
 use super::line::{self, Line};
 use super::schemas::Schemas;
-use super::source::{Source, Topic, topics};
+use super::source::{Source, topics};
 use super::trailers::{self, Verdict};
-use super::{Begin, NEXT_MS, change, explain, unary};
+use super::{NEXT_MS, change, explain, unary};
 use crate::api::Api;
 use crate::bindings::exports::lockgate::connector::events::{Delivery, Event, Stale};
-use crate::bindings::exports::lockgate::connector::records::{Advice, Error};
-use crate::fault::{QUOTA_PAUSE_MS, refused, unexpected};
+use crate::bindings::exports::lockgate::connector::records::Error;
+use crate::fault::{QUOTA_PAUSE_MS, unexpected};
 use crate::host::{Ending, Heard, Host, Level, StreamError};
 
 /// The name of the way.
@@ -35,10 +36,6 @@ const MOST_TOPICS: usize = 7;
 /// Salesforce notes where it begins.
 const FIRST_WANTED: u32 = 1;
 const WANTED: u32 = 100;
-/// How far the clocks of the org and of the host may be apart, in milliseconds.
-const CLOCK_SKEW_MS: u64 = 5 * 60 * 1000;
-/// How long events are kept, in milliseconds: 72 hours.
-const KEPT_MS: u64 = 72 * 60 * 60 * 1000;
 /// Exchanges in a row that may end with the session before a person is asked.
 const MOST_ENDED_SESSIONS: u32 = 3;
 /// Ten bytes are usual.
@@ -68,15 +65,14 @@ impl<E> Feed<E> {
         let channels = topics.iter().map(|topic| topic.channel.as_str());
         let mark = Mark::new(NAME, channels.chain(sources.iter().map(Source::name)));
         let now_ms = api.host.now_ms();
-        let places = match begin {
-            Begin::Newest => vec![Place::Since(now_ms); topics.len()],
-            Begin::Oldest => vec![Place::Oldest; topics.len()],
-            Begin::After(checkpoint) => mark.read(checkpoint, topics.len())?,
-        };
-        let is_new = matches!(begin, Begin::Newest);
+        let places = begin.places(&mark, topics.len(), now_ms)?;
         let mut lines = Vec::with_capacity(topics.len());
         for (topic, place) in topics.into_iter().zip(places) {
-            lines.push(line_of(topic, place, is_new, now_ms)?);
+            let newness = Newness::of(&place, begin, now_ms)?;
+            if matches!(place, Place::Behind(_)) && place.replay_id().is_none() {
+                return Err(stale("the replay id in the checkpoint is none"));
+            }
+            lines.push(Line::new(topic, place, newness));
         }
         for line in &mut lines {
             match line::open(&api.host).await {
@@ -286,35 +282,6 @@ impl<E> Feed<E> {
     }
 }
 
-/// A channel, and where it begins.
-fn line_of<E>(topic: Topic, place: Place, is_new: bool, now_ms: u64) -> Result<Line<E>, Error> {
-    let since_ms = match &place {
-        Place::Since(since_ms) => *since_ms,
-        Place::Oldest => 0,
-        Place::Behind(_) if place.replay_id().is_some() => 0,
-        Place::Behind(_) => return Err(stale("the replay id in the checkpoint is none")),
-    };
-    if !is_new && since_ms > 0 && since_ms + KEPT_MS < now_ms {
-        return Err(stale(
-            "the subscription had heard nothing yet, and is older than that",
-        ));
-    }
-    let not_before_ms = since_ms.saturating_sub(CLOCK_SKEW_MS);
-    Ok(Line::new(topic, place, not_before_ms, is_new))
-}
-
-/// What the checkpoint leads to is gone.
-pub(super) fn stale(why: &str) -> Error {
-    refused(
-        Advice::Refetch,
-        "REPLAY_ID_INVALID",
-        &format!(
-            "what happened behind the checkpoint is no longer known, since Salesforce keeps \
-             events for 72 hours: subscribe to what is new, then read everything once. {why}"
-        ),
-    )
-}
-
 /// The events of a channel that are wanted.
 fn read<H: Host>(
     api: &Api<H>,
@@ -340,7 +307,7 @@ fn read<H: Host>(
         match (read, layout.object()) {
             (Some(read), _) => {
                 let is_wanted = read.object.is_none_or(|object| line.topic.wants(&object));
-                if is_wanted && read.committed_ms >= line.not_before_ms {
+                if is_wanted && line.newness.wants(read.committed_ms) {
                     told.extend(read.events);
                 }
             }

@@ -6,7 +6,7 @@ use super::eventbus::{
     ConsumerEvent, FetchRequest, FetchResponse, ProducerEvent, ReplayPreset, SchemaInfo,
 };
 use super::*;
-use crate::bindings::exports::lockgate::connector::events::Event;
+use crate::bindings::exports::lockgate::connector::events::{Event, Start};
 use crate::fake::{Fake, Step, ends, run};
 use crate::host::StreamError;
 

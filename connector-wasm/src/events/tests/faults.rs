@@ -252,14 +252,19 @@ fn what_is_no_answer_of_the_api_is_told_and_not_taken_for_one() {
 
 #[test]
 fn an_exchange_that_does_not_come_about_says_why() {
-    let open = |error| try_subscribe(&Fake::new().no_exchange(error), &["Contact"], Start::Newest);
-    assert_eq!(
-        open(StreamError::Unauthorized).err(),
-        Some(Error::Reconnect)
-    );
-    let unavailable = open(StreamError::Unavailable(700)).err();
+    let open = |error| {
+        let fake = (0..3).fold(Fake::new(), |fake, _| fake.no_exchange(error));
+        let options = SubscriptionOptions {
+            start: Start::Newest,
+            way: Some("pubsub".to_owned()),
+        };
+        let names = ["Contact".to_owned()];
+        run(subscribe(Rc::new(fake.api()), &names, options)).err()
+    };
+    assert_eq!(open(StreamError::Unauthorized), Some(Error::Reconnect));
+    let unavailable = open(StreamError::Unavailable(700));
     assert_eq!(unavailable, Some(Error::Unavailable(700)));
-    assert!(matches!(open(StreamError::Denied), Err(Error::Refused(_))));
+    assert!(matches!(open(StreamError::Denied), Some(Error::Refused(_))));
     // Once it was there it is waited for.
     let fake = Fake::new()
         .exchange([ends(14, "service.unavailable")])
