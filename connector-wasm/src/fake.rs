@@ -55,7 +55,8 @@ pub(crate) enum Step {
 /// One scripted exchange. At its end it says nothing any more.
 #[derive(Debug)]
 pub(crate) struct Exchange {
-    /// Which of those that were opened.
+    /// Which of those that were opened; the largest number for one of which
+    /// nothing is noted.
     at: usize,
     steps: VecDeque<Step>,
 }
@@ -84,6 +85,8 @@ pub(crate) struct Script {
     pub(crate) monotonic_ms: Cell<u64>,
     /// How long each answer takes.
     pub(crate) each_answer_ms: Cell<u64>,
+    /// What `GetTopic` answers, unless exchanges are scripted for it.
+    pub(crate) topic: RefCell<Option<Vec<u8>>>,
     exchanges: RefCell<VecDeque<Result<VecDeque<Step>, StreamError>>>,
     /// The methods of the exchanges that were opened.
     pub(crate) opened: RefCell<Vec<String>>,
@@ -275,6 +278,15 @@ impl Host for Fake {
 
     async fn exchange(&self, method: &str) -> Result<Exchange, StreamError> {
         let script = &self.0;
+        if let Some(topic) = &*script.topic.borrow()
+            && method.ends_with("/GetTopic")
+        {
+            let steps = VecDeque::from([Step::Says(topic.clone())]);
+            return Ok(Exchange {
+                at: usize::MAX,
+                steps,
+            });
+        }
         let next = script.exchanges.borrow_mut().pop_front();
         let steps = next.expect("an exchange that the script does not know")?;
         let mut opened = script.opened.borrow_mut();
@@ -284,7 +296,9 @@ impl Host for Fake {
     }
 
     async fn say(&self, exchange: &mut Exchange, message: Vec<u8>) {
-        self.0.said.borrow_mut().push((exchange.at, message));
+        if exchange.at != usize::MAX {
+            self.0.said.borrow_mut().push((exchange.at, message));
+        }
     }
 
     fn say_no_more(&self, _exchange: &mut Exchange) {}

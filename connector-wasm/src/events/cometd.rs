@@ -156,14 +156,15 @@ impl Comet {
             })
             .collect();
         let said = say(api, &Json::Array(subscriptions)).await?;
-        for channel in &mut self.channels {
-            let name = channel.topic.channel.as_str();
-            let is_it = |said: &&Said| {
-                said.channel == "/meta/subscribe" && said.subscription.as_deref() == Some(name)
-            };
-            let answer = said.iter().find(is_it);
-            let answer = answer.ok_or_else(|| unexpected("an answer to each subscription"))?;
+        let answers = || said.iter().filter(|said| said.channel == "/meta/subscribe");
+        for answer in answers() {
             answer.check()?;
+        }
+        for channel in &mut self.channels {
+            let name = Some(channel.topic.channel.as_str());
+            if !answers().any(|answer| answer.subscription.as_deref() == name) {
+                return Err(unexpected("an answer to each subscription").into());
+            }
             channel.newness.began();
         }
         self.client = Some(client);

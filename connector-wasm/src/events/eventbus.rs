@@ -79,6 +79,8 @@ pub(crate) struct TopicRequest {
 pub(crate) struct TopicInfo {
     #[prost(bool, tag = "3")]
     pub(crate) can_publish: bool,
+    #[prost(bool, tag = "4")]
+    pub(crate) can_subscribe: bool,
     /// Empty where events of several schemas come.
     #[prost(string, tag = "5")]
     pub(crate) schema_id: String,

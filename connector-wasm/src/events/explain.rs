@@ -7,7 +7,7 @@ use crate::describe::{Age, described};
 use crate::fault::refused;
 use crate::host::Host;
 
-/// The error of a channel that the org refuses, with what it says.
+/// The error of a channel that the org refuses, with what it says, if anything.
 pub(super) async fn topic<H: Host>(api: &Api<H>, topic: &Topic, said: &str) -> Error {
     let [source] = topic.sources.as_slice() else {
         return may_not(

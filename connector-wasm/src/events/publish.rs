@@ -10,20 +10,17 @@ use prost::Message as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::eventbus::{
-    ProducerEvent, PublishRequest, PublishResponse, PublishResult, TopicInfo, TopicRequest,
-};
+use super::eventbus::{ProducerEvent, PublishRequest, PublishResponse, PublishResult};
 use super::layout::Layout;
 use super::schemas::Schemas;
 use super::source::{self, Source, Topic};
 use super::trailers::{self, Verdict};
-use super::{explain, unary};
+use super::unary;
 use crate::api::Api;
 use crate::bindings::exports::lockgate::connector::records::{Advice, Error};
 use crate::fault::{self, refused, unexpected};
-use crate::host::{Ending, Host};
+use crate::host::Host;
 
-const GET_TOPIC: &str = "/eventbus.v1.PubSub/GetTopic";
 const PUBLISH: &str = "/eventbus.v1.PubSub/Publish";
 
 /// The most events of one call of the action.
@@ -174,15 +171,7 @@ async fn schema<H: Host>(
     api: &Api<H>,
     topic: &Topic,
 ) -> Result<(String, std::rc::Rc<Layout>), Error> {
-    let request = TopicRequest {
-        topic_name: topic.channel.clone(),
-    };
-    let answer = match unary::ask(api, GET_TOPIC, request.encode_to_vec()).await {
-        Ok(answer) => answer,
-        Err(unary::Lost::Error(error)) => return Err(error),
-        Err(unary::Lost::Ended(ending)) => return Err(refusal(api, topic, &ending).await),
-    };
-    let info = TopicInfo::decode(answer.as_slice()).map_err(|_| unexpected("a TopicInfo"))?;
+    let info = unary::topic(api, topic).await?;
     if !info.can_publish {
         return Err(refused(
             Advice::AskPermission,
@@ -196,18 +185,6 @@ async fn schema<H: Host>(
     }
     let layout = Schemas::default().layout(api, &info.schema_id).await?;
     Ok((info.schema_id, layout))
-}
-
-/// The error of a call that the org refused, before anything was published.
-async fn refusal<H: Host>(api: &Api<H>, topic: &Topic, ending: &Ending) -> Error {
-    let said = trailers::message(ending);
-    match trailers::verdict(ending) {
-        Verdict::Session => Error::Reconnect,
-        Verdict::OverQuota => Error::OverQuota(fault::QUOTA_PAUSE_MS),
-        Verdict::Passing => Error::Unavailable(unary::PAUSE_MS),
-        Verdict::Unknown | Verdict::Denied => explain::topic(api, topic, &said).await,
-        Verdict::Stale | Verdict::Invalid => refused(Advice::FixRecord, "EVENT_REFUSED", &said),
-    }
 }
 
 /// Publishes some events; the inner error is that nobody knows what became of

@@ -80,6 +80,11 @@ impl<E> Feed<E> {
                 Err(error) => return Ok(Err(error)),
             }
         }
+        if !matches!(begin, Begin::After(_)) {
+            for line in &lines {
+                check(api, line).await?;
+            }
+        }
         Ok(Ok(Self {
             mark,
             lines,
@@ -279,6 +284,19 @@ impl<E> Feed<E> {
             }
             Verdict::Invalid => Err(unexpected("the Pub/Sub API to accept a FetchRequest")),
         }
+    }
+}
+
+/// Looks whether the org tells of a channel. The answer comes when Salesforce has
+/// long heard what the channel's own exchange has said, so what is new begins
+/// before the subscription is there.
+async fn check<H: Host>(api: &Api<H>, line: &Line<H::Exchange>) -> Result<(), Error> {
+    match unary::topic(api, &line.topic).await {
+        Ok(info) if info.can_subscribe => Ok(()),
+        Ok(_) => Err(explain::topic(api, &line.topic, "").await),
+        // The channel itself will show what is wrong, if it lasts.
+        Err(error) if super::is_passing(&error) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

@@ -3,7 +3,7 @@ use serde_json::{Value as Json, json};
 
 use super::datum::tests::{SCHEMA, name, payload};
 use super::eventbus::{
-    ConsumerEvent, FetchRequest, FetchResponse, ProducerEvent, ReplayPreset, SchemaInfo,
+    ConsumerEvent, FetchRequest, FetchResponse, ProducerEvent, ReplayPreset, SchemaInfo, TopicInfo,
 };
 use super::*;
 use crate::bindings::exports::lockgate::connector::events::{Event, Start};
@@ -69,7 +69,18 @@ fn with_schema(fake: Fake) -> Fake {
         .answer(200, described())
 }
 
+/// An org that tells of every channel.
+fn with_topics(fake: &Fake) {
+    let info = TopicInfo {
+        can_publish: false,
+        can_subscribe: true,
+        schema_id: String::new(),
+    };
+    fake.0.topic.replace(Some(info.encode_to_vec()));
+}
+
 fn try_subscribe(fake: &Fake, names: &[&str], start: Start) -> Result<Subscription<Fake>, Error> {
+    with_topics(fake);
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let options = SubscriptionOptions { start, way: None };
     run(subscribe(Rc::new(fake.api()), &names, options))

@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::super::datum::Reader;
+use super::super::eventbus::TopicInfo;
 use super::*;
 use crate::actions::invoke;
 use crate::bindings::exports::lockgate::connector::events::Event;
@@ -20,6 +21,7 @@ fn says(message: &impl prost::Message) -> [Step; 1] {
 fn topic(can_publish: bool) -> [Step; 1] {
     says(&TopicInfo {
         can_publish,
+        can_subscribe: true,
         schema_id: "K98aAtiNFBjA-PJlcvaQ2g".to_owned(),
     })
 }

@@ -208,6 +208,38 @@ fn a_source_that_the_org_does_not_tell_of_is_explained() {
 }
 
 #[test]
+fn what_is_wrong_with_a_new_subscription_shows_when_it_is_made() {
+    let open = |fake: &Fake| {
+        let options = SubscriptionOptions {
+            start: Start::Newest,
+            way: None,
+        };
+        run(subscribe(
+            Rc::new(fake.api()),
+            &["Contact".to_owned()],
+            options,
+        ))
+    };
+    let silent = TopicInfo {
+        can_publish: false,
+        can_subscribe: false,
+        schema_id: String::new(),
+    };
+    let silent = || [Step::Says(silent.encode_to_vec())];
+    for told in [Vec::from(silent()), vec![ends(5, "topic.not.found")]] {
+        let fake = Fake::new().exchange([]).exchange(told);
+        let Err(Error::Refused(problem)) = open(&fake.answer(200, described())) else {
+            panic!("it is not told");
+        };
+        assert_eq!(problem.advice, Advice::AskPermission);
+    }
+    // What passes is for the channel itself to show.
+    for told in [vec![ends(14, "service.unavailable")], vec![Step::Waits]] {
+        assert!(open(&Fake::new().exchange([]).exchange(told)).is_ok());
+    }
+}
+
+#[test]
 fn events_whose_schema_cannot_be_had_now_come_again_later() {
     let fake = Fake::new()
         .exchange([says(vec![update(5)], 5, 99)])
