@@ -59,8 +59,8 @@ enum State<E> {
     Polling(Poll),
 }
 
-/// Subscribes. What is wrong with the sources or the checkpoint shows here; what
-/// the org says against them by the first delivery.
+/// Subscribes. What is wrong with the sources or the form of the checkpoint shows
+/// here; whether events behind it are still kept, with the first delivery.
 pub(crate) async fn subscribe<H: Host>(
     api: Rc<Api<H>>,
     sources: &[String],

@@ -5,6 +5,7 @@
 //! JSON (`cometd.rs`).
 
 use crate::bindings::exports::lockgate::connector::events::{Change, ChangeKind, Event, Stale};
+use crate::fault::cut;
 use crate::names;
 
 /// The contract's bound of an event's id, in bytes.
@@ -89,7 +90,8 @@ impl Header {
     /// transaction. Room is left for what tells two events of one change apart.
     fn id(&self, own: &str) -> String {
         if own.is_empty() {
-            format!("{}/{}", self.transaction, self.sequence)
+            let id = format!("{}/{}", self.transaction, self.sequence);
+            cut(id, MAX_ID_BYTES - 1)
         } else {
             own.to_owned()
         }

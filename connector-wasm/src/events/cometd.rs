@@ -29,6 +29,8 @@ pub(super) const NAME: &str = "cometd";
 const PATH: &str = "/cometd/60.0";
 /// Channels of one client.
 const MOST_TOPICS: usize = 32;
+/// Events of one delivery, at most; the contract has 1,000, and one can become two.
+const MOST_EVENTS: usize = 500;
 /// How long a delivery may have taken when it asks once more, in milliseconds: the
 /// first answer of a client comes at once, later ones after up to 110 s.
 const ASK_AGAIN_MS: u64 = 5_000;
@@ -192,7 +194,16 @@ impl Comet {
     }
 
     /// Reads events. Their places move only when all of them can be read.
-    async fn arrived<H: Host>(&mut self, api: &Api<H>, said: Vec<Said>) -> Result<Delivery, Error> {
+    async fn arrived<H: Host>(
+        &mut self,
+        api: &Api<H>,
+        mut said: Vec<Said>,
+    ) -> Result<Delivery, Error> {
+        if said.len() > MOST_EVENTS {
+            // Another client asks for the rest.
+            said.truncate(MOST_EVENTS);
+            self.client = None;
+        }
         let mut events = Vec::with_capacity(said.len());
         let mut places: Vec<(usize, String)> = Vec::new();
         for said in said {

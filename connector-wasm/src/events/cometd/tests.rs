@@ -224,6 +224,17 @@ fn a_lost_answer_ends_nothing_and_what_was_on_its_way_comes_again() {
 }
 
 #[test]
+fn more_events_than_a_delivery_may_have_come_in_several() {
+    let all: Vec<u64> = (1..=501).collect();
+    let fake = fake().answer(200, events(&all)).answer(200, described());
+    let fake = again(fake).answer(200, events(&[501]));
+    let subscription = open(&fake, Start::Oldest).unwrap();
+    assert_eq!(next(&subscription).events.len(), 500);
+    assert_eq!(next(&subscription).events.len(), 1);
+    assert_eq!(replays(&fake), [-2, 500]);
+}
+
+#[test]
 fn a_message_has_its_own_id() {
     let channel = "/event/Low_Ink__e";
     let said = json!([{ "channel": channel, "data": { "payload": {
