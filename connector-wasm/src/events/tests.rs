@@ -1,3 +1,5 @@
+//! Subscriptions by the Pub/Sub API: what is asked for, told, and gone on from.
+
 use prost::Message as _;
 use serde_json::{Value as Json, json};
 
@@ -95,11 +97,13 @@ pub(super) fn next(subscription: &Subscription<Fake>) -> Delivery {
 }
 
 pub(super) fn ids(delivery: &Delivery) -> Vec<&str> {
-    let id = |event| match event {
-        &Event::Change(ref change) => change.id.as_str(),
-        &Event::Stale(ref stale) => stale.id.as_str(),
-        &Event::Message(ref message) => message.id.as_str(),
-    };
+    fn id(event: &Event) -> &str {
+        match event {
+            Event::Change(change) => &change.id,
+            Event::Stale(stale) => &stale.id,
+            Event::Message(message) => &message.id,
+        }
+    }
     delivery.events.iter().map(id).collect()
 }
 

@@ -1,3 +1,5 @@
+//! Subscriptions by CometD: what is asked, and what becomes of its errors.
+
 use serde_json::Value;
 
 use super::super::tests::{ids, next};

@@ -1,3 +1,5 @@
+//! Changes and messages in Avro, and what is told of them.
+
 use apache_avro::writer::datum::GenericDatumWriter;
 use serde_json::{Value as Json, json};
 

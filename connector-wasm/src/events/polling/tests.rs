@@ -1,3 +1,5 @@
+//! Looks at an object: what is asked, told, and told once.
+
 use serde_json::{Value as Json, json};
 
 use super::super::tests::{ids, next};
@@ -106,7 +108,7 @@ fn a_record_with_another_stamp_is_told_with_all_its_fields_and_once() {
     );
     let (fake, subscription) = begun(
         fake()
-            .answer(200, page(&[known.clone()]))
+            .answer(200, page(std::slice::from_ref(&known)))
             .answer(200, described())
             .answer(200, page(&[known.clone(), changed.clone(), new.clone()]))
             .answer(200, page(&[known, changed, new]))
@@ -146,7 +148,7 @@ fn a_record_that_was_stamped_earlier_and_seen_later_is_not_missed() {
     let early = record(1, 240, &json!({}));
     let (_, subscription) = begun(
         fake()
-            .answer(200, page(&[early.clone()]))
+            .answer(200, page(std::slice::from_ref(&early)))
             .answer(200, described())
             .answer(200, page(&[late, early])),
     );

@@ -1,3 +1,5 @@
+//! Events that are published: what goes out, and what is said of each.
+
 use serde_json::json;
 
 use super::super::datum::Reader;
