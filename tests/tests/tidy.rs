@@ -97,10 +97,11 @@ fn every_item_of_the_contract_is_documented() {
     for (path, text) in files("wit", &[".wit"]) {
         let mut before = "";
         for (number, line) in text.lines().map(str::trim).enumerate() {
-            // All but what closes, imports or exports: a declaration, a field, a case.
+            // All but what closes, or names what is declared elsewhere: a declaration,
+            // a field, a case.
             let is_item = !line.is_empty()
                 && !line.starts_with("//")
-                && !["}", "import ", "export "]
+                && !["}", "import ", "export ", "use "]
                     .iter()
                     .any(|start| line.starts_with(start));
             if is_item && !before.starts_with("///") {
