@@ -88,6 +88,7 @@ pub(crate) async fn invoke<H: Host>(
         "composite" => composite::composite(api, read(input)?).await,
         "composite-batch" => composite::batch(api, read(input)?).await,
         "request" => request::send(api, read(input)?).await,
+        "publish-events" => crate::events::publish::publish(api, read(input)?).await,
         "picklist-values" => picklist::values(api, read(input)?).await,
         _ => Err(refused(
             Advice::FixRecord,

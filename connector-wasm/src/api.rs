@@ -269,12 +269,12 @@ impl<H: Host> Api<H> {
             headers.push(header("Content-Type", content));
         }
         let settings = &*self.settings;
+        headers.push(header("Sforce-Call-Options", &settings.call_options));
         let mut add = |name: &str, value: &Option<String>| {
             if let Some(value) = value {
                 headers.push(header(name, value));
             }
         };
-        add("Sforce-Call-Options", &settings.call_options);
         let timeout_ms = match ask.kind {
             Kind::Read => {
                 add("Sforce-Mru", &settings.mru);

@@ -10,7 +10,10 @@ use std::task::{Context, Poll, Waker};
 
 use crate::api::Api;
 use crate::files::{Clash, Frame};
-use crate::host::{Answer, Host, HttpError, Level, Lost, Method, Opened, QuotaError, Request};
+use crate::host::{
+    Answer, Ending, Heard, Host, HttpError, Level, Lost, Method, Opened, QuotaError, Request,
+    StreamError,
+};
 use crate::settings::Settings;
 
 /// One scripted answer.
@@ -40,6 +43,33 @@ pub(crate) struct Down {
 /// in several parts.
 const PART_BYTES: usize = 17;
 
+/// What the other side of an exchange does next.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Says(Vec<u8>),
+    /// Nothing, until somebody has listened in vain.
+    Waits,
+    Ends(Ending),
+}
+
+/// One scripted exchange. At its end it says nothing any more.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    /// Which of those that were opened; the largest number for one of which
+    /// nothing is noted.
+    at: usize,
+    steps: VecDeque<Step>,
+}
+
+/// The end of an exchange, with Salesforce's code if there is one.
+pub(crate) fn ends(status: u32, code: &str) -> Step {
+    let code = format!("sfdc.platform.eventbus.grpc.{code}");
+    Step::Ends(Ending {
+        status,
+        trailers: vec![("error-code".to_owned(), code)],
+    })
+}
+
 /// What tests see of the host.
 #[derive(Debug, Default)]
 pub(crate) struct Script {
@@ -52,6 +82,16 @@ pub(crate) struct Script {
     pub(crate) no_quota: RefCell<Option<QuotaError>>,
     pub(crate) calls_left: Cell<Option<u64>>,
     pub(crate) now_ms: Cell<u64>,
+    pub(crate) monotonic_ms: Cell<u64>,
+    /// How long each answer takes.
+    pub(crate) each_answer_ms: Cell<u64>,
+    /// What `GetTopic` answers, unless exchanges are scripted for it.
+    pub(crate) topic: RefCell<Option<Vec<u8>>>,
+    exchanges: RefCell<VecDeque<Result<VecDeque<Step>, StreamError>>>,
+    /// The methods of the exchanges that were opened.
+    pub(crate) opened: RefCell<Vec<String>>,
+    /// What was said in which of them.
+    pub(crate) said: RefCell<Vec<(usize, Vec<u8>)>>,
     under_way: Cell<usize>,
     pub(crate) most_under_way: Cell<usize>,
 }
@@ -110,6 +150,19 @@ impl Fake {
         self
     }
 
+    /// An exchange that does this.
+    pub(crate) fn exchange(self, steps: impl IntoIterator<Item = Step>) -> Self {
+        let steps = steps.into_iter().collect();
+        self.0.exchanges.borrow_mut().push_back(Ok(steps));
+        self
+    }
+
+    /// An exchange that does not come about.
+    pub(crate) fn no_exchange(self, error: StreamError) -> Self {
+        self.0.exchanges.borrow_mut().push_back(Err(error));
+        self
+    }
+
     pub(crate) fn lose(self, lost: Lost) -> Self {
         self.0.replies.borrow_mut().push_back(Reply::Lost(lost));
         self
@@ -161,7 +214,7 @@ impl Fake {
 
     /// Whether everything in the script was asked for.
     pub(crate) fn is_done(&self) -> bool {
-        self.0.replies.borrow().is_empty()
+        self.0.replies.borrow().is_empty() && self.0.exchanges.borrow().is_empty()
     }
 }
 
@@ -182,6 +235,7 @@ impl Host for Fake {
     type Reserved = ();
     type Down = Down;
     type Up = Vec<u8>;
+    type Exchange = Exchange;
 
     async fn send(&self, request: Request) -> Result<Answer, Lost> {
         let script = &self.0;
@@ -193,6 +247,8 @@ impl Host for Fake {
             .set(script.most_under_way.get().max(script.under_way.get()));
         later().await;
         script.under_way.set(script.under_way.get() - 1);
+        let clock = &script.monotonic_ms;
+        clock.set(clock.get() + script.each_answer_ms.get());
         match reply.expect("a request that the script does not know") {
             Reply::Answer(status, body) => Ok(Answer {
                 status,
@@ -218,6 +274,55 @@ impl Host for Fake {
             Reply::Lost(lost) => Err(lost),
             Reply::Torn(_, _, error) => Err(Lost::Body(error)),
         }
+    }
+
+    async fn exchange(&self, method: &str) -> Result<Exchange, StreamError> {
+        let script = &self.0;
+        if let Some(topic) = &*script.topic.borrow()
+            && method.ends_with("/GetTopic")
+        {
+            let steps = VecDeque::from([Step::Says(topic.clone())]);
+            return Ok(Exchange {
+                at: usize::MAX,
+                steps,
+            });
+        }
+        let next = script.exchanges.borrow_mut().pop_front();
+        let steps = next.expect("an exchange that the script does not know")?;
+        let mut opened = script.opened.borrow_mut();
+        opened.push(method.to_owned());
+        let at = opened.len() - 1;
+        Ok(Exchange { at, steps })
+    }
+
+    async fn say(&self, exchange: &mut Exchange, message: Vec<u8>) {
+        if exchange.at != usize::MAX {
+            self.0.said.borrow_mut().push((exchange.at, message));
+        }
+    }
+
+    fn say_no_more(&self, _exchange: &mut Exchange) {}
+
+    async fn hear(
+        &self,
+        mut exchanges: Vec<&mut Exchange>,
+        wait_ms: u32,
+    ) -> Option<(usize, Heard)> {
+        for (at, exchange) in exchanges.iter_mut().enumerate() {
+            match exchange.steps.pop_front() {
+                Some(Step::Says(message)) => return Some((at, Heard::Message(message))),
+                Some(Step::Ends(ending)) => return Some((at, Heard::Ended(ending))),
+                Some(Step::Waits) => exchange.steps.push_front(Step::Waits),
+                None => {}
+            }
+        }
+        for exchange in exchanges {
+            exchange.steps.pop_front();
+        }
+        let clock = &self.0.monotonic_ms;
+        // As the host does it, whoever waits longer.
+        clock.set(clock.get() + u64::from(wait_ms.min(60_000)));
+        None
     }
 
     fn calls_left(&self) -> Option<u64> {
@@ -317,10 +422,16 @@ impl Host for Fake {
 
     async fn wait(&self, duration_ms: u32) {
         self.0.waits.borrow_mut().push(duration_ms);
+        let clock = &self.0.monotonic_ms;
+        clock.set(clock.get() + u64::from(duration_ms));
     }
 
     fn now_ms(&self) -> u64 {
         self.0.now_ms.get()
+    }
+
+    fn monotonic_ms(&self) -> u64 {
+        self.0.monotonic_ms.get()
     }
 
     fn log(&self, _level: Level, message: &str, _fields: &[(&str, String)]) {

@@ -16,7 +16,7 @@ pub(crate) use codes::{Scope, Verdict, verdict};
 
 /// When to look again for the day's budget, in milliseconds, if only the error
 /// tells that it is used up: the window rolls, so calls free up all the time.
-const QUOTA_PAUSE_MS: u64 = 15 * 60 * 1000;
+pub(crate) const QUOTA_PAUSE_MS: u64 = 15 * 60 * 1000;
 /// A pause after a passing fault, in milliseconds.
 const FAULT_PAUSE_MS: u64 = 2_000;
 
@@ -218,6 +218,12 @@ impl Entry {
             .filter(|field| !field.is_empty())
             .map(str::to_owned);
         Self::new(code.to_owned(), message.to_owned(), fields.collect())
+    }
+
+    /// Whether it says that a platform event was taken: its message is the id of
+    /// the event, and nothing is wrong.
+    pub(crate) fn is_enqueued(&self) -> bool {
+        self.code.as_deref() == Some("OPERATION_ENQUEUED")
     }
 
     fn verdict(&self, status: u16) -> Verdict {

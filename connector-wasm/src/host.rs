@@ -4,18 +4,21 @@
 //! The component gets `Imports`; tests get a scripted org (`fake.rs`), so that
 //! all the rest runs natively.
 
+mod exchange;
+
 use std::pin::pin;
 
 use futures_util::future::{Either, select};
 use wit_bindgen::{FutureReader, StreamReader, StreamResult, StreamWriter};
 
-use crate::bindings::lockgate::connector::{clock, http, log, quota, storage};
+use crate::bindings::lockgate::connector::{clock, http, log, quota, storage, stream};
 use crate::bindings::wit_stream;
 use crate::files::{Clash, Frame};
 
 pub(crate) use http::{Error as HttpError, Header, InvalidPart, Method, Request};
 pub(crate) use log::Level;
 pub(crate) use quota::Error as QuotaError;
+pub(crate) use stream::{Ending, Error as StreamError};
 
 /// The largest answer that is taken, in bytes: what the contract allows by
 /// default. Pages of queries and lists of objects stay far below it.
@@ -58,6 +61,14 @@ pub(crate) enum Lost {
     Body(HttpError),
 }
 
+/// What came of an exchange.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    Message(Vec<u8>),
+    /// Nothing comes after.
+    Ended(Ending),
+}
+
 /// What the connector needs of its host.
 pub(crate) trait Host {
     /// Calls set aside; returned to the budget when this is dropped.
@@ -66,6 +77,8 @@ pub(crate) trait Host {
     type Down;
     /// A content on its way up.
     type Up;
+    /// An exchange of messages with the Pub/Sub API; over when this is dropped.
+    type Exchange;
 
     /// Sends a request and takes the whole answer.
     async fn send(&self, request: Request) -> Result<Answer, Lost>;
@@ -94,6 +107,19 @@ pub(crate) trait Host {
         content: Self::Up,
         length: Option<u64>,
     ) -> Result<Result<Answer, Clash>, Lost>;
+    /// Opens an exchange, by the full name of its method.
+    async fn exchange(&self, method: &str) -> Result<Self::Exchange, StreamError>;
+    /// Says a message. Whether it was heard is told by what comes.
+    async fn say(&self, exchange: &mut Self::Exchange, message: Vec<u8>);
+    /// Says that no more will be said.
+    fn say_no_more(&self, exchange: &mut Self::Exchange);
+    /// Waits for the first of some exchanges to say something, and gives its place
+    /// among them; `None` after so many milliseconds.
+    async fn hear(
+        &self,
+        exchanges: Vec<&mut Self::Exchange>,
+        wait_ms: u32,
+    ) -> Option<(usize, Heard)>;
     /// How many calls may still be made, if that is known.
     fn calls_left(&self) -> Option<u64>;
     /// Sets calls aside without waiting.
@@ -109,6 +135,8 @@ pub(crate) trait Host {
     async fn wait(&self, duration_ms: u32);
     /// Milliseconds since 1970.
     fn now_ms(&self) -> u64;
+    /// Milliseconds by a clock that never goes back.
+    fn monotonic_ms(&self) -> u64;
     /// Writes one message for the operator.
     fn log(&self, level: Level, message: &str, fields: &[(&str, String)]);
 }
@@ -121,6 +149,7 @@ impl Host for Imports {
     type Reserved = quota::Reservation;
     type Down = (StreamReader<u8>, FutureReader<Result<(), HttpError>>);
     type Up = StreamReader<u8>;
+    type Exchange = exchange::Exchange;
 
     async fn send(&self, request: Request) -> Result<Answer, Lost> {
         let response = http::send(request).await.map_err(Lost::Head)?;
@@ -201,6 +230,26 @@ impl Host for Imports {
         Self::whole(response).await.map(Ok)
     }
 
+    async fn exchange(&self, method: &str) -> Result<Self::Exchange, StreamError> {
+        exchange::Exchange::open(method).await
+    }
+
+    async fn say(&self, exchange: &mut Self::Exchange, message: Vec<u8>) {
+        exchange.say(message).await;
+    }
+
+    fn say_no_more(&self, exchange: &mut Self::Exchange) {
+        exchange.say_no_more();
+    }
+
+    async fn hear(
+        &self,
+        exchanges: Vec<&mut Self::Exchange>,
+        wait_ms: u32,
+    ) -> Option<(usize, Heard)> {
+        exchange::hear(exchanges, wait_ms).await
+    }
+
     fn calls_left(&self) -> Option<u64> {
         quota::status().available
     }
@@ -237,6 +286,10 @@ impl Host for Imports {
 
     fn now_ms(&self) -> u64 {
         clock::now_ms()
+    }
+
+    fn monotonic_ms(&self) -> u64 {
+        clock::monotonic_ms()
     }
 
     fn log(&self, level: Level, message: &str, fields: &[(&str, String)]) {

@@ -1,8 +1,8 @@
 //! The Salesforce connector: a component that runs inside Lockgate.
 //!
 //! This file holds the exports of the contract and nothing else. What they do is
-//! in `describe.rs`, `read.rs`, `write.rs`, `query.rs` and `actions.rs`; all of
-//! them speak to the org through `api.rs`, and to the host through `host.rs`.
+//! in `describe.rs`, `read.rs`, `write.rs`, `query.rs`, `events.rs` and
+//! `actions.rs`; all of them speak to the org through `api.rs`, and to the host through `host.rs`.
 
 mod actions;
 mod api;
@@ -11,6 +11,7 @@ mod body;
 mod copy;
 mod csv;
 mod describe;
+mod events;
 #[cfg(test)]
 mod fake;
 mod fault;
@@ -29,11 +30,13 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use api::Api;
-use bindings::exports::lockgate::connector::events;
+use bindings::exports::lockgate::connector::events::{
+    Delivery, Guest as EventsGuest, GuestSubscription, Subscription, SubscriptionOptions,
+};
 use bindings::exports::lockgate::connector::records::{
-    Advice, Content, Cursor, Description, Error, Guest, GuestCursor, GuestWriter,
-    ObjectDescription, ObjectSummary, Operation, Page, QueryOptions, RecordResult, RowResult,
-    SettingProblem, Way, WriteOptions, Writer,
+    Content, Cursor, Description, Error, Guest, GuestCursor, GuestWriter, ObjectDescription,
+    ObjectSummary, Operation, Page, QueryOptions, RecordResult, RowResult, SettingProblem, Way,
+    WriteOptions, Writer,
 };
 use host::Imports;
 use settings::Settings;
@@ -85,7 +88,7 @@ impl Guest for Connector {
                 .to_owned(),
             objects: OBJECTS.map(str::to_owned).to_vec(),
             actions: actions::list(),
-            events: Vec::new(),
+            events: events::list(),
             settings_schema: settings::SCHEMA.to_owned(),
         }
     }
@@ -184,30 +187,24 @@ impl GuestWriter for write::Writer<Imports> {
     }
 }
 
-/// A subscription, of which this connector has none.
-enum NoEvents {}
+impl EventsGuest for Connector {
+    type Subscription = events::Subscription<Imports>;
 
-impl events::GuestSubscription for NoEvents {
-    fn way(&self) -> Way {
-        match *self {}
-    }
-
-    async fn next(&self) -> Result<events::Delivery, Error> {
-        match *self {}
+    async fn subscribe(
+        sources: Vec<String>,
+        options: SubscriptionOptions,
+    ) -> Result<Subscription, Error> {
+        let subscription = events::subscribe(Rc::new(Self::api()), &sources, options).await?;
+        Ok(Subscription::new(subscription))
     }
 }
 
-impl events::Guest for Connector {
-    type Subscription = NoEvents;
+impl GuestSubscription for events::Subscription<Imports> {
+    fn way(&self) -> Way {
+        Self::way(self)
+    }
 
-    async fn subscribe(
-        _sources: Vec<String>,
-        _options: events::SubscriptionOptions,
-    ) -> Result<events::Subscription, Error> {
-        Err(fault::refused(
-            Advice::FixSchema,
-            "NO_EVENTS",
-            "this version of the connector tells of no events",
-        ))
+    async fn next(&self) -> Result<Delivery, Error> {
+        Self::next(self).await
     }
 }

@@ -17,6 +17,8 @@ pub(crate) const MAX_PAGE: u32 = 2_000;
 const MAX_OVERLAP: u64 = 8;
 const DEFAULT_OVERLAP: usize = 2;
 const MAX_MESSAGE_BYTES: usize = 512;
+/// The client that changes are made as, unless a connection says another one.
+const DEFAULT_CLIENT: &str = "Lockgate";
 
 /// Settings of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +29,10 @@ pub(crate) struct Settings {
     pub(crate) auto_assign: Option<String>,
     /// The value of `Sforce-Duplicate-Rule-Header`.
     pub(crate) duplicate_rule: Option<String>,
-    /// The value of `Sforce-Call-Options`.
-    pub(crate) call_options: Option<String>,
+    /// The value of `Sforce-Call-Options`: it always names a client, by which
+    /// changes of one's own are told from others'.
+    pub(crate) call_options: String,
+    client: String,
     /// The value of `Sforce-Mru`.
     pub(crate) mru: Option<String>,
     /// Wished records a page.
@@ -46,7 +50,8 @@ impl Default for Settings {
             api_version: None,
             auto_assign: None,
             duplicate_rule: None,
-            call_options: None,
+            call_options: format!("client={DEFAULT_CLIENT}"),
+            client: DEFAULT_CLIENT.to_owned(),
             mru: None,
             query_batch_size: None,
             write_overlap: DEFAULT_OVERLAP,
@@ -61,6 +66,11 @@ impl Settings {
         self.auto_assign
             .as_deref()
             .filter(|rule| !matches!(*rule, "TRUE" | "FALSE"))
+    }
+
+    /// The client that changes are made as.
+    pub(crate) fn client(&self) -> &str {
+        &self.client
     }
 
     /// A setting that goes out as a header of each write, and that bulk jobs have
@@ -116,7 +126,7 @@ impl Reader {
                 "api_version" => settings.api_version = self.version(value),
                 "auto_assign" => settings.auto_assign = self.auto_assign(value),
                 "duplicate_rule" => settings.duplicate_rule = self.duplicate_rule(value),
-                "call_options" => settings.call_options = self.call_options(value),
+                "call_options" => self.call_options(value, &mut settings),
                 "update_mru" => {
                     settings.mru = self
                         .flag("/update_mru", value)
@@ -213,18 +223,18 @@ impl Reader {
         (!parts.is_empty()).then(|| parts.join("; "))
     }
 
-    fn call_options(&mut self, value: &Value) -> Option<String> {
-        let members = self.object("/call_options", value)?;
-        let mut parts = Vec::new();
+    fn call_options(&mut self, value: &Value, settings: &mut Settings) {
+        let Some(members) = self.object("/call_options", value) else {
+            return;
+        };
+        let mut namespace = String::new();
         for (key, value) in members {
             // Both stand in a list that commas divide.
-            let (name, max, rule): (_, _, fn(u8) -> bool) = match key.as_str() {
-                "client" => ("client", 64, |b| {
+            let (max, rule): (_, fn(u8) -> bool) = match key.as_str() {
+                "client" => (64, |b| {
                     b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'/' | b'-')
                 }),
-                "default_namespace" => ("defaultNamespace", 15, |b| {
-                    b.is_ascii_alphanumeric() || b == b'_'
-                }),
+                "default_namespace" => (15, |b| b.is_ascii_alphanumeric() || b == b'_'),
                 _ => {
                     self.unknown("/call_options", key);
                     continue;
@@ -232,7 +242,11 @@ impl Reader {
             };
             match value.as_str() {
                 Some(text) if (1..=max).contains(&text.len()) && text.bytes().all(rule) => {
-                    parts.push(format!("{name}={text}"));
+                    if key == "client" {
+                        text.clone_into(&mut settings.client);
+                    } else {
+                        namespace = format!(", defaultNamespace={text}");
+                    }
                 }
                 _ => self.problem(
                     &format!("/call_options/{key}"),
@@ -240,7 +254,7 @@ impl Reader {
                 ),
             }
         }
-        (!parts.is_empty()).then(|| parts.join(", "))
+        settings.call_options = format!("client={}{namespace}", settings.client);
     }
 
     fn object<'v>(&mut self, pointer: &str, value: &'v Value) -> Option<&'v Map<String, Value>> {
@@ -297,9 +311,10 @@ mod tests {
             Some("allowSave=true; runAsCurrentUser=false")
         );
         assert_eq!(
-            settings.call_options.as_deref(),
-            Some("client=lockgate/acme, defaultNamespace=ns")
+            settings.call_options,
+            "client=lockgate/acme, defaultNamespace=ns"
         );
+        assert_eq!(settings.client(), "lockgate/acme");
         assert_eq!(settings.mru.as_deref(), Some("updateMru=true"));
         assert_eq!(settings.query_batch_size, Some(500));
         assert_eq!(settings.write_overlap, 4);
@@ -308,6 +323,29 @@ mod tests {
             Some("acme/LeadConversion")
         );
         assert_eq!(Settings::read("{}"), Ok(Settings::default()));
+    }
+
+    #[test]
+    fn a_client_is_named_whatever_the_settings_say() {
+        for (text, options, client) in [
+            ("{}", "client=Lockgate", "Lockgate"),
+            (
+                r#"{"call_options":{"default_namespace":"ns"}}"#,
+                "client=Lockgate, defaultNamespace=ns",
+                "Lockgate",
+            ),
+            (
+                r#"{"call_options":{"client":"acme"}}"#,
+                "client=acme",
+                "acme",
+            ),
+        ] {
+            let settings = Settings::read(text).unwrap();
+            assert_eq!(
+                (&*settings.call_options, settings.client()),
+                (options, client)
+            );
+        }
     }
 
     #[test]

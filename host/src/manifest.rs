@@ -4,6 +4,7 @@
 //! connector needs no change in the host. The rules are checked once, when the
 //! package is loaded, and every problem is reported at once.
 
+mod cookies;
 mod in_body;
 mod stream;
 mod vendor;
@@ -15,6 +16,7 @@ use serde::Deserialize;
 use crate::grant::Grant;
 use crate::limits::AskedLimits;
 
+pub use cookies::CookieRule;
 pub use in_body::BodyCredential;
 pub(crate) use stream::Places;
 pub use stream::{MAX_MESSAGE_BYTES, StreamEndpoint, Template};

@@ -9,6 +9,7 @@
 //! - `/count`: how many bytes the request's body has
 //! - `/early`: the same before any of it is read
 //! - `/session/…`, `/echo/…`: the body of the request
+//! - `/cookies`: `ok`, with the cookies `NODE` and `sid`
 //! - anything else: `ok`
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -208,6 +209,10 @@ async fn serve(
             "usage" => {
                 let usage = format!("x-usage: calls={}/{}\r\n", number(1), number(2));
                 answer(&mut stream, &usage, b"{}").await?;
+            }
+            "cookies" => {
+                let fields = "set-cookie: NODE=n-7; Path=/; HttpOnly\r\nset-cookie: sid=stolen\r\n";
+                answer(&mut stream, fields, b"ok").await?;
             }
             "session" | "echo" => {
                 let text = String::from_utf8_lossy(&body).into_owned();

@@ -39,6 +39,7 @@ fn every_action_is_listed_with_its_schemas() {
             "activate-order",
             "set-price",
             "convert-leads",
+            "publish-events",
         ]
     );
     for action in list() {

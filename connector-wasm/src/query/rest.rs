@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use super::is_passing;
 use crate::api::{Api, Ask, Kind, Path};
 use crate::bindings::exports::lockgate::connector::records::{Advice, Error, Page, QueryOptions};
-use crate::body::encode;
+use crate::body::{decode, encode};
 use crate::describe::explain_unseen;
 use crate::fault::{Effect, Fault, unexpected};
 use crate::host::{Host, Method};
@@ -284,25 +284,6 @@ fn follow(url: &str, kind: Kind) -> Result<Ask, Error> {
         body: None,
         kind,
     })
-}
-
-/// Undoes percent-encoding; the host does it again.
-fn decode(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        let pair = match after {
-            [high, low, ..] if *first == b'%' => std::str::from_utf8(&[*high, *low])
-                .ok()
-                .and_then(|hex| u8::from_str_radix(hex, 16).ok()),
-            _ => None,
-        };
-        out.push(pair.unwrap_or(*first));
-        rest = after
-            .get(if pair.is_some() { 2 } else { 0 }..)
-            .unwrap_or_default();
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// Reads a page; gives its records and where the next one is. If children of its

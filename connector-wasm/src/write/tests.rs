@@ -383,6 +383,18 @@ fn a_field_that_permissions_hide_is_named_by_one_description_for_all_rows() {
 }
 
 #[test]
+fn a_platform_event_that_was_enqueued_is_created_and_nothing_is_wrong_with_it() {
+    let body = r#"{"id":"e01xx0000000001AAA","success":true,"errors":[{"statusCode":
+        "OPERATION_ENQUEUED","message":"232fd30e-0a71-42bd-a97b-be0e329b2ded","fields":[]}]}"#;
+    let fake = Fake::new().answer(201, body);
+    let event = br#"[{"Printer_Model__c":"XZO-5"}]"#;
+    let results = run(create(fake.api(), "Low_Ink__e", event, EACH)).unwrap();
+    assert_eq!(results[0].outcome, Outcome::Created);
+    assert_eq!(results[0].id.as_deref(), Some("e01xx0000000001AAA"));
+    assert!(fake.0.logged.borrow().is_empty());
+}
+
+#[test]
 fn a_success_with_remarks_is_a_success() {
     let fake = Fake::new().answer(
         200,

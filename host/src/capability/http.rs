@@ -5,6 +5,7 @@
 //! last and taken out of whatever comes back.
 
 mod body;
+mod jar;
 mod request;
 mod response;
 
@@ -31,6 +32,7 @@ use crate::outflow::Outflow;
 use crate::state::{ConnectorHost, ConnectorState};
 use crate::store::ConnectionKey;
 use crate::transport::{Answer, OriginUrl, Outgoing, Transport, TransportError, Upload, UrlError};
+use jar::Jar;
 use request::Checked;
 use response::BodyProducer;
 
@@ -64,6 +66,7 @@ pub(crate) struct Http {
     quota: QuotaAccess,
     limits: Arc<Limits>,
     in_flight: Arc<Semaphore>,
+    jar: Jar,
     sent: u32,
 }
 
@@ -74,6 +77,7 @@ impl Http {
             quota,
             limits: Arc::new(limits.clone()),
             in_flight: Arc::new(Semaphore::new(limits.http_in_flight as usize)),
+            jar: Jar::default(),
             sent: 0,
         }
     }
@@ -90,7 +94,7 @@ impl Http {
 
     async fn send(&self, request: wit::Request) -> Result<Response, wit::Error> {
         let (backend, checked, _place) = self.admit(request).await?;
-        backend.dispatch(&checked, &self.quota).await
+        backend.dispatch(&checked, &self.quota, &self.jar).await
     }
 
     /// The same with a body that comes in parts.
@@ -131,7 +135,9 @@ impl Backend {
         &self,
         request: &Checked,
         quota: &QuotaAccess,
+        jar: &Jar,
     ) -> Result<Response, wit::Error> {
+        let cookies = &self.vendor.cookies;
         let mut credential = self
             .sessions
             .access(&self.key)
@@ -139,7 +145,8 @@ impl Backend {
             .map_err(|e| self.no_access(&e))?;
         let mut renewed = false;
         loop {
-            let outgoing = self.outgoing(request, &credential)?;
+            let mut outgoing = self.outgoing(request, &credential)?;
+            jar.add(cookies, &request.path, &mut outgoing.headers);
             if self.is_counted(&request.path) {
                 quota.take().map_err(wit::Error::OverQuota)?;
             }
@@ -148,6 +155,7 @@ impl Backend {
                 Err(error) => return Err(self.no_answer(request, &error)),
             };
             self.observe(&answer, quota);
+            jar.keep(cookies, &request.path, &answer.headers);
             let answer = Peeked::new(answer, &self.vendor).await;
             match answer.meaning {
                 Some(Meaning::SessionExpired) if renewed => return Err(wit::Error::Unauthorized),

@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 
+use super::cookies::CookieRule;
 use super::in_body::BodyCredential;
 use super::stream::StreamEndpoint;
 
@@ -23,6 +24,10 @@ pub struct VendorManifest {
     /// the hosts of `auth.origin_hosts` may.
     #[serde(default)]
     pub stream: Vec<StreamEndpoint>,
+    /// Cookies by which the product tells clients apart on certain paths; all
+    /// others are dropped.
+    #[serde(default)]
+    pub cookies: Vec<CookieRule>,
 }
 
 /// How a connection is authorised: OAuth 2.0 (RFC 6749) as the product does it.
@@ -252,6 +257,9 @@ impl VendorManifest {
             && quota.window_s == 0
         {
             problems.push("vendor.quota.window_s is 0".to_owned());
+        }
+        for rule in &self.cookies {
+            problems.extend(rule.problems());
         }
         let mut names = std::collections::BTreeSet::new();
         for endpoint in &self.stream {

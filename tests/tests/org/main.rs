@@ -17,6 +17,7 @@ mod bulk_writes;
 mod descriptions;
 mod economy;
 mod embed;
+mod events;
 mod faults;
 mod features;
 mod fields;

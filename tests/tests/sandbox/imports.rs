@@ -21,6 +21,7 @@ fn the_connector_imports_the_contract_and_no_wasi() {
             "lockgate:connector/log@0.1.0",
             "lockgate:connector/quota@0.1.0",
             "lockgate:connector/storage@0.1.0",
+            "lockgate:connector/stream@0.1.0",
         ]
     );
 }

@@ -12,6 +12,7 @@
 mod answers;
 mod attack;
 mod bodies;
+mod cookies;
 mod events;
 mod exchanges;
 mod imports;

@@ -21,7 +21,7 @@ pub(super) const START: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\
 pub(super) fn envelope(leads: &[Conversion], settings: &Settings) -> Vec<u8> {
     let mut out = START.to_owned();
     for (name, pairs) in [
-        ("CallOptions", settings.call_options.as_deref()),
+        ("CallOptions", Some(settings.call_options.as_str())),
         ("DuplicateRuleHeader", settings.duplicate_rule.as_deref()),
     ] {
         let Some(pairs) = pairs else { continue };
