@@ -1,0 +1,160 @@
+//! Merging what the org says into a row: behind shields, against the base, and with
+//! what was done here meanwhile.
+
+use super::{Source, Told, Work, stamp_ms};
+use crate::conflicts::{self, Kept};
+use crate::echo::{self, Sent, State};
+use crate::error::DatabaseError;
+use crate::mapping::Policy;
+use crate::merge::{self, Taken};
+use crate::outbox::{self, Look};
+use crate::plan::ObjectPlan;
+use crate::rows::{self, Known};
+use crate::value::{Fields, fields_to_json};
+
+impl Work<'_> {
+    /// Merges what is told into a row that is known.
+    pub(super) fn merge(
+        &mut self,
+        object: &ObjectPlan,
+        mut known: Known,
+        told: &Told<'_>,
+    ) -> Result<(), DatabaseError> {
+        let before = known.clone();
+        let mut fields = rows::canonical(object, told.fields);
+        let look = outbox::look(self.sql, object, &known.local_key)?;
+        let is_echo = self.lift_and_shield(object, &known, told, &mut fields)?;
+        let stamp = stamp_ms(told.fields).unwrap_or(0);
+        let is_older = match told.from {
+            Source::Event { .. } => told.at_ms < known.stamp_ms,
+            Source::Reading { ticket } => ticket.is_none() && stamp < known.stamp_ms,
+        };
+        if is_older {
+            return Ok(());
+        }
+        known.stamp_ms = known.stamp_ms.max(stamp);
+        let is_new = fields
+            .iter()
+            .any(|(field, value)| merge::of(&known.base, field) != value);
+        let Some(local) = &look.local else {
+            return self.merge_into_deleted(object, known, fields, is_new, &look, told.at_ms);
+        };
+        let changed = outbox::changed_ms(self.sql, &object.object, &known.local_key)?;
+        let merged = merge::merge(
+            &known.base,
+            &local.fields,
+            &fields,
+            |field| {
+                object
+                    .column(field)
+                    .map_or(object.policy, |column| column.policy)
+            },
+            |field| outbox::of(&changed, field) > told.at_ms,
+        );
+        rows::write(self.sql, object, &known.local_key, &merged.write)?;
+        known.base = merged.base;
+        for conflict in merged.conflicts {
+            let kept = Kept::of_field(object, &known, conflict);
+            conflicts::put(self.sql, &kept, self.now_ms)?;
+            self.done.conflicts += 1;
+        }
+        if known != before {
+            rows::keep(self.sql, &object.object, &known)?;
+        }
+        if !merged.write.is_empty() {
+            self.done.updated += 1;
+        } else if is_echo {
+            self.done.echoed += 1;
+        }
+        Ok(())
+    }
+
+    /// Takes away the shield that this tells of, and from `fields` what the others
+    /// shield; see `echo.rs`. Says whether it is an echo.
+    fn lift_and_shield(
+        &mut self,
+        object: &ObjectPlan,
+        known: &Known,
+        told: &Told<'_>,
+        fields: &mut Fields,
+    ) -> Result<bool, DatabaseError> {
+        let sent = echo::list(self.sql, &object.object, &known.local_key)?;
+        let mut echo = None;
+        let mut is_truth_after = None;
+        match told.from {
+            Source::Event { own: true } => echo = echo::told_by(&sent, told.fields).cloned(),
+            Source::Event { own: false } => (),
+            Source::Reading { ticket } => is_truth_after = ticket,
+        }
+        if let Some(echo) = &echo {
+            match echo.state {
+                State::UnderWay => echo::set_state(self.sql, echo.send, State::Told)?,
+                State::Told | State::Done => echo::forget(self.sql, echo.send)?,
+            }
+        }
+        let mut is_doubtful = false;
+        for other in sent.iter().filter(|sent| sent.state == State::Done) {
+            if echo.as_ref().is_some_and(|echo| other.send <= echo.send) {
+                // Events come in order: one that is passed over comes no more.
+                echo::forget(self.sql, other.send)?;
+                continue;
+            }
+            if is_truth_after.is_some_and(|ticket| other.send < ticket) {
+                echo::forget(self.sql, other.send)?;
+                continue;
+            }
+            is_doubtful |= shield(other, known, fields);
+        }
+        // An echo is as old as the send that it tells of: the others' come yet.
+        if is_doubtful && echo.is_none() {
+            if let Some(org_id) = &known.org_id {
+                self.mark_unread(object, org_id, told.at_ms)?;
+            }
+        }
+        Ok(echo.is_some())
+    }
+
+    /// The row was deleted here, and nobody has told the org yet.
+    fn merge_into_deleted(
+        &mut self,
+        object: &ObjectPlan,
+        mut known: Known,
+        fields: Fields,
+        is_new: bool,
+        look: &Look,
+        at_ms: i64,
+    ) -> Result<(), DatabaseError> {
+        let changed = outbox::changed_ms(self.sql, &object.object, &known.local_key)?;
+        let taken = match object.policy {
+            // A deletion can be repeated, a change that is lost cannot.
+            Policy::Plugin => Taken::Org,
+            policy => Taken::by(policy, outbox::of(&changed, "") > at_ms),
+        };
+        let told = fields_to_json(&fields);
+        known.base.extend(fields);
+        if is_new {
+            let kept = Kept::of_record(object, &known, "deleted", &told, taken);
+            conflicts::put(self.sql, &kept, self.now_ms)?;
+            self.done.conflicts += 1;
+            if taken == Taken::Org {
+                let org_id = known.org_id.clone().unwrap_or_default();
+                rows::insert(self.sql, object, &known.local_key, &org_id, &known.base)?;
+                outbox::remove(self.sql, &object.object, &known.local_key, look)?;
+                self.done.inserted += 1;
+            }
+        }
+        rows::keep(self.sql, &object.object, &known)
+    }
+}
+
+/// Takes from `fields` what a send shields; true if one of them was told with
+/// another value than is agreed.
+fn shield(sent: &Sent, known: &Known, fields: &mut Fields) -> bool {
+    let mut differs = false;
+    for field in sent.fields.keys() {
+        if let Some(value) = fields.remove(field) {
+            differs |= merge::of(&known.base, field) != &value;
+        }
+    }
+    differs
+}

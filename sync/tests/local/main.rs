@@ -1,0 +1,14 @@
+//! The local side of a sync against real databases: one suite of promises, which
+//! every database keeps.
+
+mod capture;
+mod conflicts;
+mod fixture;
+mod incoming;
+mod letters;
+mod org;
+mod place;
+mod plan;
+mod random;
+mod sending;
+mod tables;
