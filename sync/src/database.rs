@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use ::postgres::Config;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::apply::{self, Care};
@@ -19,6 +20,7 @@ use crate::incoming::{Applied, Batch, Progress};
 use crate::letters::{self, Letter};
 use crate::outgoing::{self, Outgoing};
 use crate::plan::Plan;
+use crate::postgres::Postgres;
 use crate::schema;
 use crate::settle::{self, Settled, Settlement};
 use crate::sql::Sql;
@@ -30,29 +32,48 @@ use crate::unread::{self, Unread};
 const WAITING_JOBS: usize = 64;
 
 /// Where a database is.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Target {
     /// A file of SQLite, made if there is none.
     Sqlite(PathBuf),
+    /// A database of PostgreSQL, in the first schema of the user's search path.
+    Postgres(Box<Config>),
 }
 
 impl Target {
-    /// Reads an address: `sqlite:FILE`.
+    /// Reads an address: `sqlite:FILE`, or `postgres://USER:PASSWORD@HOST/DATABASE`
+    /// as libpq has it, also with `postgres:` before it.
+    ///
+    /// A connection to PostgreSQL is by TLS if the server can, and its certificate is
+    /// checked by the platform's roots; `?sslmode=require` insists on it, and
+    /// `?sslmode=disable` does without.
     ///
     /// # Errors
     /// [`DatabaseError::BadAddress`].
     pub fn parse(address: &str) -> Result<Self, DatabaseError> {
-        match address.split_once(':') {
-            Some(("sqlite", file)) if !file.is_empty() => Ok(Self::Sqlite(file.into())),
-            _ => Err(DatabaseError::BadAddress {
-                address: without_password(address),
-            }),
+        let bad = || DatabaseError::BadAddress {
+            address: without_password(address),
+        };
+        let (scheme, rest) = address.split_once(':').ok_or_else(bad)?;
+        match scheme {
+            "sqlite" if !rest.is_empty() => Ok(Self::Sqlite(rest.into())),
+            "postgres" | "postgresql" => {
+                let url = if rest.starts_with("//") {
+                    address
+                } else {
+                    rest
+                };
+                let config = url.parse().map_err(|_| bad())?;
+                Ok(Self::Postgres(Box::new(config)))
+            }
+            _ => Err(bad()),
         }
     }
 
     fn open(&self) -> Result<Box<dyn Sql>, DatabaseError> {
         match self {
             Self::Sqlite(path) => Ok(Box::new(Sqlite::open(path)?)),
+            Self::Postgres(config) => Ok(Box::new(Postgres::open(config)?)),
         }
     }
 }
@@ -61,6 +82,8 @@ impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => f.debug_tuple("Sqlite").field(path).finish(),
+            // The configuration has the password.
+            Self::Postgres(_) => f.debug_tuple("Postgres").finish_non_exhaustive(),
         }
     }
 }

@@ -51,6 +51,7 @@ mod numbers;
 mod outbox;
 mod outgoing;
 mod plan;
+mod postgres;
 mod rows;
 mod schema;
 mod settle;

@@ -143,7 +143,10 @@ impl Work<'_> {
         let Some(object) = self.plan.object(object) else {
             return Ok(());
         };
-        let look = outbox::look(self.sql, object, local_key)?;
+        let mut look = outbox::look(self.sql, object, local_key)?;
+        if let Some(local) = &mut look.local {
+            rows::name_by_id(self.sql, object, local_key, local)?;
+        }
         let known = rows::by_key(self.sql, &object.object, local_key)?;
         let under_way = self.forget_under_way(object, local_key)?;
         let known = known.unwrap_or_else(|| Known::fresh(local_key.to_owned(), None));

@@ -334,3 +334,29 @@ pub(crate) fn fill_in_id(
     }
     Ok(())
 }
+
+/// Puts the ids of records in where a row names them by the keys of their rows: a
+/// program may do so also when the id is there already, and the org knows ids only.
+pub(crate) fn name_by_id(
+    sql: &mut dyn Sql,
+    object: &ObjectPlan,
+    local_key: &str,
+    local: &mut Local,
+) -> Result<(), DatabaseError> {
+    let mut named = Fields::new();
+    for column in &object.columns {
+        let Some(text) = text_of(&local.fields, &column.field) else {
+            continue;
+        };
+        for parent in &column.references {
+            if let Some(known) = by_key(sql, parent, &text)?
+                && let Some(org_id) = known.org_id.filter(|_| known.gone_ms.is_none())
+            {
+                named.insert(column.field.clone(), Value::Text(org_id));
+            }
+        }
+    }
+    write(sql, object, local_key, &named)?;
+    local.fields.extend(named);
+    Ok(())
+}

@@ -294,6 +294,25 @@ impl Work<'_> {
                 (false, false) => "told by the org",
             };
             let picklist = column.picklist.join(";");
+            let same = self.sql.rows(
+                "SELECT 1 FROM lockgate_columns WHERE object = ?1 AND field = ?2 AND kind = ?3 \
+                 AND max_length = ?4 AND label = ?5 AND product_kind = ?6 AND access = ?7 \
+                 AND picklist = ?8",
+                &[
+                    object.object.as_str().into(),
+                    column.field.as_str().into(),
+                    kind.as_str().unwrap_or_default().into(),
+                    i64::from(column.max_length).into(),
+                    column.label.as_str().into(),
+                    column.product_kind.as_str().into(),
+                    access.into(),
+                    picklist.as_str().into(),
+                ],
+            )?;
+            // To write a comment waits for others as every change of a table does.
+            if !same.is_empty() {
+                continue;
+            }
             self.sql.run(
                 "INSERT INTO lockgate_columns (object, field, table_name, column_name, kind, \
                  max_length, label, product_kind, access, picklist) \

@@ -220,16 +220,25 @@ fn deleted(sql: &mut dyn Sql, found: &Found<'_>, now_ms: i64) -> Result<(), Data
     echo::forget_all(sql, &object.object, &known.local_key)?;
     letters::remove_of(sql, &object.object, &known.local_key)?;
     let mut known = known.clone();
-    if known.org_id.is_none() {
+    let Some(org_id) = &known.org_id else {
         // It was found by its key, or was never there.
         return rows::forget(sql, &object.object, &known.local_key);
-    }
+    };
     // By the org's clock, not ours: whatever is read with a newer stamp is there again.
     let gone_ms = if known.stamp_ms > 0 {
         known.stamp_ms
     } else {
         now_ms
     };
+    if rows::read(sql, object, &known.local_key)?.is_some() {
+        // Inserted again meanwhile, or brought back by a change in the org that came
+        // before the deletion did: it lives on as another record.
+        rows::write_id(sql, object, &known.local_key, None)?;
+        let fresh = Known::fresh(known.local_key.clone(), None);
+        rows::keep(sql, &object.object, &fresh)?;
+        rows::keep_gone(sql, &object.object, org_id, gone_ms, now_ms)?;
+        return outbox::add(sql, &object.object, &known.local_key, now_ms);
+    }
     known.go(gone_ms, now_ms);
     rows::keep(sql, &object.object, &known)
 }

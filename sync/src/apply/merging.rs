@@ -22,7 +22,11 @@ impl Work<'_> {
     ) -> Result<(), DatabaseError> {
         let before = known.clone();
         let mut fields = rows::canonical(object, told.fields);
-        let look = outbox::look(self.sql, object, &known.local_key)?;
+        let mut look = outbox::look(self.sql, object, &known.local_key)?;
+        let is_captured = look.is_captured();
+        if let Some(local) = look.local.as_mut().filter(|_| is_captured) {
+            rows::name_by_id(self.sql, object, &known.local_key, local)?;
+        }
         let is_echo = self.lift_and_shield(object, &known, told, &mut fields)?;
         let stamp = stamp_ms(told.fields).unwrap_or(0);
         let is_older = match told.from {

@@ -107,7 +107,8 @@ proptest! {
                 Policy::Local | Policy::Plugin => mine,
                 Policy::Newest => if is_local_newer { mine } else { other },
             };
-            prop_assert_eq!(of(&with(&local, &merged.write), field), wins);
+            let after = with(&local, &merged.write);
+            prop_assert_eq!(of(&after, field), wins);
             prop_assert_eq!((&told.base, &told.local, &told.incoming), (before, mine, other));
         }
     }

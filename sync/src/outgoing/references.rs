@@ -98,11 +98,6 @@ fn target(
         let Some(parent) = plan.object(name) else {
             continue;
         };
-        if let Some(known) = rows::by_key(sql, name, text)?
-            && let Some(id) = known.org_id.filter(|_| known.gone_ms.is_none())
-        {
-            return Ok(Target::Id(id));
-        }
         if rows::read(sql, parent, text)?.is_some() {
             return Ok(Target::Row((name.clone(), text.to_owned())));
         }

@@ -138,7 +138,7 @@ mod tests {
             ("Sync_Key__c", "sync_key"),
             ("ns__Thing__c", "ns_thing"),
             ("Order", "order_"),
-            ("2Fast__c", "x_2fast"),
+            ("2Fast__c", "x_2_fast"),
         ] {
             assert_eq!(table(api_name, none), name);
             assert_eq!(problem(name), None);

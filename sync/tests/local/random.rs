@@ -52,7 +52,8 @@ async fn whatever_happens_both_sides_become_equal(place: Place) {
     let seeds = match chosen {
         Some(seed) => seed..=seed,
         None if std::env::var_os(LONG_VARIABLE).is_some() => 1..=LONG_SEEDS,
-        None => 1..=SEEDS,
+        // What is the same on all databases need not be played on each as often.
+        None => 1..=place.either(SEEDS, SEEDS / 3),
     };
     println!("seeds {seeds:?}");
     for seed in seeds {
@@ -80,6 +81,9 @@ struct Play<'a> {
     /// Records as they were read, some time ago.
     readings: Vec<Incoming>,
     says: bool,
+    /// Rows that were inserted here: their keys are the test's own, so that a seed
+    /// always does the same.
+    inserted: usize,
 }
 
 impl<'a> Play<'a> {
@@ -98,6 +102,7 @@ impl<'a> Play<'a> {
             dice,
             readings: Vec::new(),
             says,
+            inserted: 0,
         }
     }
 
@@ -139,21 +144,24 @@ impl<'a> Play<'a> {
         let value = self.dice.below(5);
         let rows = self
             .place
-            .rows("SELECT local_key FROM contact ORDER BY local_key");
+            .rows("SELECT local_key FROM contact ORDER BY coalesce(id, local_key)");
         let accounts = self
             .place
-            .rows("SELECT coalesce(id, local_key) FROM account ORDER BY local_key");
+            .rows("SELECT coalesce(id, local_key) FROM account ORDER BY 1");
         let account = match self.dice.pick(&accounts) {
             Some(account) if value > 0 => format!("'{account}'"),
             _ => "NULL".to_owned(),
         };
         let row = self.dice.pick(&rows).cloned().unwrap_or_default();
+        self.inserted += 1;
+        let key = format!("key-{:04}", self.inserted);
         match self.dice.below(8) {
             0 => self.sql(&format!(
-                "INSERT INTO account (name) VALUES ('here {value}')"
+                "INSERT INTO account (local_key, name) VALUES ('{key}', 'here {value}')"
             )),
             1 | 2 => self.sql(&format!(
-                "INSERT INTO contact (last_name, account_id) VALUES ('new {value}', {account})"
+                "INSERT INTO contact (local_key, last_name, account_id) \
+                 VALUES ('{key}', 'new {value}', {account})"
             )),
             3 => self.sql(&format!("DELETE FROM contact WHERE local_key = '{row}'")),
             4 => self.sql(&format!(
@@ -293,7 +301,9 @@ impl<'a> Play<'a> {
                         .unwrap();
                 }
             }
-            let sent = self.org.send(database).await.len();
+            let sent = self.org.send(database).await;
+            self.say(&format!("send {sent:?}"));
+            let sent = sent.len();
             let waiting = self.org.events.len() - self.org.delivered;
             self.say(&format!(
                 "finishing: read {read}, sent {sent}, {waiting} events wait"
