@@ -7,6 +7,10 @@
 //! remembered from before it goes out to the event that tells of it, and shields its
 //! fields from the org's answer on.
 //!
+//! What an event says of the fields of its own send is compared with what was sent,
+//! not with what the base was before: what the row has become meanwhile is a change of
+//! that, and no conflict with it.
+//!
 //! An event that never comes must not shield for ever. A shielded field that is told
 //! with another value marks the record to be read again, and what is read after the
 //! send is the truth, whatever the shields say.
@@ -33,6 +37,9 @@ pub(crate) struct Sent {
 pub(crate) enum State {
     /// It may have reached the org or not.
     UnderWay,
+    /// So may this one, and nobody will say: it was asked for again. It shields
+    /// nothing, and an event may still tell of it.
+    Lost,
     /// An event has told of it before the org's answer was known.
     Told,
     /// The org has said that it is done. It shields its fields.
@@ -43,13 +50,14 @@ impl State {
     const fn word(self) -> &'static str {
         match self {
             Self::UnderWay => "under-way",
+            Self::Lost => "lost",
             Self::Told => "told",
             Self::Done => "done",
         }
     }
 
     fn of(word: &str) -> Result<Self, DatabaseError> {
-        [Self::UnderWay, Self::Told, Self::Done]
+        [Self::UnderWay, Self::Lost, Self::Told, Self::Done]
             .into_iter()
             .find(|state| state.word() == word)
             .ok_or_else(|| DatabaseError::damaged(format!("no send is {word}")))

@@ -115,7 +115,7 @@ fn find<'a>(
     send: i64,
 ) -> Result<Option<Found<'a>>, DatabaseError> {
     let rows = sql.rows(
-        "SELECT object, local_key FROM lockgate_sent WHERE send = ?1 AND state <> 'done'",
+        "SELECT object, local_key FROM lockgate_sent WHERE send = ?1 AND state IN ('under-way', 'told')",
         &[send.into()],
     )?;
     let Some(row) = rows.first() else {
@@ -165,7 +165,9 @@ fn written(
     }
     match sent.state {
         State::Told => echo::forget(sql, sent.send)?,
-        State::UnderWay | State::Done => echo::set_state(sql, sent.send, State::Done)?,
+        State::UnderWay | State::Lost | State::Done => {
+            echo::set_state(sql, sent.send, State::Done)?
+        }
     }
     if !object.takes() {
         // Nobody will tell of it.

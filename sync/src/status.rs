@@ -79,7 +79,7 @@ pub(crate) fn status(sql: &mut dyn Sql, plan: &Plan) -> Result<SyncStatus, Datab
         ),
         (
             &mut status.under_way,
-            "FROM lockgate_sent WHERE state <> 'done'",
+            "FROM lockgate_sent WHERE state IN ('under-way', 'told')",
         ),
         (&mut status.unread, "FROM lockgate_unread"),
         (

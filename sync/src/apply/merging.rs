@@ -27,7 +27,7 @@ impl Work<'_> {
         if let Some(local) = look.local.as_mut().filter(|_| is_captured) {
             rows::name_by_id(self.sql, object, &known.local_key, local)?;
         }
-        let is_echo = self.lift_and_shield(object, &known, told, &mut fields)?;
+        let echo = self.lift_and_shield(object, &known, told, &mut fields)?;
         let stamp = stamp_ms(told.fields).unwrap_or(0);
         let is_older = match told.from {
             Source::Event { .. } => told.at_ms < known.stamp_ms,
@@ -37,6 +37,11 @@ impl Work<'_> {
             return Ok(());
         }
         known.stamp_ms = known.stamp_ms.max(stamp);
+        for (field, value) in echo.iter().flat_map(|echo| &echo.fields) {
+            if fields.contains_key(field) {
+                known.base.insert(field.clone(), value.clone());
+            }
+        }
         let is_new = fields
             .iter()
             .any(|(field, value)| merge::of(&known.base, field) != value);
@@ -67,55 +72,49 @@ impl Work<'_> {
         }
         if !merged.write.is_empty() {
             self.done.updated += 1;
-        } else if is_echo {
+        } else if echo.is_some() {
             self.done.echoed += 1;
         }
         Ok(())
     }
 
-    /// Takes away the shield that this tells of, and from `fields` what the others
-    /// shield; see `echo.rs`. Says whether it is an echo.
+    /// Forgets the send that this tells of, and takes from `fields` what later ones
+    /// shield; see `echo.rs`. Gives that send.
     fn lift_and_shield(
         &mut self,
         object: &ObjectPlan,
         known: &Known,
         told: &Told<'_>,
         fields: &mut Fields,
-    ) -> Result<bool, DatabaseError> {
+    ) -> Result<Option<Sent>, DatabaseError> {
         let sent = echo::list(self.sql, &object.object, &known.local_key)?;
-        let mut echo = None;
-        let mut is_truth_after = None;
-        match told.from {
-            Source::Event { own: true } => echo = echo::told_by(&sent, told.fields).cloned(),
-            Source::Event { own: false } => (),
-            Source::Reading { ticket } => is_truth_after = ticket,
+        let (echo, truth_after) = match told.from {
+            Source::Event { own: true } => (echo::told_by(&sent, fields).cloned(), None),
+            Source::Event { own: false } => (None, None),
+            Source::Reading { ticket } => (None, ticket),
+        };
+        if let Some(echo) = echo.as_ref().filter(|echo| echo.state == State::UnderWay) {
+            echo::set_state(self.sql, echo.send, State::Told)?;
         }
-        if let Some(echo) = &echo {
-            match echo.state {
-                State::UnderWay => echo::set_state(self.sql, echo.send, State::Told)?,
-                State::Told | State::Done => echo::forget(self.sql, echo.send)?,
-            }
-        }
+        // Events come in order: a send that one passes over is told of no more.
+        let last_told = echo.as_ref().map(|echo| echo.send);
         let mut is_doubtful = false;
-        for other in sent.iter().filter(|sent| sent.state == State::Done) {
-            if echo.as_ref().is_some_and(|echo| other.send <= echo.send) {
-                // Events come in order: one that is passed over comes no more.
-                echo::forget(self.sql, other.send)?;
-                continue;
+        for other in &sent {
+            let is_past = last_told.is_some_and(|last| other.send <= last)
+                || truth_after.is_some_and(|ticket| other.send < ticket);
+            match other.state {
+                State::Done | State::Lost if is_past => echo::forget(self.sql, other.send)?,
+                State::Done => is_doubtful |= shield(other, known, fields),
+                State::Lost | State::UnderWay | State::Told => (),
             }
-            if is_truth_after.is_some_and(|ticket| other.send < ticket) {
-                echo::forget(self.sql, other.send)?;
-                continue;
-            }
-            is_doubtful |= shield(other, known, fields);
         }
-        // An echo is as old as the send that it tells of: the others' come yet.
+        // An echo is as old as its send: what shields comes yet.
         if is_doubtful && echo.is_none() {
             if let Some(org_id) = &known.org_id {
                 self.mark_unread(object, org_id, told.at_ms)?;
             }
         }
-        Ok(echo.is_some())
+        Ok(echo)
     }
 
     /// The row was deleted here, and nobody has told the org yet.

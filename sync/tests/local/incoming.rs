@@ -11,6 +11,7 @@ on_every_database!(
     a_batch_that_comes_twice_is_applied_once_and_its_checkpoint_is_kept_with_it,
     an_echo_changes_nothing_and_what_a_flow_changed_besides_is_taken,
     a_late_echo_does_not_undo_what_was_written_after_it,
+    an_echo_is_no_conflict_with_what_was_written_since_it_was_sent,
     an_echo_that_never_comes_does_not_hide_later_changes,
     a_record_that_is_not_known_is_read_rather_than_guessed,
     an_old_reading_does_not_undo_a_newer_event,
@@ -75,6 +76,37 @@ async fn a_late_echo_does_not_undo_what_was_written_after_it(place: Place) {
     }
     assert_eq!(org.send(&database).await, []);
     assert_eq!(org.read_again(&database).await, 0);
+}
+
+async fn an_echo_is_no_conflict_with_what_was_written_since_it_was_sent(place: Place) {
+    let (database, mut org) = (place.open(KEYED).await, Org::default());
+    place.sql("INSERT INTO account (local_key, name) VALUES ('a', 'one')");
+    // Sent, and written to again before anybody answers.
+    let outgoing = database.outgoing(10).await.unwrap();
+    let outcome = org.receive(&outgoing.changes[0]);
+    place.sql("UPDATE account SET name = 'two'");
+    org.deliver(&database, 10).await;
+    let send = outgoing.changes[0].send;
+    database
+        .settle(vec![Settlement { send, outcome }])
+        .await
+        .unwrap();
+    assert_eq!(place.rows("SELECT name FROM account"), ["two"]);
+    // Or nobody answers at all, and it is asked for again.
+    let outgoing = database.outgoing(10).await.unwrap();
+    org.receive(&outgoing.changes[0]);
+    place.sql("UPDATE account SET name = 'three'");
+    org.send(&database).await;
+    org.deliver(&database, 1).await;
+    place.sql("UPDATE account SET name = 'four'");
+    org.deliver(&database, 1).await;
+    assert_eq!(place.rows("SELECT name FROM account"), ["four"]);
+    assert_eq!(org.send(&database).await.len(), 1);
+    org.deliver(&database, 10).await;
+    org.read_again(&database).await;
+    assert_eq!(org.send(&database).await, []);
+    assert_eq!(place.rows("SELECT name FROM account"), ["four"]);
+    assert_eq!(database.conflicts(0, 10).await.unwrap(), []);
 }
 
 async fn an_echo_that_never_comes_does_not_hide_later_changes(place: Place) {

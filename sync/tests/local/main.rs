@@ -3,6 +3,7 @@
 
 mod capture;
 mod conflicts;
+mod crash;
 mod fixture;
 mod incoming;
 mod letters;

@@ -2,10 +2,13 @@
 //! of a sync does between an org and a database, in the plainest way.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
 
 use lockgate_sync::{
     Batch, Change, ChangeKind, Database, Fields, Gone, Incoming, OutgoingChange, Record,
-    SendOperation, SendOutcome, Settlement, Value,
+    SendOperation, SendOutcome, Settlement, Value, fields_from_json, fields_to_json,
 };
 
 /// Fields of pairs; numbers and texts as they look.
@@ -29,6 +32,8 @@ pub(crate) struct Org {
     pub(crate) gone: BTreeMap<String, u32>,
     /// Writes that came from the sync.
     pub(crate) received: usize,
+    /// Where it is kept, if it outlives the process.
+    log: Option<File>,
     /// What a flow of the org does to a contact that the sync writes.
     pub(crate) flow: Option<(&'static str, &'static str)>,
 }
@@ -40,7 +45,7 @@ impl Org {
 
     fn tell(&mut self, object: &str, id: &str, kind: ChangeKind, fields: Fields, own: bool) {
         let committed_ms = self.now_ms();
-        self.events.push(Change {
+        let change = Change {
             id: format!("event-{}", self.events.len()),
             object: object.to_owned(),
             record_ids: vec![id.to_owned()],
@@ -48,7 +53,46 @@ impl Org {
             fields,
             committed_ms,
             own,
-        });
+        };
+        if let Some(log) = &mut self.log {
+            // One write: a process that is killed has made it or not.
+            log.write_all(line(&change).as_bytes()).unwrap();
+        }
+        self.happened(change);
+    }
+
+    /// What a change means for the records.
+    fn happened(&mut self, change: Change) {
+        let place = (change.object.clone(), change.record_ids[0].clone());
+        let key = |fields: &Fields| {
+            let key = fields.get("Sync_Key__c").and_then(Value::as_text);
+            key.map(str::to_owned)
+        };
+        match change.kind {
+            ChangeKind::Deleted => {
+                if let Some(key) = self.records.remove(&place).as_ref().and_then(key) {
+                    *self.gone.entry(key).or_default() += 1;
+                }
+            }
+            _ => {
+                if let (ChangeKind::Created, Some(key)) = (change.kind, key(&change.fields)) {
+                    *self.made.entry(key).or_default() += 1;
+                }
+                let record = self.records.entry(place).or_default();
+                record.extend(change.fields.clone());
+            }
+        }
+        self.events.push(change);
+    }
+
+    /// The org of a file, and what it does from now on goes there.
+    pub(crate) fn of_log(path: &Path) -> Self {
+        let mut org = Self::default();
+        for line in std::fs::read_to_string(path).unwrap().lines() {
+            org.happened(of_line(line));
+        }
+        org.log = Some(File::options().append(true).open(path).unwrap());
+        org
     }
 
     fn stamp(&self) -> Value {
@@ -63,37 +107,30 @@ impl Org {
 
     pub(crate) fn create(&mut self, object: &str, mut fields: Fields, own: bool) -> String {
         let id = format!("{:.1}{:017}", object, self.events.len());
-        if let Some(key) = fields.get("Sync_Key__c").and_then(Value::as_text) {
-            *self.made.entry(key.to_owned()).or_default() += 1;
-        }
         fields.insert("SystemModstamp".into(), self.stamp());
-        self.records
-            .insert((object.to_owned(), id.clone()), fields.clone());
         self.tell(object, &id, ChangeKind::Created, fields, own);
         id
     }
 
     /// False if there is no such record.
     pub(crate) fn update(&mut self, object: &str, id: &str, mut fields: Fields, own: bool) -> bool {
-        fields.insert("SystemModstamp".into(), self.stamp());
-        let Some(record) = self.records.get_mut(&(object.to_owned(), id.to_owned())) else {
-            return false;
-        };
-        record.extend(fields.clone());
-        self.tell(object, id, ChangeKind::Updated, fields, own);
-        true
+        let is_there = self.has(object, id);
+        if is_there {
+            fields.insert("SystemModstamp".into(), self.stamp());
+            self.tell(object, id, ChangeKind::Updated, fields, own);
+        }
+        is_there
     }
 
-    pub(crate) fn delete(&mut self, object: &str, id: &str, own: bool) -> bool {
-        let key = (object.to_owned(), id.to_owned());
-        let Some(record) = self.records.remove(&key) else {
-            return false;
-        };
-        if let Some(key) = record.get("Sync_Key__c").and_then(Value::as_text) {
-            *self.gone.entry(key.to_owned()).or_default() += 1;
+    pub(crate) fn delete(&mut self, object: &str, id: &str, own: bool) {
+        if self.has(object, id) {
+            self.tell(object, id, ChangeKind::Deleted, Fields::new(), own);
         }
-        self.tell(object, id, ChangeKind::Deleted, Fields::new(), own);
-        true
+    }
+
+    fn has(&self, object: &str, id: &str) -> bool {
+        let place = (object.to_owned(), id.to_owned());
+        self.records.contains_key(&place)
     }
 
     fn by_key(&self, object: &str, key: &str) -> Option<String> {
@@ -211,5 +248,37 @@ pub(crate) fn batch(item: Incoming) -> Batch {
     Batch {
         items: vec![item],
         ..Batch::default()
+    }
+}
+
+const KINDS: [ChangeKind; 3] = [
+    ChangeKind::Created,
+    ChangeKind::Updated,
+    ChangeKind::Deleted,
+];
+
+fn line(change: &Change) -> String {
+    let kind = KINDS.iter().position(|kind| *kind == change.kind).unwrap();
+    format!(
+        "{}\t{}\t{}\t{kind}\t{}\t{}\t{}\n",
+        change.id,
+        change.object,
+        change.record_ids[0],
+        change.committed_ms,
+        change.own,
+        fields_to_json(&change.fields)
+    )
+}
+
+fn of_line(line: &str) -> Change {
+    let parts: Vec<&str> = line.split('\t').collect();
+    Change {
+        id: parts[0].to_owned(),
+        object: parts[1].to_owned(),
+        record_ids: vec![parts[2].to_owned()],
+        kind: KINDS[parts[3].parse::<usize>().unwrap()],
+        committed_ms: parts[4].parse().unwrap(),
+        own: parts[5] == "true",
+        fields: fields_from_json(parts[6].as_bytes()).unwrap(),
     }
 }

@@ -1,5 +1,6 @@
 //! A database of a test: as the sync has it, and as another program does.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use futures_util::future::BoxFuture;
@@ -30,13 +31,16 @@ pub(crate) use on_every_database;
 
 /// A database that is gone with the test.
 pub(crate) struct Place {
+    address: String,
     target: Target,
     other: Other,
+    /// Removed with the test.
+    kept: Option<tempfile::TempPath>,
 }
 
 /// The way of other programs to it.
 enum Other {
-    Sqlite(tempfile::TempPath),
+    Sqlite(PathBuf),
     Postgres(Client),
 }
 
@@ -78,18 +82,32 @@ impl Place {
     pub(crate) fn sqlite() -> Self {
         let file = tempfile::NamedTempFile::new().unwrap().into_temp_path();
         std::fs::remove_file(&file).unwrap();
-        Self {
-            target: Target::Sqlite(file.to_path_buf()),
-            other: Other::Sqlite(file),
-        }
+        let mut place = Self::at(&format!("sqlite:{}", file.display()));
+        place.kept = Some(file);
+        place
     }
 
     pub(crate) fn postgres(server: &Server) -> Self {
-        let address = server.database();
+        Self::at(&server.database())
+    }
+
+    /// A place that another process has made.
+    pub(crate) fn at(address: &str) -> Self {
+        let target = Target::parse(address).unwrap();
+        let other = match &target {
+            Target::Sqlite(file) => Other::Sqlite(file.clone()),
+            Target::Postgres(_) => Other::Postgres(Client::connect(address)),
+        };
         Self {
-            target: Target::parse(&address).unwrap(),
-            other: Other::Postgres(Client::connect(&address)),
+            address: address.to_owned(),
+            target,
+            other,
+            kept: None,
         }
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     pub(crate) fn target(&self) -> &Target {

@@ -29,10 +29,14 @@ const LONG_SEEDS: u64 = 400;
 const STEPS: usize = 120;
 
 /// A small generator: the same steps for the same seed on every machine.
-struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         // xorshift64*
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
@@ -41,7 +45,7 @@ impl Dice {
         usize::try_from(high).unwrap() % limit
     }
 
-    fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
+    pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
         (!from.is_empty()).then(|| &from[self.below(from.len())])
     }
 }
@@ -88,7 +92,7 @@ struct Play<'a> {
 
 impl<'a> Play<'a> {
     async fn new(place: &'a Place, seed: u64, says: bool) -> Self {
-        let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+        let mut dice = Dice::new(seed);
         let policy = MAPPINGS[dice.below(4)];
         let mapping = format!(
             "[objects.Account]\nkey_field = \"Sync_Key__c\"\npolicy = \"{policy}\"\n\
