@@ -206,6 +206,20 @@ impl Database {
         }
     }
 
+    /// Whether any row may have changes to be sent. Costs next to nothing, so that it
+    /// can be asked every second.
+    ///
+    /// # Errors
+    /// [`DatabaseError::is_passing`] tells whether to try again.
+    pub async fn has_outgoing(&self) -> Result<bool, DatabaseError> {
+        self.read(|sql, _| {
+            Ok(!sql
+                .rows("SELECT 1 FROM lockgate_outbox LIMIT 1", &[])?
+                .is_empty())
+        })
+        .await
+    }
+
     /// What is to be sent, at most `limit` changes.
     ///
     /// Each is remembered as under way until it is settled. Asking again before that
@@ -234,7 +248,7 @@ impl Database {
     /// # Errors
     /// [`DatabaseError::is_passing`] tells whether to try again.
     pub async fn unread(&self, limit: u32) -> Result<Vec<Unread>, DatabaseError> {
-        self.write(move |sql, _| unread::list(sql, limit)).await
+        self.read(move |sql, _| unread::list(sql, limit)).await
     }
 
     /// Takes the mark from an object all of whose records had to be read, once they
@@ -254,7 +268,7 @@ impl Database {
     /// [`DatabaseError::is_passing`] tells whether to try again.
     pub async fn checkpoint(&self, source: &str) -> Result<Option<Vec<u8>>, DatabaseError> {
         let source = source.to_owned();
-        self.write(move |sql, _| status::checkpoint(sql, &source))
+        self.read(move |sql, _| status::checkpoint(sql, &source))
             .await
     }
 
@@ -264,7 +278,7 @@ impl Database {
     /// [`DatabaseError::is_passing`] tells whether to try again.
     pub async fn progress(&self, object: &str) -> Result<Option<Progress>, DatabaseError> {
         let object = object.to_owned();
-        self.write(move |sql, _| status::progress(sql, &object))
+        self.read(move |sql, _| status::progress(sql, &object))
             .await
     }
 
@@ -281,7 +295,7 @@ impl Database {
         limit: u32,
     ) -> Result<Vec<KnownRecord>, DatabaseError> {
         let (object, after) = (object.to_owned(), after.to_owned());
-        self.write(move |sql, _| status::known_records(sql, &object, &after, limit))
+        self.read(move |sql, _| status::known_records(sql, &object, &after, limit))
             .await
     }
 
@@ -290,7 +304,7 @@ impl Database {
     /// # Errors
     /// [`DatabaseError::is_passing`] tells whether to try again.
     pub async fn conflicts(&self, after: i64, limit: u32) -> Result<Vec<Conflict>, DatabaseError> {
-        self.write(move |sql, _| conflicts::list(sql, after, limit))
+        self.read(move |sql, _| conflicts::list(sql, after, limit))
             .await
     }
 
@@ -309,7 +323,7 @@ impl Database {
     /// # Errors
     /// [`DatabaseError::is_passing`] tells whether to try again.
     pub async fn letters(&self, after: i64, limit: u32) -> Result<Vec<Letter>, DatabaseError> {
-        self.write(move |sql, _| letters::list(sql, after, limit))
+        self.read(move |sql, _| letters::list(sql, after, limit))
             .await
     }
 
@@ -335,7 +349,7 @@ impl Database {
     /// # Errors
     /// [`DatabaseError::is_passing`] tells whether to try again.
     pub async fn status(&self) -> Result<SyncStatus, DatabaseError> {
-        self.write(|sql, plan| status::status(sql, plan)).await
+        self.read(|sql, plan| status::status(sql, plan)).await
     }
 
     /// Ends the sync: triggers and our own tables go, the users' tables stay with all
@@ -345,6 +359,21 @@ impl Database {
     /// [`DatabaseError::is_passing`] tells whether to try again.
     pub async fn forget(self) -> Result<(), DatabaseError> {
         self.write(|sql, _| schema::forget(sql)).await
+    }
+
+    /// Does a job that only reads: all of it as of one moment.
+    async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut dyn Sql, &Plan) -> Result<T, DatabaseError> + Send + 'static,
+    ) -> Result<T, DatabaseError> {
+        let plan = Arc::clone(&self.plan);
+        self.hand_over(move |sql| {
+            sql.run("BEGIN", &[])?;
+            let answer = job(sql, &plan);
+            sql.rollback();
+            answer
+        })
+        .await
     }
 
     /// Does a job in a transaction, committed if it gives `Ok`.

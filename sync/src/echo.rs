@@ -15,6 +15,8 @@
 //! with another value marks the record to be read again, and what is read after the
 //! send is the truth, whatever the shields say.
 
+use std::collections::BTreeSet;
+
 use crate::error::DatabaseError;
 use crate::rows::stored_fields;
 use crate::sql::{Row, Sql};
@@ -148,6 +150,21 @@ pub(crate) fn told_by<'a>(sent: &'a [Sent], fields: &Fields) -> Option<&'a Sent>
     };
     let meets = |sent: &&Sent| sent.fields.keys().any(|field| fields.contains_key(field));
     open().find(agrees).or_else(|| open().find(meets))
+}
+
+/// The fields of which nobody knows whether the org has them as they were last sent.
+pub(crate) fn in_doubt(sent: &[Sent]) -> BTreeSet<String> {
+    let mut doubtful = BTreeSet::new();
+    for sent in sent {
+        for field in sent.fields.keys() {
+            match sent.state {
+                State::Lost => doubtful.insert(field.clone()),
+                State::Done => doubtful.remove(field),
+                State::UnderWay | State::Told => false,
+            };
+        }
+    }
+    doubtful
 }
 
 #[cfg(test)]

@@ -6,6 +6,24 @@
 //! program does to them, applies what comes from the org, and says what is to be
 //! sent there.
 //!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use lockgate_sync::{Database, Direction, Mapping, Plan, Target};
+//!
+//! # async fn example(connection: lockgate::Connection) -> Result<(), Box<dyn std::error::Error>> {
+//! let contact = connection.describe("Contact").await?;
+//! let mapping = Mapping::from_toml("[objects.Contact]\nkey_field = \"Sync_Key__c\"")?;
+//! let plan = Arc::new(Plan::new(&[contact], &mapping, Direction::Both)?);
+//! let database = Database::open(&Target::parse("sqlite:contacts.db")?, &plan).await?;
+//! // Any program: INSERT INTO contact (last_name) VALUES ('Doe')
+//! for change in database.outgoing(200).await?.changes {
+//!     println!("{:?} {} {:?}", change.operation, change.object, change.fields);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Tables
 //!
 //! Each object has a table, which its users read and write with ordinary SQL. Beside

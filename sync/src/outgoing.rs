@@ -233,6 +233,16 @@ impl Work<'_> {
     ) -> Result<(), DatabaseError> {
         rows::undo_unwritable(self.sql, object, &known, &mut local)?;
         let mut fields = merge::pending(&local.fields, &known.base);
+        // What was sent last and may have arrived is not what the base says.
+        let sent = echo::list(self.sql, &object.object, &known.local_key)?;
+        for field in echo::in_doubt(&sent) {
+            let is_updateable = object
+                .column(&field)
+                .is_some_and(|column| column.updateable);
+            if let Some(value) = local.fields.get(&field).filter(|_| is_updateable) {
+                fields.insert(field, value.clone());
+            }
+        }
         if fields.is_empty() {
             return self.nothing(object, &known.local_key, look);
         }

@@ -207,6 +207,14 @@ fn plan_object(
     let before = problems.len();
     let mut problem = |text: String| problems.push(format!("{object}{text}"));
 
+    let fields = description.fields.iter().map(|field| &field.name);
+    let strange = [object].into_iter().chain(fields);
+    for name in strange.filter(|name| !names::is_api_name(name)) {
+        problem(format!(
+            ": `{}` is no API name of letters, digits and `_`",
+            name.escape_default()
+        ));
+    }
     let has = |name: &str| description.fields.iter().any(|field| field.name == name);
     let named = wanted.leave_out.iter().chain(wanted.fields.keys());
     for name in named.filter(|name| !has(name)) {

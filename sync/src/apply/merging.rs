@@ -67,6 +67,13 @@ impl Work<'_> {
             conflicts::put(self.sql, &kept, self.now_ms)?;
             self.done.conflicts += 1;
         }
+        if echo.is_some() && !is_captured {
+            let mut now = local.fields.clone();
+            now.extend(merged.write.clone());
+            if !merge::pending(&now, &known.base).is_empty() {
+                outbox::add(self.sql, &object.object, &known.local_key, self.now_ms)?;
+            }
+        }
         if known != before {
             rows::keep(self.sql, &object.object, &known)?;
         }
@@ -109,10 +116,8 @@ impl Work<'_> {
             }
         }
         // An echo is as old as its send: what shields comes yet.
-        if is_doubtful && echo.is_none() {
-            if let Some(org_id) = &known.org_id {
-                self.mark_unread(object, org_id, told.at_ms)?;
-            }
+        if let (true, None, Some(org_id)) = (is_doubtful, &echo, &known.org_id) {
+            self.mark_unread(object, org_id, told.at_ms)?;
         }
         Ok(echo)
     }

@@ -104,6 +104,18 @@ fn free(name: &str) -> String {
     }
 }
 
+/// The longest API name: several times what products allow.
+const MAX_API_LENGTH: usize = 128;
+
+/// Whether an API name is one: it goes into the text of triggers, and who describes
+/// objects is a guest.
+pub(super) fn is_api_name(name: &str) -> bool {
+    (1..=MAX_API_LENGTH).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
 /// What is wrong with a name that somebody chose.
 pub(super) fn problem(name: &str) -> Option<String> {
     let is_plain = name.starts_with(|first: char| first.is_ascii_lowercase())

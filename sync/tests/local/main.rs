@@ -1,5 +1,11 @@
 //! The local side of a sync against real databases: one suite of promises, which
 //! every database keeps.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests: what fails ends them"
+)]
 
 mod capture;
 mod conflicts;
@@ -15,3 +21,4 @@ mod random;
 mod sending;
 mod server;
 mod tables;
+mod targets;

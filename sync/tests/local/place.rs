@@ -41,7 +41,7 @@ pub(crate) struct Place {
 /// The way of other programs to it.
 enum Other {
     Sqlite(PathBuf),
-    Postgres(Client),
+    Postgres(Box<Client>),
 }
 
 /// A client that blocks, and so must neither work nor end on a thread of a runtime.
@@ -96,7 +96,7 @@ impl Place {
         let target = Target::parse(address).unwrap();
         let other = match &target {
             Target::Sqlite(file) => Other::Sqlite(file.clone()),
-            Target::Postgres(_) => Other::Postgres(Client::connect(address)),
+            Target::Postgres(_) => Other::Postgres(Box::new(Client::connect(address))),
         };
         Self {
             address: address.to_owned(),

@@ -112,6 +112,18 @@ fn all_problems_of_a_mapping_are_told_at_once() {
 }
 
 #[test]
+fn a_name_that_would_end_a_text_of_sql_is_refused() {
+    let mut account = account();
+    account.fields[1].name = "Name'); DROP TABLE x; --".into();
+    let error = Plan::new(&[account], &Mapping::default(), Direction::Both).unwrap_err();
+    assert_eq!(error.problems.len(), 1);
+    assert!(
+        error.problems[0].contains("is no API name of letters, digits and `_`"),
+        "{error}"
+    );
+}
+
+#[test]
 fn two_objects_never_share_a_table() {
     let mut custom = account();
     custom.summary.name = "Account__c".into();

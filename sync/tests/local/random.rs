@@ -52,7 +52,7 @@ impl Dice {
 
 async fn whatever_happens_both_sides_become_equal(place: Place) {
     let chosen = std::env::var(SEED_VARIABLE).ok();
-    let chosen: Option<u64> = chosen.map(|seed| seed.parse().expect("a seed is a number"));
+    let chosen: Option<u64> = chosen.map(|seed| seed.parse().unwrap());
     let seeds = match chosen {
         Some(seed) => seed..=seed,
         None if std::env::var_os(LONG_VARIABLE).is_some() => 1..=LONG_SEEDS,

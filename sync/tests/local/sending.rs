@@ -13,6 +13,7 @@ on_every_database!(
     a_creation_whose_answer_was_lost_is_sent_again_with_its_key,
     a_row_deleted_while_its_creation_was_under_way_is_deleted_by_its_key,
     what_was_changed_and_changed_back_is_not_sent,
+    what_was_changed_back_after_a_send_that_may_have_arrived_is_sent,
     deletions_go_last_and_children_before_parents,
     a_row_of_the_same_key_as_one_that_went_is_another_record,
     nothing_is_sent_without_a_reason,
@@ -146,6 +147,22 @@ async fn what_was_changed_and_changed_back_is_not_sent(place: Place) {
     assert_eq!(database.status().await.unwrap().pending, 0);
 }
 
+async fn what_was_changed_back_after_a_send_that_may_have_arrived_is_sent(place: Place) {
+    let (database, mut org) = (place.open(KEYED).await, Org::default());
+    let id = org.create("Account", fields(&[("Name", "Acme")]), false);
+    org.deliver(&database, 10).await;
+    place.sql("UPDATE account SET name = 'Other'");
+    let outgoing = database.outgoing(10).await.unwrap();
+    org.receive(&outgoing.changes[0]);
+    place.sql("UPDATE account SET name = 'Acme'");
+    assert_eq!(org.send(&database).await.len(), 1);
+    let record = &org.records[&("Account".to_owned(), id)];
+    assert_eq!(record["Name"], Value::text("Acme"));
+    org.deliver(&database, 10).await;
+    assert_eq!(place.rows("SELECT name FROM account"), ["Acme"]);
+    assert_eq!(org.send(&database).await, []);
+}
+
 async fn deletions_go_last_and_children_before_parents(place: Place) {
     let (database, mut org) = (place.open(KEYED).await, Org::default());
     place.sql("INSERT INTO account (local_key, name) VALUES ('a', 'Acme')");
@@ -188,7 +205,9 @@ async fn a_row_of_the_same_key_as_one_that_went_is_another_record(place: Place) 
 
 async fn nothing_is_sent_without_a_reason(place: Place) {
     let (database, mut org) = (place.open(KEYED).await, Org::default());
+    assert!(!database.has_outgoing().await.unwrap());
     place.sql("INSERT INTO account (name) VALUES ('Acme')");
+    assert!(database.has_outgoing().await.unwrap());
     let outgoing = database.outgoing(10).await.unwrap();
     let settle = |outcome| {
         let send = outgoing.changes[0].send;
@@ -209,6 +228,7 @@ async fn nothing_is_sent_without_a_reason(place: Place) {
         org.deliver(&database, 100).await;
         assert_eq!(org.send(&database).await, []);
     }
+    assert!(!database.has_outgoing().await.unwrap());
     assert_eq!(org.read_again(&database).await, 0);
     assert_eq!(org.received, 1);
 }

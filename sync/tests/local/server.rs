@@ -1,6 +1,10 @@
 //! A PostgreSQL server of the tests' own, on a free port of loopback, with its data
 //! in a temporary folder. It ends with the process that started it, however that
 //! ends: a shell waits for the end of its input.
+#![expect(
+    clippy::print_stdout,
+    reason = "who runs the tests is told what is skipped"
+)]
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
