@@ -22,3 +22,4 @@ mod sending;
 mod server;
 mod tables;
 mod targets;
+mod together;
