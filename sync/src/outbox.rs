@@ -55,18 +55,19 @@ impl Look {
     }
 }
 
-/// Looks at a row and its entries together. Where there is no row to lock, another
-/// program may just now insert one of the same key: its entry is not among these.
+/// Looks at a row and its entries together.
 pub(crate) fn look(
     sql: &mut dyn Sql,
     object: &ObjectPlan,
     local_key: &str,
 ) -> Result<Look, DatabaseError> {
-    let before = last(sql, &object.object, local_key)?;
     let local = rows::read(sql, object, local_key)?;
-    let last = match local {
-        Some(_) => last(sql, &object.object, local_key)?,
-        None => before,
+    let last = last(sql, &object.object, local_key)?;
+    let local = match local {
+        Some(local) => Some(local),
+        // There was no row to lock, and another program may just have inserted one of
+        // the same key: then its entry may be among these.
+        None => rows::read(sql, object, local_key)?,
     };
     Ok(Look { local, last })
 }

@@ -7,6 +7,8 @@
 
 mod references;
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::conflicts;
@@ -82,7 +84,7 @@ impl SendOperation {
     }
 }
 
-/// Rows that are looked at in one query.
+/// Entries that are looked at in one query.
 const LOOKED_AT: i64 = 500;
 
 /// Works out what is to be sent, at most `limit` changes, and remembers each before
@@ -100,11 +102,11 @@ pub(crate) fn outgoing(
         now_ms,
         out: Outgoing::default(),
     };
-    let mut after = 0;
+    let (mut after, mut seen) = (0, BTreeSet::new());
     while work.out.changes.len() < limit {
         let rows = work.sql.rows(
-            "SELECT object, local_key, min(seq) FROM lockgate_outbox GROUP BY object, local_key \
-             HAVING min(seq) > ?1 ORDER BY min(seq) LIMIT ?2",
+            "SELECT object, local_key, seq FROM lockgate_outbox WHERE seq > ?1 \
+             ORDER BY seq LIMIT ?2",
             &[after.into(), LOOKED_AT.into()],
         )?;
         let Some(last) = rows.last() else {
@@ -112,8 +114,9 @@ pub(crate) fn outgoing(
         };
         after = last.int(2)?;
         for row in &rows {
-            if work.out.changes.len() < limit {
-                work.row(&row.text(0)?, &row.text(1)?)?;
+            let place = (row.text(0)?, row.text(1)?);
+            if work.out.changes.len() < limit && seen.insert(place.clone()) {
+                work.row(&place.0, &place.1)?;
             }
         }
     }

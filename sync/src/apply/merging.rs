@@ -1,6 +1,8 @@
 //! Merging what the org says into a row: behind shields, against the base, and with
 //! what was done here meanwhile.
 
+use std::collections::BTreeMap;
+
 use super::{Source, Told, Work, stamp_ms};
 use crate::conflicts::{self, Kept};
 use crate::echo::{self, Sent, State};
@@ -48,7 +50,10 @@ impl Work<'_> {
         let Some(local) = &look.local else {
             return self.merge_into_deleted(object, known, fields, is_new, &look, told.at_ms);
         };
-        let changed = outbox::changed_ms(self.sql, &object.object, &known.local_key)?;
+        let changed = match is_captured {
+            true => outbox::changed_ms(self.sql, &object.object, &known.local_key)?,
+            false => BTreeMap::new(),
+        };
         let merged = merge::merge(
             &known.base,
             &local.fields,

@@ -95,13 +95,15 @@ impl Org {
         org
     }
 
+    /// The same moment as a text, for some weeks of an event each second.
     fn stamp(&self) -> Value {
-        let seconds = self.events.len();
+        let seconds = (22 * 60 + 13) * 60 + 20 + self.events.len();
         Value::text(format!(
-            "2023-11-14T{:02}:{:02}:{:02}.000+0000",
-            22 + (13 * 60 + 20 + seconds) / 3600,
-            ((13 * 60 + 20 + seconds) / 60) % 60,
-            (13 * 60 + 20 + seconds) % 60
+            "2023-11-{:02}T{:02}:{:02}:{:02}.000+0000",
+            14 + seconds / 86_400,
+            seconds / 3_600 % 24,
+            seconds / 60 % 60,
+            seconds % 60
         ))
     }
 
