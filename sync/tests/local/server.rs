@@ -23,7 +23,12 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 "$1/initdb" -D "$dir/data" -A trust -U sync -E UTF8 --locale=C --no-sync >"$dir/out" 2>&1 ||
   { cat "$dir/out"; exit 1; }
-"$1/pg_ctl" -D "$dir/data" -w -l "$dir/log" -o "-p $2 -c listen_addresses=127.0.0.1 \
+if [ -n "$CERTIFICATE" ]; then
+  umask 077
+  printf '%s' "$CERTIFICATE" >"$dir/data/server.crt"
+  printf '%s' "$KEY" >"$dir/data/server.key"
+fi
+"$1/pg_ctl" -D "$dir/data" -w -l "$dir/log" -o "-p $2 -c ssl=${CERTIFICATE:+on}${NO_TLS} -c listen_addresses=127.0.0.1 \
   -c unix_socket_directories=$dir -c fsync=off -c max_connections=200" start >"$dir/out" 2>&1 ||
   { cat "$dir/out" "$dir/log"; exit 1; }
 trap '"$1/pg_ctl" -D "$dir/data" -m immediate stop >/dev/null 2>&1; rm -rf "$dir"' EXIT
@@ -43,6 +48,11 @@ impl Server {
     /// A server; `None`, with a word about it, if none is installed. In CI that is a
     /// failure.
     pub(crate) fn start() -> Option<Self> {
+        Self::start_with(None)
+    }
+
+    /// Likewise, with a certificate and its key as PEM.
+    pub(crate) fn start_with(certificate: Option<(&str, &str)>) -> Option<Self> {
         let Some(programs) = programs() else {
             let how = "no PostgreSQL server is in the path or in /usr/lib/postgresql; install one, \
                        on Debian with `apt-get install postgresql`, or run `cargo xtask setup`";
@@ -53,7 +63,7 @@ impl Server {
         // Somebody else may take the port between the look and the start.
         let mut failure = String::new();
         for _ in 0..3 {
-            match Self::start_on_a_free_port(&programs) {
+            match Self::start_on_a_free_port(&programs, certificate) {
                 Ok(server) => return Some(server),
                 Err(said) => failure = said,
             }
@@ -61,7 +71,10 @@ impl Server {
         panic!("the PostgreSQL server does not start: {failure}");
     }
 
-    fn start_on_a_free_port(programs: &Path) -> Result<Self, String> {
+    fn start_on_a_free_port(
+        programs: &Path,
+        certificate: Option<(&str, &str)>,
+    ) -> Result<Self, String> {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
@@ -74,6 +87,10 @@ impl Server {
             .env_remove("TMPDIR")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
+        match certificate {
+            Some((certificate, key)) => command.env("CERTIFICATE", certificate).env("KEY", key),
+            None => command.env("NO_TLS", "off"),
+        };
         let mut process = command.spawn().map_err(|error| error.to_string())?;
         let input = process.stdin.take();
         let output = BufReader::new(process.stdout.take().unwrap());
