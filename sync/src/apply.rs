@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::error::DatabaseError;
-use crate::incoming::{Applied, Batch, Change, ChangeKind, Incoming, Stale};
+use crate::incoming::{Applied, Batch, Change, ChangeKind, Gone, Incoming, Stale};
 use crate::kind;
 use crate::letters;
 use crate::mapping::Direction;
@@ -167,9 +167,7 @@ impl Work<'_> {
             Incoming::Record(record) => self.record(record),
             Incoming::Gone(gone) => {
                 if let Some(object) = self.plan.object(&gone.object) {
-                    let known = rows::by_id(self.sql, &gone.object, &gone.org_id)?;
-                    self.delete(object, &gone.org_id, known, self.now_ms)?;
-                    self.answer(&gone.object, Some(&gone.org_id), gone.ticket)?;
+                    self.not_found(object, gone)?;
                 }
                 Ok(())
             }
@@ -278,6 +276,17 @@ impl Work<'_> {
             self.mark_unread(object, org_id, stale.committed_ms)?;
         }
         Ok(())
+    }
+
+    /// Nobody knows whether it was deleted, or only cannot be seen for a while. So no
+    /// trace stays that would make its next change late news.
+    fn not_found(&mut self, object: &ObjectPlan, gone: &Gone) -> Result<(), DatabaseError> {
+        let known = rows::by_id(self.sql, &gone.object, &gone.org_id)?;
+        if known.as_ref().is_some_and(|known| known.gone_ms.is_none()) {
+            self.delete(object, &gone.org_id, known, self.now_ms)?;
+            rows::forget_gone(self.sql, &gone.object, &gone.org_id)?;
+        }
+        self.answer(&gone.object, Some(&gone.org_id), gone.ticket)
     }
 
     fn mark_unread(

@@ -133,6 +133,19 @@ pub(crate) fn forget(
     .map(|_| ())
 }
 
+/// Forgets that a record is gone.
+pub(crate) fn forget_gone(
+    sql: &mut dyn Sql,
+    object: &str,
+    org_id: &str,
+) -> Result<(), DatabaseError> {
+    sql.run(
+        "DELETE FROM lockgate_rows WHERE object = ?1 AND org_id = ?2 AND gone_ms IS NOT NULL",
+        &[object.into(), org_id.into()],
+    )
+    .map(|_| ())
+}
+
 /// A key for a row: the form that the tables' default has, too.
 pub(crate) fn new_key() -> Result<String, DatabaseError> {
     let mut bytes = [0; 16];

@@ -1,7 +1,7 @@
 //! What comes from the org: once, whole, and never mistaken for something new.
 
 use lockgate_sync::{
-    Batch, ChangeKind, Incoming, Progress, Record, Rejected, Settlement, Stale, Value,
+    Batch, ChangeKind, Gone, Incoming, Progress, Record, Rejected, Settlement, Stale, Value,
 };
 
 use crate::org::{Org, batch, fields};
@@ -17,6 +17,7 @@ on_every_database!(
     an_old_reading_does_not_undo_a_newer_event,
     a_reading_from_before_a_write_does_not_undo_it,
     what_is_deleted_stays_so_whatever_comes_late_until_it_is_undeleted,
+    a_record_that_could_not_be_seen_is_there_again_when_it_changes,
     an_object_that_must_be_read_anew_stays_marked_until_it_was,
     an_event_before_the_answer_to_a_creation_makes_no_second_row,
     the_progress_of_a_load_is_kept_with_its_records,
@@ -208,6 +209,29 @@ async fn what_is_deleted_stays_so_whatever_comes_late_until_it_is_undeleted(plac
         [format!("a|{id}|back")]
     );
     assert_eq!(org.send(&database).await, []);
+}
+
+async fn a_record_that_could_not_be_seen_is_there_again_when_it_changes(place: Place) {
+    let (database, mut org) = (place.open(KEYED).await, Org::default());
+    let id = org.create("Account", fields(&[("Name", "Acme")]), false);
+    org.deliver(&database, 10).await;
+    // A reconciliation does not find it: somebody has taken it from the user.
+    let gone = Gone {
+        object: "Account".into(),
+        org_id: id.clone(),
+        ticket: None,
+    };
+    let done = database.apply(batch(Incoming::Gone(gone))).await.unwrap();
+    assert_eq!(done.deleted, 1);
+    assert_eq!(place.one("SELECT count(*) FROM account"), "0");
+    assert_eq!(org.send(&database).await, []);
+    org.update("Account", &id, fields(&[("AnnualRevenue", "5")]), false);
+    org.deliver(&database, 10).await;
+    assert_eq!(org.read_again(&database).await, 1);
+    assert_eq!(
+        place.rows("SELECT name, annual_revenue FROM account"),
+        ["Acme|5"]
+    );
 }
 
 async fn an_object_that_must_be_read_anew_stays_marked_until_it_was(place: Place) {
