@@ -45,6 +45,9 @@ pub(crate) fn apply(
 ) -> Result<Applied, DatabaseError> {
     // Before anything is read: see `numbers::next`.
     numbers::next(sql)?;
+    if care == Care::SetAside {
+        sql.check_at_once()?;
+    }
     let mut work = Work {
         sql,
         plan,

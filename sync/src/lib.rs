@@ -52,6 +52,18 @@
 //! - A value that may be out of date is never guessed: the record is marked, and read
 //!   again ([`Database::unread`]).
 //!
+//! # What users may do
+//!
+//! Anything that SQL can, in any program, but for what the triggers refuse with a
+//! sentence: writing what only the org tells, the id, or the key. Columns, indexes and
+//! constraints of their own may be added to the tables. A record that breaks such a
+//! constraint becomes a dead letter and stops nothing; a foreign key between two
+//! tables has to be one to `id` that is checked at the end of a transaction, for
+//! records come in the org's order.
+//!
+//! In PostgreSQL a program that locks several rows may meet the sync in a deadlock,
+//! as it may any other program: whoever the server stops tries again.
+//!
 //! Without a key field nothing finds a record again whose creation was cut off by a
 //! crash between the org's commit and its answer: it is created twice.
 

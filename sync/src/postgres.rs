@@ -156,6 +156,10 @@ impl Sql for Postgres {
         let _ = self.client.batch_execute("ROLLBACK");
     }
 
+    fn check_at_once(&mut self) -> Result<(), DatabaseError> {
+        self.define("SET CONSTRAINTS ALL IMMEDIATE")
+    }
+
     fn run(&mut self, sql: &str, values: &[Cell]) -> Result<u64, DatabaseError> {
         self.prepared(sql, values, |client, statement, given| {
             client.execute(statement, given)

@@ -108,6 +108,10 @@ pub(crate) trait Sql: Send {
     /// used.
     fn rollback(&mut self);
 
+    /// Has constraints that are checked at the end checked with each statement of this
+    /// transaction instead, so that it is known which row breaks one.
+    fn check_at_once(&mut self) -> Result<(), DatabaseError>;
+
     /// Runs a statement and gives the number of rows that it changed.
     fn run(&mut self, sql: &str, values: &[Cell]) -> Result<u64, DatabaseError>;
 

@@ -109,6 +109,11 @@ impl Sql for Sqlite {
         }
     }
 
+    fn check_at_once(&mut self) -> Result<(), DatabaseError> {
+        // Only foreign keys can wait, and a connection has to ask for them.
+        Ok(())
+    }
+
     fn run(&mut self, sql: &str, values: &[Cell]) -> Result<u64, DatabaseError> {
         let count = self.prepared(sql, values, |statement| statement.raw_execute())?;
         Ok(u64::try_from(count).unwrap_or(u64::MAX))

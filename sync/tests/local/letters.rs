@@ -9,6 +9,7 @@ on_every_database!(
     what_the_org_refuses_is_a_letter_until_it_was_mended,
     what_the_org_could_never_take_is_not_sent,
     a_record_that_breaks_a_rule_of_the_table_does_not_stop_the_others,
+    a_rule_that_is_checked_at_the_end_stops_no_batch_either,
     a_letter_that_does_not_exist_is_told,
 );
 
@@ -84,6 +85,23 @@ async fn a_record_that_breaks_a_rule_of_the_table_does_not_stop_the_others(place
     database.send_again(letters[0].number).await.unwrap();
     assert_eq!(org.read_again(&database).await, 1);
     assert_eq!(place.one("SELECT count(*) FROM account"), "3");
+}
+
+async fn a_rule_that_is_checked_at_the_end_stops_no_batch_either(place: Place) {
+    let (database, mut org) = (place.open(KEYED).await, Org::default());
+    place.sql(place.either(
+        // SQLite checks foreign keys only for those who ask for it.
+        "SELECT 1",
+        "ALTER TABLE contact ADD CONSTRAINT has_account FOREIGN KEY (account_id) \
+         REFERENCES account (id) DEFERRABLE INITIALLY DEFERRED",
+    ));
+    let lost = fields(&[("LastName", "Doe"), ("AccountId", "001000000000000000")]);
+    org.create("Contact", lost, false);
+    org.create("Account", fields(&[("Name", "Acme")]), false);
+    org.deliver(&database, 10).await;
+    assert_eq!(place.rows("SELECT name FROM account"), ["Acme"]);
+    let letters = database.letters(0, 10).await.unwrap();
+    assert_eq!(letters.len(), place.either(0, 1), "{letters:?}");
 }
 
 async fn a_letter_that_does_not_exist_is_told(place: Place) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lockgate_sync::{Database, DatabaseError, Direction, Mapping, Plan};
+use lockgate_sync::{Database, DatabaseError, Direction, Mapping, Plan, Value};
 
 use crate::fixture::{account, contact, field};
 use crate::org::{Org, fields};
@@ -14,6 +14,7 @@ on_every_database!(
     a_field_that_vanished_keeps_its_column_and_its_data,
     a_field_that_became_something_else_is_told_and_not_guessed,
     a_longer_text_is_no_problem_and_a_shorter_one_neither,
+    a_whole_number_that_becomes_a_fraction_is_widened_where_no_digit_can_suffer,
     a_table_of_somebody_else_is_refused_by_name_with_all_that_does_not_fit,
     a_table_that_fits_is_taken_over_with_its_rows,
     a_table_that_was_dropped_is_told,
@@ -131,6 +132,27 @@ async fn a_longer_text_is_no_problem_and_a_shorter_one_neither(place: Place) {
         let outgoing = database.outgoing(10).await.unwrap();
         assert_eq!(outgoing.refused > 0, length == 40);
     }
+}
+
+async fn a_whole_number_that_becomes_a_fraction_is_widened_where_no_digit_can_suffer(place: Place) {
+    let with_staff = |kind: &str| {
+        let mut account = account();
+        account.fields.push(field("Staff", kind, |_| ()));
+        plan_of(account)
+    };
+    let database = Database::open(place.target(), &with_staff("int")).await;
+    drop(database.unwrap());
+    place.sql("INSERT INTO account (name, staff) VALUES ('Acme', 7)");
+    let opened = Database::open(place.target(), &with_staff("double")).await;
+    if place.either(true, false) {
+        // SQLite cannot change the type of a column.
+        assert!(problems(opened)[0].starts_with("account.staff: Staff was Int and is Decimal"));
+        return;
+    }
+    let (database, mut org) = (opened.unwrap(), Org::default());
+    place.sql("UPDATE account SET staff = 7.5");
+    let sent = org.send(&database).await;
+    assert_eq!(sent[0].fields["Staff"], Value::Number("7.5".into()));
 }
 
 async fn a_table_of_somebody_else_is_refused_by_name_with_all_that_does_not_fit(place: Place) {
