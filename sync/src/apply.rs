@@ -22,7 +22,7 @@ use crate::value::{Fields, fields_to_json};
 
 pub(crate) use deletion::gone;
 
-/// How long ids of changes and traces of deleted records are kept: more than twice
+/// How long ids of changes, sends and traces of deleted records are kept: more than twice
 /// the three days for which products repeat events.
 const KEPT_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
@@ -85,6 +85,10 @@ fn prune(sql: &mut dyn Sql, now_ms: i64) -> Result<(), DatabaseError> {
     let before = now_ms - KEPT_MS;
     sql.run(
         "DELETE FROM lockgate_inbox WHERE seen_ms < ?1",
+        &[before.into()],
+    )?;
+    sql.run(
+        "DELETE FROM lockgate_sent WHERE sent_ms < ?1 AND state IN ('done', 'lost')",
         &[before.into()],
     )?;
     sql.run(

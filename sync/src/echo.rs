@@ -11,7 +11,8 @@
 //! not with what the base was before: what the row has become meanwhile is a change of
 //! that, and no conflict with it.
 //!
-//! An event that never comes must not shield for ever. A shielded field that is told
+//! An event that never comes must not shield for ever, and the memory of its send goes
+//! once products repeat it no more. A shielded field that is told
 //! with another value marks the record to be read again, and what is read after the
 //! send is the truth, whatever the shields say.
 
@@ -95,10 +96,11 @@ pub(crate) fn remember(
     local_key: &str,
     op: &str,
     sent: &Sent,
+    now_ms: i64,
 ) -> Result<(), DatabaseError> {
     sql.run(
-        "INSERT INTO lockgate_sent (send, object, local_key, op, fields, bases, state) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO lockgate_sent (send, object, local_key, op, fields, bases, state, \
+         sent_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         &[
             sent.send.into(),
             object.into(),
@@ -107,6 +109,7 @@ pub(crate) fn remember(
             fields_to_json(&sent.fields).into(),
             fields_to_json(&sent.bases).into(),
             sent.state.word().into(),
+            now_ms.into(),
         ],
     )
     .map(|_| ())

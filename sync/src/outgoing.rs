@@ -310,6 +310,7 @@ impl Work<'_> {
             &known.local_key,
             operation.word(),
             &sent,
+            self.now_ms,
         )?;
         outbox::mark(self.sql, &object.object, &known.local_key, look, send)?;
         let key_field = object.key_field.as_ref();

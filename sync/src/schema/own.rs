@@ -46,7 +46,8 @@ const TABLES: [(&str, &str); 11] = [
     (
         "lockgate_sent",
         "send BIGINT NOT NULL PRIMARY KEY, object TEXT NOT NULL, local_key TEXT NOT NULL, \
-         op TEXT NOT NULL, fields TEXT NOT NULL, bases TEXT NOT NULL, state TEXT NOT NULL",
+         op TEXT NOT NULL, fields TEXT NOT NULL, bases TEXT NOT NULL, state TEXT NOT NULL, \
+         sent_ms BIGINT NOT NULL",
     ),
     // Changes that were applied, so that none is twice.
     (

@@ -15,6 +15,7 @@ on_every_database!(
     an_echo_that_never_comes_does_not_hide_later_changes,
     a_record_that_is_not_known_is_read_rather_than_guessed,
     an_old_reading_does_not_undo_a_newer_event,
+    what_is_kept_against_late_events_goes_after_a_week,
     a_reading_from_before_a_write_does_not_undo_it,
     what_is_deleted_stays_so_whatever_comes_late_until_it_is_undeleted,
     a_record_that_could_not_be_seen_is_there_again_when_it_changes,
@@ -169,6 +170,34 @@ async fn an_old_reading_does_not_undo_a_newer_event(place: Place) {
     org.deliver(&database, 10).await;
     database.apply(batch(old)).await.unwrap();
     assert_eq!(place.one("SELECT count(*) FROM account"), "0");
+}
+
+async fn what_is_kept_against_late_events_goes_after_a_week(place: Place) {
+    let (database, mut org) = (place.open(KEYED).await, Org::default());
+    place.sql("INSERT INTO account (name) VALUES ('Acme')");
+    org.send(&database).await;
+    let other = org.create("Account", fields(&[("Name", "B")]), false);
+    org.delete("Account", &other, false);
+    org.delivered = 1;
+    org.deliver(&database, 10).await;
+    let kept = |place: &Place| {
+        ["inbox", "sent", "rows WHERE gone_ms IS NOT NULL"]
+            .map(|table| place.one(&format!("SELECT count(*) FROM lockgate_{table}")))
+    };
+    assert_eq!(kept(&place), ["2", "1", "1"]);
+    let week = 7 * 24 * 60 * 60 * 1000 + 1_000;
+    place.sql(&format!(
+        "UPDATE lockgate_inbox SET seen_ms = seen_ms - {week}"
+    ));
+    place.sql(&format!(
+        "UPDATE lockgate_sent SET sent_ms = sent_ms - {week}"
+    ));
+    place.sql(&format!(
+        "UPDATE lockgate_rows SET gone_seen_ms = gone_seen_ms - {week}"
+    ));
+    org.deliver(&database, 10).await;
+    assert_eq!(kept(&place), ["0", "0", "0"]);
+    assert_eq!(place.one("SELECT count(*) FROM account"), "1");
 }
 
 async fn a_reading_from_before_a_write_does_not_undo_it(place: Place) {
