@@ -87,6 +87,9 @@ impl Server {
             .env_remove("TMPDIR")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
+        // A signal to all that belongs to the tests must leave it the time to clean up.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         match certificate {
             Some((certificate, key)) => command.env("CERTIFICATE", certificate).env("KEY", key),
             None => command.env("NO_TLS", "off"),
