@@ -6,6 +6,7 @@
 mod check;
 mod command;
 mod peers;
+mod postgresql;
 mod setup;
 
 use std::process::ExitCode;
@@ -17,7 +18,8 @@ use command::{Step, say};
 /// What there is to run.
 const USAGE: &str = "usage: cargo xtask NAME
 
-  setup          adds the compile target of guests
+  setup          adds the compile target of guests, and a PostgreSQL server for
+                 the tests where apt-get may install one
   demo [ARGS]    setup, then runs `lockgate demo ARGS`
   test [--long]  setup, then all tests; --long adds those that take minutes
                  (further arguments go to cargo test)
@@ -42,7 +44,11 @@ fn main() -> ExitCode {
 
 fn run(task: &str, arguments: Vec<String>) -> Result<ExitCode> {
     match task {
-        "setup" => without_arguments(task, &arguments).and_then(|()| setup::run())?,
+        "setup" => {
+            without_arguments(task, &arguments)?;
+            setup::run()?;
+            postgresql::install()?;
+        }
         "demo" => return demo(arguments),
         "test" => test(arguments)?,
         "check" => without_arguments(task, &arguments).and_then(|()| check::run())?,
@@ -80,6 +86,7 @@ fn demo(arguments: Vec<String>) -> Result<ExitCode> {
 
 fn test(mut arguments: Vec<String>) -> Result<()> {
     setup::run()?;
+    postgresql::install()?;
     let is_long = arguments.iter().any(|argument| argument == "--long");
     arguments.retain(|argument| argument != "--long");
     let mut step = Step::cargo(["test", "--workspace", "--locked"]).arguments(arguments);

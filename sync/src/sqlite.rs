@@ -1,0 +1,274 @@
+//! A user's database in a file of SQLite.
+//!
+//! Our own writes are told from others' by a row in `lockgate_quiet`: it is put
+//! there at the beginning of a transaction of ours and taken away at its end, so
+//! nobody else ever sees it, for SQLite has one writer at a time.
+//!
+//! Numbers with a fraction have columns without affinity: up to fifteen digits are
+//! stored as numbers, which SQLite gives back digit by digit, and longer ones as
+//! texts, so that comparing and adding works and no digit is ever lost.
+
+mod triggers;
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::types::{ToSqlOutput, Value as Stored, ValueRef};
+use rusqlite::{Connection, ErrorCode, Statement, ToSql};
+
+use crate::error::DatabaseError;
+use crate::kind::Kind;
+use crate::plan::ObjectPlan;
+use crate::sql::{Cell, FoundColumn, Row, Sql};
+use crate::value::Value;
+
+/// How long a write waits for other programs.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Statements kept prepared: some twenty of ours, and a few for each table.
+const STATEMENTS: usize = 256;
+
+/// A number with more digits than this is stored as a text.
+const EXACT_DIGITS: usize = 15;
+
+pub(crate) struct Sqlite {
+    connection: Connection,
+}
+
+impl Sqlite {
+    /// Opens the file, and makes it if there is none.
+    pub(crate) fn open(path: &Path) -> Result<Self, DatabaseError> {
+        let is_new = !path.exists();
+        let open = || -> rusqlite::Result<Connection> {
+            let connection = Connection::open(path)?;
+            connection.busy_timeout(BUSY_TIMEOUT)?;
+            connection.set_prepared_statement_cache_capacity(STATEMENTS);
+            // A commit that was answered survives a power cut: what was sent to the
+            // org is never forgotten here.
+            connection.pragma_update(None, "synchronous", "FULL")?;
+            if is_new {
+                // So that readers and the one writer do not wait for each other. A
+                // file that exists keeps its ways.
+                connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+            }
+            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+            Ok(connection)
+        };
+        let connection = open().map_err(|error| match told(error, "open the file") {
+            DatabaseError::Backend { source, .. } => DatabaseError::Unreachable(source),
+            other => other,
+        })?;
+        Ok(Self { connection })
+    }
+
+    fn prepared<T>(
+        &mut self,
+        sql: &str,
+        values: &[Cell],
+        run: impl FnOnce(&mut Statement<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, DatabaseError> {
+        let go = || -> rusqlite::Result<T> {
+            let mut statement = self.connection.prepare_cached(sql)?;
+            for (at, value) in values.iter().enumerate() {
+                statement.raw_bind_parameter(at + 1, value)?;
+            }
+            run(&mut statement)
+        };
+        go().map_err(|error| told(error, sql))
+    }
+}
+
+impl ToSql for Cell {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self {
+            Self::Null => ToSqlOutput::Owned(Stored::Null),
+            Self::Int(number) => ToSqlOutput::Owned(Stored::Integer(*number)),
+            Self::Real(number) => ToSqlOutput::Owned(Stored::Real(*number)),
+            Self::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+        })
+    }
+}
+
+impl Sql for Sqlite {
+    fn begin(&mut self) -> Result<(), DatabaseError> {
+        self.run("BEGIN IMMEDIATE", &[])?;
+        let quiet = "CREATE TABLE IF NOT EXISTS lockgate_quiet (mark INTEGER NOT NULL); \
+                     INSERT INTO lockgate_quiet VALUES (1)";
+        self.define(quiet).inspect_err(|_| self.rollback())
+    }
+
+    fn commit(&mut self) -> Result<(), DatabaseError> {
+        self.run("DELETE FROM lockgate_quiet", &[])?;
+        self.run("COMMIT", &[]).map(|_| ())
+    }
+
+    fn rollback(&mut self) {
+        if !self.connection.is_autocommit() {
+            // It fails only where SQLite has done it by itself.
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
+    }
+
+    fn check_at_once(&mut self) -> Result<(), DatabaseError> {
+        // Only foreign keys can wait, and a connection has to ask for them.
+        Ok(())
+    }
+
+    fn run(&mut self, sql: &str, values: &[Cell]) -> Result<u64, DatabaseError> {
+        let count = self.prepared(sql, values, |statement| statement.raw_execute())?;
+        Ok(u64::try_from(count).unwrap_or(u64::MAX))
+    }
+
+    fn rows(&mut self, sql: &str, values: &[Cell]) -> Result<Vec<Row>, DatabaseError> {
+        self.prepared(sql, values, |statement| {
+            let width = statement.column_count();
+            let mut found = Vec::new();
+            let mut rows = statement.raw_query();
+            while let Some(row) = rows.next()? {
+                let cells = (0..width).map(|at| {
+                    Ok(match row.get_ref(at)? {
+                        ValueRef::Null => Cell::Null,
+                        ValueRef::Integer(number) => Cell::Int(number),
+                        ValueRef::Real(number) => Cell::Real(number),
+                        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
+                            Cell::Text(String::from_utf8_lossy(bytes).into_owned())
+                        }
+                    })
+                });
+                found.push(Row(cells.collect::<rusqlite::Result<_>>()?));
+            }
+            Ok(found)
+        })
+    }
+
+    fn define(&mut self, sql: &str) -> Result<(), DatabaseError> {
+        self.connection
+            .execute_batch(sql)
+            .map_err(|error| told(error, sql))
+    }
+
+    fn found_columns(&mut self, table: &str) -> Result<Vec<FoundColumn>, DatabaseError> {
+        let rows = self.rows(
+            "SELECT name, type, \"notnull\", dflt_value FROM pragma_table_info(?1)",
+            &[table.into()],
+        )?;
+        let column = |row: &Row| {
+            Ok(FoundColumn {
+                name: row.text(0)?,
+                column_type: row.text(1)?,
+                is_required: row.int(2)? != 0 && row.cell(3)? == &Cell::Null,
+            })
+        };
+        rows.iter().map(column).collect()
+    }
+
+    fn serial(&self) -> &'static str {
+        "INTEGER PRIMARY KEY AUTOINCREMENT"
+    }
+
+    fn key_definition(&self) -> &'static str {
+        "TEXT NOT NULL PRIMARY KEY DEFAULT (lower(hex(randomblob(16))))"
+    }
+
+    fn column_type(&self, kind: Kind, max_length: u32) -> String {
+        match kind {
+            Kind::Text if max_length > 0 => format!("VARCHAR({max_length})"),
+            // The names tell people; both keep what they are given, as texts.
+            Kind::Text | Kind::Date | Kind::Datetime | Kind::Time => "TEXT".to_owned(),
+            Kind::Boolean => "BOOLEAN".to_owned(),
+            Kind::Int => "INTEGER".to_owned(),
+            Kind::Decimal => String::new(),
+        }
+    }
+
+    fn read(&self, column: &str, _: Kind) -> String {
+        column.to_owned()
+    }
+
+    fn cell(&self, kind: Kind, value: &Value) -> Cell {
+        match value {
+            Value::Null => Cell::Null,
+            Value::Bool(value) => Cell::Int(i64::from(*value)),
+            Value::Text(text) => Cell::Text(text.clone()),
+            Value::Number(text) => number(kind, text),
+        }
+    }
+
+    fn for_update(&self) -> &'static str {
+        // A transaction that writes is alone from its beginning.
+        ""
+    }
+
+    fn by_bytes(&self, column: &str) -> String {
+        column.to_owned()
+    }
+
+    fn widen(
+        &self,
+        _: &str,
+        _: &str,
+        (from, from_length): (Kind, u32),
+        (to, to_length): (Kind, u32),
+    ) -> Option<String> {
+        // Lengths are not enforced, and dates are texts. A column of whole numbers
+        // would turn a long fraction into a float.
+        let is_text = |kind| matches!(kind, Kind::Text | Kind::Date | Kind::Datetime | Kind::Time);
+        let is_safe = (from == to && from_length != to_length)
+            || (is_text(from) && to == Kind::Text)
+            || (from == Kind::Decimal && to == Kind::Text);
+        is_safe.then(String::new)
+    }
+
+    fn watch(&self, object: &ObjectPlan) -> String {
+        triggers::watch(object)
+    }
+
+    fn unwatch(&self, table: &str) -> String {
+        triggers::unwatch(table)
+    }
+
+    fn document(&self, _: &str, _: &str, _: &str) -> Option<String> {
+        None
+    }
+
+    fn revive(&mut self) -> Result<(), DatabaseError> {
+        Ok(())
+    }
+}
+
+fn number(kind: Kind, text: &str) -> Cell {
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    if kind == Kind::Text {
+        Cell::Text(text.to_owned())
+    } else if let Ok(number) = text.parse() {
+        Cell::Int(number)
+    } else if digits <= EXACT_DIGITS {
+        text.parse()
+            .map_or_else(|_| Cell::Text(text.to_owned()), Cell::Real)
+    } else {
+        Cell::Text(text.to_owned())
+    }
+}
+
+fn told(error: rusqlite::Error, sql: &str) -> DatabaseError {
+    let detail = error.to_string();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => DatabaseError::Busy,
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            DatabaseError::damaged(detail)
+        }
+        Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch) => {
+            DatabaseError::Rule { detail }
+        }
+        _ => DatabaseError::Backend {
+            doing: format!("do `{}`", first_words(sql)),
+            source: error.into(),
+        },
+    }
+}
+
+/// Enough of a statement to know it by; values are never in it.
+fn first_words(sql: &str) -> String {
+    let words: Vec<&str> = sql.split_whitespace().take(4).collect();
+    words.join(" ")
+}
