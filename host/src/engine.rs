@@ -1,11 +1,13 @@
-//! The two engines of a host, and the thread that makes their clocks tick.
+//! The two engines of a host, and the clock of both.
 //!
 //! The *connector* engine has component-model async on: one instance overlaps
 //! its requests. The *transform* engine has it off: calls are cheaper and less
 //! of wasmtime is reachable. An engine is made once per host and shared by all
 //! packages, so that compiled code, memory slots and the ticker are shared too.
 
-use std::time::Duration;
+mod ticker;
+
+use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use wasmtime::{
@@ -14,11 +16,8 @@ use wasmtime::{
 
 use crate::error::Error;
 use crate::limits::Limits;
-
-/// How often a running guest looks up: the grain of CPU limits and of fairness
-/// between guests on one thread. Shorter costs guests time, longer lets a
-/// spinning guest hold a worker thread.
-pub(crate) const EPOCH_TICK: Duration = Duration::from_millis(5);
+use ticker::Ticker;
+pub(crate) use ticker::{EPOCH_TICK, Presence};
 
 /// Stack of a guest. Rust guests stay under 64 KiB; interpreters need more.
 const WASM_STACK_BYTES: usize = 512 * 1024;
@@ -43,7 +42,8 @@ const KEEP_RESIDENT_BYTES: usize = 512 * 1024;
 #[derive(Debug)]
 pub(crate) struct Sandbox {
     pub(crate) engine: Engine,
-    pub(crate) slots: std::sync::Arc<Semaphore>,
+    pub(crate) slots: Arc<Semaphore>,
+    clock: Arc<Ticker>,
 }
 
 /// Whether guests of an engine may be async.
@@ -53,26 +53,54 @@ pub(crate) enum Concurrency {
     Off,
 }
 
-impl Sandbox {
-    /// Makes an engine with pooled instances, or, where the machine has not
-    /// enough address space for the pool, with instances made on demand.
-    pub(crate) fn new(concurrency: Concurrency, ceiling: &Limits) -> Result<Self, Error> {
-        let mut config = config(concurrency);
-        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(ceiling)));
-        let engine = match Engine::new(&config) {
-            Ok(engine) => engine,
-            Err(error) => {
-                tracing::warn!(%error, "no room for pooled instances: calls will start slower");
-                config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
-                Engine::new(&config).map_err(|error| Error::Engine(error.to_string()))?
+/// The engines of a host, with one clock.
+#[derive(Debug)]
+pub(crate) struct Sandboxes {
+    pub(crate) connectors: Arc<Sandbox>,
+    pub(crate) transforms: Arc<Sandbox>,
+}
+
+impl Sandboxes {
+    pub(crate) fn new(ceiling: &Limits) -> Result<Self, Error> {
+        let connectors = engine(Concurrency::On, ceiling)?;
+        let transforms = engine(Concurrency::Off, ceiling)?;
+        let epochs = [connectors.weak(), transforms.weak()];
+        let clock = Ticker::start(move || {
+            for engine in epochs.iter().filter_map(wasmtime::EngineWeak::upgrade) {
+                engine.increment_epoch();
             }
+        })?;
+        let sandbox = |engine| {
+            Arc::new(Sandbox {
+                engine,
+                slots: Arc::new(Semaphore::new(POOLED_INSTANCES as usize)),
+                clock: Arc::clone(&clock),
+            })
         };
-        start_ticker(&engine)?;
         Ok(Self {
-            engine,
-            slots: std::sync::Arc::new(Semaphore::new(POOLED_INSTANCES as usize)),
+            connectors: sandbox(connectors),
+            transforms: sandbox(transforms),
         })
     }
+}
+
+impl Sandbox {
+    /// Keeps the clock going for a guest.
+    pub(crate) fn enter(&self) -> Presence {
+        self.clock.enter()
+    }
+}
+
+/// Makes an engine with pooled instances, or, where the machine has not enough
+/// address space for the pool, with instances made on demand.
+fn engine(concurrency: Concurrency, ceiling: &Limits) -> Result<Engine, Error> {
+    let mut config = config(concurrency);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(ceiling)));
+    Engine::new(&config).or_else(|error| {
+        tracing::warn!(%error, "no room for pooled instances: calls will start slower");
+        config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+        Engine::new(&config).map_err(|error| Error::Engine(error.to_string()))
+    })
 }
 
 fn config(concurrency: Concurrency) -> Config {
@@ -118,21 +146,4 @@ fn pool(ceiling: &Limits) -> PoolingAllocationConfig {
         .async_stack_keep_resident(64 * 1024)
         .table_keep_resident(8 * 1024);
     pool
-}
-
-/// One thread per engine, which ends with it. A timer task would stand still
-/// exactly when it is needed: while a guest holds the worker thread.
-fn start_ticker(engine: &Engine) -> Result<(), Error> {
-    let engine = engine.weak();
-    std::thread::Builder::new()
-        .name("lockgate-epoch".to_owned())
-        .spawn(move || {
-            while let Some(engine) = engine.upgrade() {
-                engine.increment_epoch();
-                drop(engine);
-                std::thread::sleep(EPOCH_TICK);
-            }
-        })
-        .map(drop)
-        .map_err(|error| Error::Engine(format!("cannot start the epoch thread: {error}")))
 }

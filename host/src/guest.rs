@@ -8,7 +8,7 @@ use std::time::Duration;
 use wasmtime::{Store, Trap};
 
 use crate::capability::log::Speaker;
-use crate::engine::Sandbox;
+use crate::engine::{Presence, Sandbox};
 use crate::error::{Error, GuestCall};
 use crate::meter::{Exceeded, Limit, Metered, arm};
 use crate::patience::Patience;
@@ -30,6 +30,7 @@ pub(crate) struct Guest<T: 'static> {
     pub(crate) store: Store<T>,
     pub(crate) wall: Duration,
     _slot: tokio::sync::OwnedSemaphorePermit,
+    _presence: Presence,
 }
 
 impl<T: Metered> Guest<T> {
@@ -40,6 +41,8 @@ impl<T: Metered> Guest<T> {
             .await
             .ok_or(Error::Busy)?
             .map_err(|_| Error::Engine("the engine was shut down".to_owned()))?;
+        // Before the deadline is set, so that it counts what the guest uses.
+        let presence = sandbox.enter();
         let mut store = Store::new(&sandbox.engine, state);
         arm(&mut store);
         let wall = store.data_mut().meter().limits().wall;
@@ -47,6 +50,7 @@ impl<T: Metered> Guest<T> {
             store,
             wall,
             _slot: slot,
+            _presence: presence,
         })
     }
 

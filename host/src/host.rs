@@ -19,7 +19,7 @@ use crate::capability::http::Backend;
 use crate::capability::log::Speaker;
 use crate::connection::Connection;
 use crate::connector::LoadedConnector;
-use crate::engine::Sandbox;
+use crate::engine::Sandboxes;
 use crate::error::Error;
 use crate::grant::{Grant, Grants};
 use crate::ledger::{Ledgers, Quota};
@@ -37,8 +37,7 @@ pub struct Host(pub(crate) Arc<Inner>);
 
 /// What all clones of a host share.
 pub(crate) struct Inner {
-    pub(crate) connectors: Arc<Sandbox>,
-    pub(crate) transforms: Arc<Sandbox>,
+    pub(crate) sandboxes: Sandboxes,
     pub(crate) ceiling: Limits,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) sessions: Sessions,
@@ -158,7 +157,7 @@ impl Inner {
         grants: &Grants,
         limits: Limits,
     ) -> Result<LoadedConnector, Error> {
-        let engine = &self.connectors.engine;
+        let engine = &self.sandboxes.connectors.engine;
         let wrong = |error: wasmtime::Error| wrong_type(&package, &error);
         let component = build::component(engine, &package)?;
         let linker = connector_linker(engine, grants).map_err(wrong)?;
@@ -171,7 +170,7 @@ impl Inner {
         Ok(LoadedConnector {
             auth: Arc::new(vendor.auth.clone()),
             vendor: Arc::new(vendor),
-            sandbox: Arc::clone(&self.connectors),
+            sandbox: Arc::clone(&self.sandboxes.connectors),
             pre,
             limits,
             package,
@@ -183,7 +182,7 @@ impl Inner {
         package: Package,
         limits: Limits,
     ) -> Result<LoadedTransform, Error> {
-        let engine = &self.transforms.engine;
+        let engine = &self.sandboxes.transforms.engine;
         let wrong = |error: wasmtime::Error| wrong_type(&package, &error);
         let component = build::component(engine, &package)?;
         let linker = transform_linker(engine).map_err(wrong)?;
@@ -196,7 +195,7 @@ impl Inner {
             connection: String::new(),
         });
         Ok(LoadedTransform {
-            sandbox: Arc::clone(&self.transforms),
+            sandbox: Arc::clone(&self.sandboxes.transforms),
             pre,
             limits,
             speaker,

@@ -12,7 +12,7 @@ use wasmtime::component::Component;
 use super::{Host, Inner};
 use crate::auth::{Sessions, SessionsConfig};
 use crate::connector::LoadedConnector;
-use crate::engine::{Concurrency, Sandbox};
+use crate::engine::Sandboxes;
 use crate::error::Error;
 use crate::ledger::{Clock, Ledgers};
 use crate::limits::Limits;
@@ -116,8 +116,7 @@ impl HostBuilder {
             now_ms: SessionsConfig::system_clock(),
         });
         Ok(Host(Arc::new(Inner {
-            connectors: Arc::new(Sandbox::new(Concurrency::On, &ceiling)?),
-            transforms: Arc::new(Sandbox::new(Concurrency::Off, &ceiling)?),
+            sandboxes: Sandboxes::new(&ceiling)?,
             ceiling,
             ledgers: Ledgers::start(Arc::clone(&store), clock),
             store,
