@@ -1,7 +1,7 @@
 //! The Salesforce connector: a component that runs inside Lockgate.
 //!
 //! This file holds the exports of the contract and nothing else. What they do is
-//! in `describe.rs`, `read.rs`, `write.rs`, `query.rs`, `events.rs` and
+//! in `describe.rs`, `read.rs`, `scan.rs`, `write.rs`, `query.rs`, `events.rs` and
 //! `actions.rs`; all of them speak to the org through `api.rs`, and to the host through `host.rs`.
 
 mod actions;
@@ -20,6 +20,7 @@ mod host;
 mod names;
 mod query;
 mod read;
+mod scan;
 mod settings;
 mod soql;
 mod version;
@@ -35,8 +36,8 @@ use bindings::exports::lockgate::connector::events::{
 };
 use bindings::exports::lockgate::connector::records::{
     Content, Cursor, Description, Error, Guest, GuestCursor, GuestWriter, ObjectDescription,
-    ObjectSummary, Operation, Page, QueryOptions, RecordResult, RowResult, SettingProblem, Way,
-    WriteOptions, Writer,
+    ObjectSummary, Operation, Page, QueryOptions, RecordResult, RowResult, ScanOptions,
+    SettingProblem, Way, WriteOptions, Writer,
 };
 use host::Imports;
 use settings::Settings;
@@ -124,6 +125,11 @@ impl Guest for Connector {
 
     async fn query(text: String, options: QueryOptions) -> Result<Cursor, Error> {
         let pages = query::open(Rc::new(Self::api()), &text, options).await?;
+        Ok(Cursor::new(pages))
+    }
+
+    async fn scan(object: String, options: ScanOptions) -> Result<Cursor, Error> {
+        let pages = scan::open(Rc::new(Self::api()), &object, options).await?;
         Ok(Cursor::new(pages))
     }
 

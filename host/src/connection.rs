@@ -22,7 +22,7 @@ use crate::park::QuotaWait;
 use crate::patience::Patience;
 use crate::records::{
     ConnectorDescription, ObjectDescription, ObjectSummary, Operation, QueryOptions, RecordResult,
-    Records, RowResult, WriteOptions, bounded,
+    Records, RowResult, ScanOptions, WriteOptions, bounded,
 };
 use crate::store::{ConnectionKey, ConnectionRecord};
 use crate::writer::Writer;
@@ -42,6 +42,13 @@ impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Connection").field(&self.key).finish()
     }
+}
+
+/// What pages are an answer to.
+#[derive(Clone)]
+enum Asked {
+    Query(String, wit::QueryOptions),
+    Scan(String, wit::ScanOptions),
 }
 
 impl Connection {
@@ -272,17 +279,49 @@ impl Connection {
                 "a query of {length} bytes is longer than {MAX_QUERY_BYTES} bytes"
             )));
         }
+        let options = wit::QueryOptions {
+            include_deleted: options.include_deleted,
+            page_size: options.page_size,
+            way: options.way,
+        };
+        self.pages(Asked::Query(text.to_owned(), options)).await
+    }
+
+    /// Goes through the records of an object in the order of their ids. Pages come
+    /// as they are asked for; dropping the stream ends the scan, and one behind the
+    /// last id that came goes on.
+    ///
+    /// # Errors
+    /// See [`Self::objects`]; later failures come as items of the stream.
+    pub async fn scan(&self, object: &str, options: ScanOptions) -> Result<Pages, Error> {
+        let options = wit::ScanOptions {
+            fields: options.fields,
+            after: options.after,
+            matching: options
+                .matching
+                .map(|(field, values)| wit::Matching { field, values }),
+            way: options.way,
+        };
+        self.pages(Asked::Scan(object.to_owned(), options)).await
+    }
+
+    /// Begins an answer, and again after a wait for calls, and gives its pages.
+    async fn pages(&self, asked: Asked) -> Result<Pages, Error> {
+        let call = match asked {
+            Asked::Query(..) => "query",
+            Asked::Scan(..) => "scan",
+        };
         let mut instance = self.instance().await?;
         let cursor = loop {
-            let (text, options) = (text.to_owned(), options.clone());
-            let options = wit::QueryOptions {
-                include_deleted: options.include_deleted,
-                page_size: options.page_size,
-                way: options.way,
-            };
+            let asked = asked.clone();
             let cursor = instance
-                .call("query", async |records, accessor| {
-                    records.call_query(accessor, text, options).await
+                .call(call, async |records, accessor| match asked {
+                    Asked::Query(text, options) => {
+                        records.call_query(accessor, text, options).await
+                    }
+                    Asked::Scan(object, options) => {
+                        records.call_scan(accessor, object, options).await
+                    }
                 })
                 .await;
             match cursor {

@@ -83,7 +83,7 @@ pub use park::{Parking, QuotaWait};
 pub use records::{
     Action, Advice, Child, ConnectorDescription, EventKind, Field, ObjectDescription,
     ObjectSummary, Operation, Outcome, Page, Problem, QueryOptions, RecordResult, Records,
-    Rejected, RelatedResult, RowResult, SettingProblem, Way, WriteOptions,
+    Rejected, RelatedResult, RowResult, ScanOptions, SettingProblem, Way, WriteOptions,
 };
 pub use seal::MasterKey;
 pub use store::{ConnectionKey, ConnectionRecord, ConnectionState, Flow};

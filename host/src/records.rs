@@ -367,6 +367,19 @@ pub struct QueryOptions {
     pub way: Option<String>,
 }
 
+/// Which records of an object to scan, and what of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScanOptions {
+    /// Fields that are wanted beside the id, by their API names.
+    pub fields: Vec<String>,
+    /// Only records behind this id.
+    pub after: Option<String>,
+    /// Only records that have one of these values in a field, at most 200.
+    pub matching: Option<(String, Vec<String>)>,
+    /// As with [`QueryOptions::way`].
+    pub way: Option<String>,
+}
+
 /// How a query is answered, or a write is done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Way {

@@ -24,7 +24,7 @@ use bindings::exports::lockgate::connector::events;
 use bindings::exports::lockgate::connector::records::{
     Content, Cursor, Description, Error, Event as EventKind, Guest, GuestCursor, GuestWriter,
     ObjectDescription, ObjectSummary, Operation, Outcome, Page, QueryOptions, RecordResult,
-    RowResult, SettingProblem, Way, WriteOptions, Writer,
+    RowResult, ScanOptions, SettingProblem, Way, WriteOptions, Writer,
 };
 
 use wit_bindgen::StreamReader;
@@ -152,6 +152,10 @@ impl Guest for Connector {
         _options: WriteOptions,
     ) -> Result<Writer, Error> {
         Ok(Writer::new(Lie { operation }))
+    }
+
+    async fn scan(_object: String, _options: ScanOptions) -> Result<Cursor, Error> {
+        Err(not_made_for_this())
     }
 
     async fn query(text: String, _options: QueryOptions) -> Result<Cursor, Error> {
