@@ -1,5 +1,5 @@
-//! Watching events, of a connector that tells what a test asks for and of a server
-//! that only logs in.
+//! Watching events: of an org, and of a connector that tells what a test asks for
+//! beside a server that only logs in.
 
 #![expect(
     clippy::unwrap_used,
@@ -14,7 +14,7 @@ use std::process::Stdio;
 use lockgate_tests::loopback::Loopback;
 use lockgate_tests::packages::package_dir;
 use serde_json::Value as Json;
-use support::{Run, command, ended, run};
+use support::{Bench, Run, command, ended, run};
 use tempfile::TempDir;
 
 /// A connection `crm` of the connector whose sources are commands.
@@ -80,6 +80,21 @@ fn ids(lines: &[Json]) -> Vec<&str> {
         .iter()
         .filter_map(|line| line["id"].as_str())
         .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_to_an_org_is_seen() {
+    let bench = Bench::connected().await;
+    let create = ["record", "create", "crm", "Account", r#"{"Name":"Acme"}"#];
+    bench.lockgate(&create).ended(0);
+    let watch = [
+        "watch", "crm", "Account", "--from", "oldest", "--limit", "1",
+    ];
+    let run = bench.lockgate(&watch).ended(0);
+    assert!(run.out.contains("created (own)"), "{run:#?}");
+    assert!(run.out.contains(r#""Name":"Acme""#), "{run:#?}");
+    let listed = bench.lockgate(&["watch", "crm"]).ended(0);
+    assert!(listed.out.contains("SOURCE"), "{listed:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

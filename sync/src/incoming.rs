@@ -145,3 +145,16 @@ pub struct Applied {
     /// Records that became dead letters.
     pub rejected: u64,
 }
+
+impl std::ops::AddAssign for Applied {
+    fn add_assign(&mut self, more: Self) {
+        self.inserted += more.inserted;
+        self.updated += more.updated;
+        self.deleted += more.deleted;
+        self.conflicts += more.conflicts;
+        self.repeated += more.repeated;
+        self.echoed += more.echoed;
+        self.unread += more.unread;
+        self.rejected += more.rejected;
+    }
+}

@@ -1,10 +1,23 @@
 //! Keeps the records of a connection and the tables of a database equal.
 //!
-//! This is the local side: everything that touches the user's database. A
-//! [`Plan`], made from descriptions of objects and a [`Mapping`], says which object
+//! A [`Plan`], made from descriptions of objects and a [`Mapping`], says which object
 //! goes to which table; a [`Database`] has the tables of a plan, captures what any
 //! program does to them, applies what comes from the org, and says what is to be
-//! sent there.
+//! sent there; an [`Engine`] moves changes between it and a connection.
+//!
+//! ```no_run
+//! # use std::sync::Arc;
+//! use lockgate_sync::{Database, Direction, Engine, EngineOptions, Mapping, Plan, Target};
+//!
+//! # async fn sync(crm: lockgate::Connection) -> Result<(), Box<dyn std::error::Error>> {
+//! let contact = crm.describe("Contact").await?;
+//! let plan = Arc::new(Plan::new(&[contact], &Mapping::default(), Direction::Both)?);
+//! let database = Database::open(&Target::parse("sqlite:crm.db")?, &plan).await?;
+//! let engine = Engine::new(&crm, database, EngineOptions::default());
+//! engine.run().await?;
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -71,6 +84,7 @@ mod apply;
 mod conflicts;
 mod database;
 mod echo;
+mod engine;
 mod error;
 mod incoming;
 mod kind;
@@ -94,6 +108,7 @@ mod watched;
 
 pub use conflicts::{Conflict, Resolution};
 pub use database::{Database, Target};
+pub use engine::{Activity, Engine, EngineOptions, SyncError};
 pub use error::DatabaseError;
 pub use incoming::{
     Applied, Batch, Change, ChangeKind, Gone, Incoming, Progress, Record, Rejected, Stale,

@@ -57,6 +57,15 @@ pub struct Settled {
     pub unknown: u64,
 }
 
+impl std::ops::AddAssign for Settled {
+    fn add_assign(&mut self, more: Self) {
+        self.done += more.done;
+        self.refused += more.refused;
+        self.later += more.later;
+        self.unknown += more.unknown;
+    }
+}
+
 /// Settles sends, each by its number; what is not named stays as it is.
 pub(crate) fn settle(
     sql: &mut dyn Sql,

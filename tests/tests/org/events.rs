@@ -127,7 +127,7 @@ async fn a_write_comes_back_as_a_change_that_is_known_as_ones_own() {
         told,
         json!({ "FirstName": null, "MailingCity": "Nice", "LastModifiedDate": null })
     );
-    crm.delete("Contact", &[id.clone()], Default::default())
+    crm.delete("Contact", std::slice::from_ref(&id), Default::default())
         .await
         .unwrap();
     let gone = change(&mut deliveries).await;
@@ -446,7 +446,7 @@ async fn polling_tells_of_the_same_records_without_any_stream() {
     site.control.set_clock_offset_ms(-170_000);
     update(&crm, "Contact", json!({ "Id": kept, "FirstName": "Jo" })).await;
     let new = create(&crm, "Contact", json!({ "LastName": "New" })).await;
-    crm.delete("Contact", &[gone.clone()], Default::default())
+    crm.delete("Contact", std::slice::from_ref(&gone), Default::default())
         .await
         .unwrap();
     let mut told = Vec::new();

@@ -1,0 +1,150 @@
+//! What goes from the org into the tables and from the tables into the org.
+
+use lockgate_tests::org::{create, get, query, records};
+use serde_json::json;
+
+use crate::pair::Pair;
+
+async fn update(pair: &Pair, object: &str, record: serde_json::Value) {
+    let rows = records(&json!([record]));
+    let results = pair.crm.update(object, &rows, Default::default()).await;
+    assert!(results.unwrap()[0].is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_org_has_is_loaded_and_what_changes_there_follows() {
+    let pair = Pair::new(400).await;
+    let running = pair.run().await;
+    pair.equal(&running).await;
+    let [(accounts, _), (contacts, _)] = pair.sides().await;
+    assert!(!accounts.is_empty() && !contacts.is_empty());
+
+    pair.site.control.events().subscribed(2).await;
+    let id = create(
+        &pair.crm,
+        "Contact",
+        json!({"LastName": "New", "Email": "new@example.com"}),
+    )
+    .await;
+    let gone = contacts.keys().next().unwrap().clone();
+    update(
+        &pair,
+        "Contact",
+        json!({"Id": id, "Email": null, "FirstName": "Ann"}),
+    )
+    .await;
+    pair.crm
+        .delete("Contact", std::slice::from_ref(&gone), Default::default())
+        .await
+        .unwrap();
+    pair.equal(&running).await;
+    let [_, (_, rows)] = pair.sides().await;
+    let names = [Some("Ann".to_owned()), Some("New".to_owned()), None, None];
+    assert_eq!(rows[&id], names);
+    assert!(!rows.contains_key(&gone));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_programs_write_into_the_tables_goes_to_the_org_parents_first() {
+    let pair = Pair::new(0).await;
+    let running = pair.run().await;
+    pair.equal(&running).await;
+    let sql = pair.sql();
+    sql.execute_batch(
+        "BEGIN;
+         INSERT INTO account (name) VALUES ('Acme');
+         INSERT INTO contact (first_name, last_name, account_id)
+             VALUES ('Ada', 'Doe', (SELECT local_key FROM account));
+         COMMIT;",
+    )
+    .unwrap();
+    pair.equal(&running).await;
+    let read = query(&pair.crm, "SELECT Id, Name, Account.Name FROM Contact").await;
+    assert_eq!(read.len(), 1);
+    assert_eq!(read[0]["Account"]["Name"], "Acme");
+
+    sql.execute_batch("UPDATE contact SET email = 'ada@example.com', last_name = 'Roe';")
+        .unwrap();
+    pair.equal(&running).await;
+    let id = read[0]["Id"].as_str().unwrap();
+    let contact = &get(&pair.crm, "Contact", &[id], &["Name", "Email"]).await[0];
+    assert_eq!(contact["Name"], "Ada Roe");
+    assert_eq!(contact["Email"], "ada@example.com");
+
+    sql.execute_batch("DELETE FROM contact;").unwrap();
+    pair.equal(&running).await;
+    assert!(query(&pair.crm, "SELECT Id FROM Contact").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_org_refuses_becomes_a_dead_letter_with_its_words_and_holds_up_nothing() {
+    let pair = Pair::new(0).await;
+    let engine = pair.engine().await;
+    pair.sql()
+        .execute_batch(
+            "INSERT INTO contact (last_name, email) VALUES ('Bad', 'no address');
+             INSERT INTO contact (last_name, email) VALUES ('Good', 'good@example.com');",
+        )
+        .unwrap();
+    engine.run_once().await.unwrap();
+    let names = query(&pair.crm, "SELECT LastName FROM Contact").await;
+    assert_eq!(names.len(), 1);
+    assert_eq!(names[0]["LastName"], "Good");
+    let letters = engine.database().letters(0, 10).await.unwrap();
+    assert_eq!(letters.len(), 1);
+    let reason = &letters[0].reason;
+    assert!(
+        reason.contains("INVALID_EMAIL_ADDRESS") && reason.contains("Email"),
+        "{reason}"
+    );
+
+    // Put right and sent again.
+    pair.sql()
+        .execute_batch("UPDATE contact SET email = 'bad@example.com' WHERE last_name = 'Bad';")
+        .unwrap();
+    engine.run_once().await.unwrap();
+    assert!(pair.is_equal().await);
+    assert!(engine.database().letters(0, 10).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_makes_both_sides_equal_without_any_event() {
+    let pair = Pair::new(300).await;
+    let engine = pair.engine().await;
+    engine.run_once().await.unwrap();
+    assert!(pair.is_equal().await);
+
+    let [_, (contacts, _)] = pair.sides().await;
+    let ids: Vec<&String> = contacts.keys().collect();
+    update(
+        &pair,
+        "Contact",
+        json!({"Id": ids[0], "Email": "org@example.com"}),
+    )
+    .await;
+    pair.crm
+        .delete("Contact", &[ids[1].clone()], Default::default())
+        .await
+        .unwrap();
+    create(&pair.crm, "Account", json!({"Name": "Only there"})).await;
+    pair.sql()
+        .execute(
+            "UPDATE contact SET last_name = 'Here' WHERE id = ?1",
+            [ids[2]],
+        )
+        .unwrap();
+    pair.sql()
+        .execute("INSERT INTO account (name) VALUES ('Only here')", [])
+        .unwrap();
+    engine.run_once().await.unwrap();
+    let [(accounts, _), (contacts_now, _)] = pair.sides().await;
+    assert!(pair.is_equal().await);
+    assert_eq!(contacts_now.len(), contacts.len() - 1);
+    for name in ["Only here", "Only there"] {
+        assert!(
+            accounts
+                .values()
+                .any(|values| values[0].as_deref() == Some(name))
+        );
+    }
+}

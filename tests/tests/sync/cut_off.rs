@@ -1,0 +1,93 @@
+//! Syncs that were cut off, or missed what happened.
+
+use lockgate_tests::org::{create, query};
+use serde_json::json;
+
+use crate::pair::Pair;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_happens_while_no_sync_runs_is_caught_up_on_both_sides() {
+    let pair = Pair::new(100).await;
+    let running = pair.run().await;
+    pair.equal(&running).await;
+    create(&pair.crm, "Account", json!({"Name": "Before"})).await;
+    pair.equal(&running).await;
+    drop(running);
+
+    create(&pair.crm, "Account", json!({"Name": "Meanwhile there"})).await;
+    pair.sql()
+        .execute("INSERT INTO account (name) VALUES ('Meanwhile here')", [])
+        .unwrap();
+    let running = pair.run().await;
+    pair.equal(&running).await;
+    let meanwhile = "SELECT Id FROM Account WHERE Name LIKE 'Meanwhile%'";
+    assert_eq!(query(&pair.crm, meanwhile).await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_that_the_org_no_longer_has_are_made_up_for_by_a_comparison() {
+    let pair = Pair::new(100).await;
+    let running = pair.run().await;
+    pair.equal(&running).await;
+    pair.site.control.events().subscribed(2).await;
+    let id = create(&pair.crm, "Account", json!({"Name": "Known"})).await;
+    pair.equal(&running).await;
+    drop(running);
+
+    create(&pair.crm, "Contact", json!({"LastName": "Missed"})).await;
+    pair.crm
+        .delete("Account", &[id], Default::default())
+        .await
+        .unwrap();
+    pair.site.control.events().expire();
+    let running = pair.run().await;
+    pair.site.control.events().subscribed(2).await;
+    // What wakes the subscription, so that it knows its new place.
+    create(&pair.crm, "Account", json!({"Name": "Later"})).await;
+    create(&pair.crm, "Contact", json!({"LastName": "Later"})).await;
+    pair.equal(&running).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn engines_that_are_cut_off_again_and_again_lose_nothing_and_create_nothing_twice() {
+    let pair = Pair::new(50).await;
+    let sql = pair.sql();
+    for round in 0..12 {
+        let running = pair.run().await;
+        let mut activity = running.engine.activity();
+        if round == 0 {
+            pair.equal(&running).await;
+        }
+        for n in 0..5 {
+            let name = format!("Here {round}-{n}");
+            sql.execute("INSERT INTO contact (last_name) VALUES (?1)", [&name])
+                .unwrap();
+            let record = json!({"LastName": format!("There {round}-{n}")});
+            create(&pair.crm, "Contact", record).await;
+            sql.execute(
+                "UPDATE contact SET first_name = ?1 WHERE last_name LIKE 'There%'",
+                [&name],
+            )
+            .unwrap();
+        }
+        // Cut off after as many steps as there were rounds.
+        for _ in 0..round {
+            activity.changed().await.unwrap();
+        }
+    }
+    let running = pair.run().await;
+    pair.equal(&running).await;
+    let rows = query(
+        &pair.crm,
+        "SELECT LastName FROM Contact WHERE LastName LIKE '%ere %'",
+    )
+    .await;
+    let mut names: Vec<&str> = rows
+        .iter()
+        .map(|row| row["LastName"].as_str().unwrap())
+        .collect();
+    names.sort_unstable();
+    let all = names.len();
+    names.dedup();
+    assert_eq!((all, names.len()), (120, 120));
+}
