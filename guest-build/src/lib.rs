@@ -21,15 +21,22 @@
 //! ```
 
 mod nested;
+#[cfg(feature = "components")]
 mod package;
+#[cfg(feature = "components")]
 mod script;
+#[cfg(feature = "components")]
 mod sources;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+#[cfg(feature = "components")]
+use anyhow::Context as _;
+use anyhow::{Result, bail};
 
+#[cfg(feature = "components")]
 pub use package::{COMPONENT_FILE, MANIFEST_FILE};
+#[cfg(feature = "components")]
 pub use script::{PackageDirectory, build_script, build_script_in};
 
 /// The target that guests are compiled for.
@@ -50,6 +57,7 @@ pub struct Options {
 }
 
 /// A guest that was built.
+#[cfg(feature = "components")]
 #[derive(Clone, Debug)]
 pub struct Guest {
     /// The crate's name.
@@ -64,12 +72,23 @@ pub struct Guest {
     pub workspace_target: PathBuf,
 }
 
+/// Compiles the guest crate in `directory` and makes no component of it: a
+/// `build` with the same options has little left to do then.
+///
+/// # Errors
+/// As `build`, but for the package and the component.
+pub fn compile(directory: &Path, options: &Options) -> Result<PathBuf> {
+    check_target()?;
+    nested::compile(&nested::find_member(directory)?, options)
+}
+
 /// Builds the guest crate in `directory`.
 ///
 /// # Errors
 /// If the target is not installed (the text says what to run), if the crate has
 /// no `package.toml` or is no `cdylib`, if cargo fails (its whole output is in
 /// the text), or if the module is no component.
+#[cfg(feature = "components")]
 pub fn build(directory: &Path, options: &Options) -> Result<Guest> {
     check_target()?;
     let directory = std::path::absolute(directory)

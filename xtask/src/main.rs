@@ -10,6 +10,7 @@ mod postgresql;
 mod setup;
 
 use std::process::ExitCode;
+use std::thread::JoinHandle;
 
 use anyhow::{Result, bail};
 
@@ -70,6 +71,7 @@ fn without_arguments(task: &str, arguments: &[String]) -> Result<()> {
 /// The demo's exit code is ours.
 fn demo(arguments: Vec<String>) -> Result<ExitCode> {
     setup::run()?;
+    let connector = compile_connector()?;
     let step = Step::cargo(["run", "--locked"])
         .quiet_in_a_pipe()
         .arguments([
@@ -81,7 +83,25 @@ fn demo(arguments: Vec<String>) -> Result<ExitCode> {
             "demo",
         ])
         .arguments(arguments);
-    step.exit_code()
+    let code = step.exit_code();
+    // The build has waited for it, or failed without it.
+    let _ = connector.join();
+    code
+}
+
+/// Compiles the largest guest beside everything else: it keeps one core busy for
+/// minutes, and cargo would come to it when nothing else is left. What goes wrong
+/// with it is told by the build that needs it.
+fn compile_connector() -> Result<JoinHandle<()>> {
+    let directory = command::root()?.join("connector-wasm");
+    let options = guest_build::Options {
+        target_directory: Some(command::target()?.join("guests")),
+        locked: true,
+        ..guest_build::Options::default()
+    };
+    Ok(std::thread::spawn(move || {
+        let _ = guest_build::compile(&directory, &options);
+    }))
 }
 
 fn test(mut arguments: Vec<String>) -> Result<()> {
