@@ -48,7 +48,7 @@ fn run(task: &str, arguments: Vec<String>) -> Result<ExitCode> {
         "setup" => {
             without_arguments(task, &arguments)?;
             setup::run()?;
-            postgresql::install()?;
+            postgresql::install();
         }
         "demo" => return demo(arguments),
         "test" => test(arguments)?,
@@ -106,7 +106,7 @@ fn compile_connector() -> Result<JoinHandle<()>> {
 
 fn test(mut arguments: Vec<String>) -> Result<()> {
     setup::run()?;
-    postgresql::install()?;
+    postgresql::install();
     let is_long = arguments.iter().any(|argument| argument == "--long");
     arguments.retain(|argument| argument != "--long");
     let mut step = Step::cargo(["test", "--workspace", "--locked"]).arguments(arguments);

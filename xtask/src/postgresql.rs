@@ -3,8 +3,6 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
-
 use crate::command::{Step, say};
 
 /// Where Debian puts the programs of each version, as the tests know, too.
@@ -12,17 +10,14 @@ const DEBIAN: &str = "/usr/lib/postgresql";
 
 /// Installs the server by apt-get if there is none, if we are root, and if there is
 /// an apt-get. Otherwise the tests that need it say that they are skipped.
-///
-/// # Errors
-/// When apt-get is there and cannot.
-pub(crate) fn install() -> Result<()> {
+pub(crate) fn install() {
     if is_installed() {
-        return Ok(());
+        return;
     }
     let may_install = is_root() && has_program("apt-get");
     if !may_install {
         say("no PostgreSQL server is installed here: its tests will say that they are skipped");
-        return Ok(());
+        return;
     }
     say("installing a PostgreSQL server for the tests with apt-get");
     let apt_get = || {
@@ -34,10 +29,9 @@ pub(crate) fn install() -> Result<()> {
     // Lists may be missing or old: then once more with new ones.
     let is_done = install().run().is_ok()
         || (apt_get().arguments(["update"]).run().is_ok() && install().run().is_ok());
-    if is_done && is_installed() {
-        return Ok(());
+    if !is_done || !is_installed() {
+        say("PostgreSQL's tests will be skipped; to have them, run: apt-get install postgresql");
     }
-    bail!("PostgreSQL's tests need a server; run:\n\n    apt-get install postgresql")
 }
 
 fn is_installed() -> bool {
