@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::TryStreamExt as _;
 use lockgate::{Pages, ScanOptions};
+use serde_json::value::RawValue;
 
 use super::load::{fields, text};
 use super::pace::Pace;
@@ -14,6 +15,7 @@ use crate::kind::milliseconds;
 use crate::plan::ObjectPlan;
 use crate::status::KnownRecord;
 use crate::unread::Unread;
+use crate::value::Fields;
 
 /// Records that are read at a time.
 const READ_AT_A_TIME: u32 = 200;
@@ -78,25 +80,20 @@ impl Engine {
             .iter()
             .filter_map(|mark| mark.org_id.clone())
             .collect();
-        let wanted = object.fields_to_read();
-        let read = self.connection.get(&object.object, &ids, &wanted).await?;
-        let rows: Vec<&serde_json::value::RawValue> =
-            serde_json::from_slice(&read).map_err(|error| SyncError::Records {
-                object: object.object.clone(),
-                what: error.to_string(),
-            })?;
+        let records = self.read(object, &ids).await?;
         let mut items = Vec::with_capacity(marks.len());
-        for ((mark, org_id), row) in marks.iter().zip(ids).zip(rows) {
-            items.push(match row.get() {
-                "null" => Incoming::Gone(Gone {
-                    object: object.object.clone(),
+        for ((mark, org_id), record) in marks.iter().zip(ids).zip(records) {
+            let (object, ticket) = (object.object.clone(), Some(mark.ticket));
+            items.push(match record {
+                None => Incoming::Gone(Gone {
+                    object,
                     org_id,
-                    ticket: Some(mark.ticket),
+                    ticket,
                 }),
-                json => Incoming::Record(Record {
-                    object: object.object.clone(),
-                    fields: fields(object, json.as_bytes())?,
-                    ticket: Some(mark.ticket),
+                Some(fields) => Incoming::Record(Record {
+                    object,
+                    fields,
+                    ticket,
                 }),
             });
         }
@@ -105,6 +102,27 @@ impl Engine {
             ..Batch::default()
         })
         .await
+    }
+
+    /// Reads records by their ids; nothing for those that are not there.
+    pub(super) async fn read(
+        &self,
+        object: &ObjectPlan,
+        ids: &[String],
+    ) -> Result<Vec<Option<Fields>>, SyncError> {
+        let wanted = object.fields_to_read();
+        let read = self.connection.get(&object.object, ids, &wanted).await?;
+        let rows: Vec<Option<&RawValue>> =
+            serde_json::from_slice(&read).map_err(|error| SyncError::Records {
+                object: object.object.clone(),
+                what: error.to_string(),
+            })?;
+        let rows = rows.into_iter();
+        rows.map(|row| {
+            row.map(|row| fields(object, row.get().as_bytes()))
+                .transpose()
+        })
+        .collect()
     }
 
     /// Compares all records of an object with those that are known here, and marks

@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 
 use lockgate::{Advice, Operation, Outcome, Problem, RecordResult, Records, WriteOptions};
-use serde_json::value::RawValue;
 
 use super::load::{fields, text};
 use super::pace::Pace;
@@ -118,12 +117,7 @@ impl Engine {
         let found = self.find_by_key(object, without, sent).await?;
         let with_id = self.still_as_known(object, &with_id, sent).await?;
         let changes: Vec<&OutgoingChange> = with_id.into_iter().chain(&found).collect();
-        let ids = changes.iter().map(|change| {
-            let org_id = change.org_id.as_deref().unwrap_or_default();
-            serde_json::Value::from(org_id).to_string()
-        });
-        let ids = ids.collect::<Vec<_>>();
-        self.write(object, Operation::Delete, &changes, &ids, sent)
+        self.write(object, Operation::Delete, &changes, &[], sent)
             .await
     }
 
@@ -140,21 +134,15 @@ impl Engine {
             return Ok(group.iter().collect());
         };
         let mut as_known = Vec::with_capacity(group.len());
-        let wanted = object.fields_to_read();
         for changes in group.chunks(LOOKED_AT) {
             let ids: Vec<String> = changes
                 .iter()
                 .filter_map(|change| change.org_id.clone())
                 .collect();
-            let read = self.connection.get(&object.object, &ids, &wanted).await?;
-            let rows: Vec<&RawValue> =
-                serde_json::from_slice(&read).map_err(|error| SyncError::Records {
-                    object: object.object.clone(),
-                    what: error.to_string(),
-                })?;
+            let records = self.read(object, &ids).await?;
             let mut newer = Batch::default();
-            for (change, row) in changes.iter().zip(rows) {
-                if row.get() == "null" {
+            for (change, record) in changes.iter().zip(records) {
+                let Some(fields) = record else {
                     sent.settle(
                         change,
                         match change.operation {
@@ -163,8 +151,7 @@ impl Engine {
                         },
                     );
                     continue;
-                }
-                let fields = fields(object, row.get().as_bytes())?;
+                };
                 let stamp_ms = text(&fields, stamp).and_then(|text| milliseconds(&text));
                 if stamp_ms.unwrap_or(0) > change.stamp_ms {
                     newer.items.push(Incoming::Record(Record {
@@ -237,7 +224,8 @@ impl Engine {
         Ok(ids)
     }
 
-    /// Writes records, and settles what is known of each.
+    /// Writes records, and settles what is known of each. Deletions need none but the
+    /// ids of the changes.
     async fn write(
         &self,
         object: &ObjectPlan,
