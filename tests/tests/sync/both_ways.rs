@@ -148,3 +148,28 @@ async fn a_run_makes_both_sides_equal_without_any_event() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_of_somebody_who_was_faster_is_taken_in_and_not_written_over() {
+    let pair = Pair::new(100).await;
+    let engine = pair.engine().await;
+    engine.run_once().await.unwrap();
+    let [_, (contacts, _)] = pair.sides().await;
+    let id = contacts.keys().next().unwrap();
+    let record = json!({"Id": id, "LastName": "Theirs", "FirstName": "Theirs"});
+    update(&pair, "Contact", record).await;
+    pair.sql()
+        .execute(
+            "UPDATE contact SET last_name = 'Ours', email = 'ours@example.com' WHERE id = ?1",
+            [id],
+        )
+        .unwrap();
+    engine.run_once().await.unwrap();
+    assert!(pair.is_equal().await);
+    let [_, (contacts, _)] = pair.sides().await;
+    let told = ["Theirs", "Theirs", "ours@example.com"].map(|text| Some(text.to_owned()));
+    assert_eq!(contacts[id][..3], told);
+    let conflicts = engine.database().conflicts(0, 10).await.unwrap();
+    assert_eq!(conflicts.len(), 1);
+    assert_eq!(conflicts[0].field.as_deref(), Some("LastName"));
+}
