@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{
     action, connection, demo, describe, dev_org, exit, file, limits, objects, package, query,
-    record, transform, watch,
+    record, run, sync, transform, watch,
 };
 
 const EXAMPLES: &str = "\
@@ -33,6 +33,7 @@ Environment:
   LOCKGATE_DATA_DIR       as --data-dir
   LOCKGATE_MASTER_KEY     the key that seals tokens, 32 bytes in base64
   LOCKGATE_CLIENT_SECRET  as --client-secret
+  LOCKGATE_SYNC_TO        as --to of `lockgate sync create`
   RUST_LOG                what is logged to standard error, such as lockgate=debug
   NO_COLOR                no colours";
 
@@ -47,7 +48,7 @@ pub(crate) struct Args {
 }
 
 /// What every command takes.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Common {
     /// Where connections, sealed tokens and budgets are kept; by default a
     /// directory of this user's own
@@ -82,6 +83,10 @@ pub(crate) enum Command {
     Query(query::Args),
     /// Tell of changes and messages of an org as they come
     Watch(watch::Args),
+    /// Keep an org and a database equal
+    Sync(sync::Args),
+    /// Have all syncs at work, until it is told to stop
+    Run(run::Args),
     /// Do what a connector can beyond records, or list what that is
     Action(action::Args),
     /// Show an org's limits and what is left of the budget of API calls
@@ -153,7 +158,12 @@ impl Command {
             Self::Action(args) => Some(args.target()),
             Self::Limits(args) => Some(args.target()),
             Self::Connection(args) => args.target(),
-            Self::Demo(_) | Self::DevOrg(_) | Self::Package(_) | Self::Transform(_) => None,
+            Self::Sync(args) => args.target(),
+            Self::Demo(_)
+            | Self::DevOrg(_)
+            | Self::Run(_)
+            | Self::Package(_)
+            | Self::Transform(_) => None,
         }
     }
 }

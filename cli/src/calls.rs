@@ -78,6 +78,12 @@ pub(crate) fn moment(at: SystemTime) -> String {
         .unwrap_or_default()
 }
 
+/// The same of milliseconds since 1970.
+pub(crate) fn moment_of_ms(ms: i64) -> String {
+    let since = Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+    moment(SystemTime::UNIX_EPOCH + since)
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     let unit_at = text
         .find(|c: char| !c.is_ascii_digit())

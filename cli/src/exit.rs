@@ -8,6 +8,7 @@ use std::time::Duration;
 use lockgate::auth::AuthError;
 use lockgate::store::StoreError;
 use lockgate::{Advice, Error};
+use lockgate_sync::DatabaseError;
 
 use crate::args::Target;
 use crate::output;
@@ -99,7 +100,27 @@ fn status_of(error: &anyhow::Error) -> Status {
     if error.chain().any(|cause| cause.is::<Interrupted>()) {
         return Status::Interrupted;
     }
+    if let Some(error) = database_error(error) {
+        return status_of_database(error);
+    }
     host_error(error).map_or(Status::Failed, status_of_host)
+}
+
+fn database_error(error: &anyhow::Error) -> Option<&DatabaseError> {
+    error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<DatabaseError>())
+}
+
+fn status_of_database(error: &DatabaseError) -> Status {
+    match error {
+        DatabaseError::BadAddress { .. }
+        | DatabaseError::Tables { .. }
+        | DatabaseError::NoSuch { .. } => Status::Usage,
+        DatabaseError::Taken => Status::TryLater,
+        error if error.is_passing() => Status::TryLater,
+        _ => Status::Failed,
+    }
 }
 
 fn host_error(error: &anyhow::Error) -> Option<&Error> {

@@ -27,7 +27,9 @@ mod query;
 mod record;
 mod roots;
 mod rows;
+mod run;
 mod session;
+mod sync;
 mod table;
 mod text;
 mod transform;
@@ -78,6 +80,8 @@ async fn dispatch(args: Args) -> Result<Status> {
         Command::Query(args) => query::run(&common, args).await,
         Command::Watch(args) => watch::run(&common, args).await,
         Command::Action(args) => action::run(&common, args).await,
+        Command::Sync(args) => sync::run(&common, args).await,
+        Command::Run(args) => run::run(&common, args).await,
         Command::Limits(args) => limits::run(&common, args).await,
         Command::Package(args) => package::run(args).await,
         Command::Transform(args) => transform::run(args).await,

@@ -54,7 +54,7 @@ pub(crate) async fn run(args: Args) -> Result<Status> {
         let done = transform
             .apply(&args.object, &Records::from_items(batch)?)
             .await?;
-        dropped += done.dropped;
+        dropped += done.dropped.len();
         rejected += done.rejected.len();
         for record in done.rejected {
             output::warn(&format!(

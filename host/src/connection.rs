@@ -1,17 +1,18 @@
 //! A connection as an embedder uses it: typed calls on the connector, each in an
 //! instance of its own.
 
+mod files;
+mod kept;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
-use wasmtime::component::StreamReader;
 
 use crate::bindings::connector::exports::lockgate::connector::records as wit;
 use crate::capability::quota::UNCOUNTED;
 use crate::connector::{How, Instance, LoadedConnector};
-use crate::content::{Content, Download};
 use crate::deliveries::Deliveries;
 use crate::error::Error;
 use crate::events::{self, SubscribeOptions};
@@ -19,13 +20,14 @@ use crate::host::Inner;
 use crate::ledger::{Budget, Forecast, Priority, Quota};
 use crate::pages::Pages;
 use crate::park::QuotaWait;
-use crate::patience::Patience;
 use crate::records::{
     ConnectorDescription, ObjectDescription, ObjectSummary, Operation, QueryOptions, RecordResult,
     Records, RowResult, ScanOptions, WriteOptions, bounded,
 };
 use crate::store::{ConnectionKey, ConnectionRecord};
 use crate::writer::Writer;
+
+pub use kept::Kept;
 
 /// The longest query text in bytes: products take less.
 const MAX_QUERY_BYTES: usize = 1024 * 1024;
@@ -355,62 +357,6 @@ impl Connection {
     ) -> Result<Deliveries, Error> {
         let sources = events::sources(sources)?;
         Deliveries::begin(self.instance().await?, sources, options).await
-    }
-
-    /// The content of a file: of the record with this id, in this field. Which
-    /// objects have such fields is the product's. The transfer goes on as the
-    /// stream is read, under limits that count afresh with each MiB.
-    ///
-    /// # Errors
-    /// See [`Self::objects`]; later failures come as items of the stream.
-    pub async fn download(&self, object: &str, id: &str, field: &str) -> Result<Download, Error> {
-        let mut instance = self.instance().await?;
-        let (object, id, field) = (object.to_owned(), id.to_owned(), field.to_owned());
-        let content = instance
-            .call("download", async |records, accessor| {
-                records.call_download(accessor, object, id, field).await
-            })
-            .await?;
-        Ok(Download::new(instance, content))
-    }
-
-    /// Writes one record with a file in `field`; `record` has the other fields. A
-    /// record with its id is changed, one without is created. Neither host nor
-    /// guest holds the content, and limits count afresh with each MiB of it.
-    ///
-    /// Dropping the future gives the transfer up; nothing is written then, unless
-    /// all of the content was sent.
-    ///
-    /// # Errors
-    /// [`Error::Input`] if the record is no JSON object, or the content cannot be
-    /// read or does not have its length: nothing is written then. After
-    /// [`Error::Unavailable`] nothing was written either: begin again with the
-    /// content from its start. Otherwise as [`Self::objects`].
-    pub async fn upload(
-        &self,
-        object: &str,
-        record: &Json,
-        field: &str,
-        content: Content,
-    ) -> Result<RecordResult, Error> {
-        if !record.is_object() {
-            return Err(Error::Input("a record is a JSON object".to_owned()));
-        }
-        let mut instance = self.instance().await?;
-        let (object, field) = (object.to_owned(), field.to_owned());
-        let fields = record.to_string().into_bytes();
-        let patience = Patience::new(instance.wall());
-        let length = content.length();
-        let feed = content.feed(&patience);
-        let result = instance
-            .call_within(&patience, "upload", async |records, accessor| {
-                let content = accessor.with(|access| StreamReader::new(access, feed))?;
-                records
-                    .call_upload(accessor, object, fields, field, content, length)
-                    .await
-            })
-            .await?;
-        Ok(result.into())
     }
 
     /// Does one of the connector's actions; input and output are JSON as its

@@ -168,6 +168,16 @@ pub enum Error {
         what: String,
     },
 
+    /// A transform has no use for records of this object: send it others, or name the
+    /// object in its settings.
+    #[error("{call} does not know the object {object}")]
+    UnknownObject {
+        /// Which package and which call.
+        call: GuestCall,
+        /// The object.
+        object: String,
+    },
+
     /// Authorisation failed.
     #[error(transparent)]
     Auth(#[from] AuthError),
@@ -257,6 +267,7 @@ impl Error {
             | Self::Settings { .. }
             | Self::Input(_)
             | Self::Key(_)
+            | Self::UnknownObject { .. }
             | Self::NeedsReconnect { .. } => Blame::Caller,
             Self::LimitExceeded { .. }
             | Self::Crashed { .. }

@@ -26,6 +26,7 @@ use crate::ledger::{Ledgers, Quota};
 use crate::limits::Limits;
 use crate::manifest::World;
 use crate::package::{Package, PackageError};
+use crate::seal::Sealer;
 use crate::state::{connector_linker, transform_linker};
 use crate::store::{ConnectionKey, ConnectionRecord, Store, StoreError};
 use crate::transform::{LoadedTransform, Transform};
@@ -40,6 +41,7 @@ pub(crate) struct Inner {
     pub(crate) sandboxes: Sandboxes,
     pub(crate) ceiling: Limits,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) sealer: Sealer,
     pub(crate) sessions: Sessions,
     pub(crate) transport: Transport,
     pub(crate) ledgers: Ledgers,

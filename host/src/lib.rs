@@ -63,7 +63,7 @@ mod writer;
 pub use auth::{
     AuthError, AuthorizationHints, AuthorizationStart, Callback, Connected, Revocation,
 };
-pub use connection::Connection;
+pub use connection::{Connection, Kept};
 pub use content::{Content, Download};
 pub use deliveries::Deliveries;
 pub use error::{Blame, Error, GuestCall};

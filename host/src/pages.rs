@@ -60,7 +60,7 @@ impl Pages {
                 let mut page = page?;
                 let transformed = transform.apply(&object, &page.records).await?;
                 page.records = transformed.records;
-                page.dropped += transformed.dropped;
+                page.dropped += transformed.dropped.len();
                 page.rejected.extend(transformed.rejected);
                 Ok(page)
             }

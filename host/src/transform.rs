@@ -51,8 +51,9 @@ impl std::fmt::Debug for Transform {
 pub struct Transformed {
     /// The kept records, in the order of the input.
     pub records: Records,
-    /// How many were left out because they are not wanted.
-    pub dropped: usize,
+    /// Which records of the input were left out because they are not wanted: their
+    /// places in it, in order.
+    pub dropped: Vec<usize>,
     /// Those that were left out because they are wrong.
     pub rejected: Vec<Rejected>,
 }
@@ -244,7 +245,12 @@ impl WarmTransform {
     fn refusal(&self, object: &str, error: &wit::Error) -> Error {
         let what = match error {
             wit::Error::Malformed(text) => format!("malformed batch: {}", bounded(text)),
-            wit::Error::UnsupportedObject => format!("it does not know the object {object}"),
+            wit::Error::UnsupportedObject => {
+                return Error::UnknownObject {
+                    call: self.call(),
+                    object: object.to_owned(),
+                };
+            }
             wit::Error::Failed(text) => bounded(text),
         };
         Error::Transform {
@@ -282,13 +288,13 @@ impl WarmTransform {
             )));
         }
         let mut rejected = Vec::new();
-        let mut dropped = 0;
+        let mut dropped = Vec::new();
         // Rows of the input are looked up only if something was rejected.
         let mut rows: Option<Vec<&RawValue>> = None;
         for (at, verdict) in outcome.verdicts.iter().enumerate() {
             match verdict {
                 wit::Verdict::Keep => {}
-                wit::Verdict::Drop => dropped += 1,
+                wit::Verdict::Drop => dropped.push(at),
                 wit::Verdict::Reject(reason) => {
                     let rows = match &mut rows {
                         Some(rows) => rows,

@@ -13,7 +13,9 @@ use crate::incoming::{Applied, Batch, Change, ChangeKind, Gone, Incoming, Stale}
 use crate::kind;
 use crate::letters;
 use crate::mapping::Direction;
+use crate::merge;
 use crate::numbers;
+use crate::outbox;
 use crate::plan::{ObjectPlan, Plan, STAMP_FIELDS};
 use crate::rows::{self, Known};
 use crate::sql::Sql;
@@ -52,9 +54,11 @@ pub(crate) fn apply(
         sql,
         plan,
         now_ms,
+        rewritten: None,
         done: Applied::default(),
     };
-    for item in &batch.items {
+    for (at, item) in batch.items.iter().enumerate() {
+        work.rewritten = batch.rewritten.get(&at);
         match care {
             Care::Fail => work.item(item)?,
             Care::SetAside => work.item_with_care(item)?,
@@ -103,6 +107,8 @@ struct Work<'a> {
     sql: &'a mut dyn Sql,
     plan: &'a Plan,
     now_ms: i64,
+    /// What plugins made of the item at work.
+    rewritten: Option<&'a Fields>,
     done: Applied,
 }
 
@@ -152,6 +158,7 @@ impl Work<'_> {
                     Incoming::Rejected(rejected) => {
                         (&rejected.object, Vec::new(), rejected.fields.clone())
                     }
+                    Incoming::LeftOut(left) => (&left.object, Vec::new(), Fields::new()),
                 };
                 let reason = format!("the database refused the row: {detail}");
                 self.letters(object, &ids, &reason, &fields)?;
@@ -180,8 +187,10 @@ impl Work<'_> {
             }
             Incoming::Rejected(rejected) => {
                 let ids: Vec<String> = rejected.org_id.iter().cloned().collect();
-                self.letters(&rejected.object, &ids, &rejected.reason, &rejected.fields)
+                self.letters(&rejected.object, &ids, &rejected.reason, &rejected.fields)?;
+                self.answer(&rejected.object, ids.first(), rejected.ticket)
             }
+            Incoming::LeftOut(left) => self.answer(&left.object, Some(&left.org_id), left.ticket),
         }
     }
 
@@ -359,9 +368,41 @@ impl Work<'_> {
             ..Known::fresh(local_key, Some(org_id.to_owned()))
         };
         rows::keep(self.sql, &object.object, &known)?;
-        rows::insert(self.sql, object, &known.local_key, org_id, &known.base)?;
+        let mut row = known.base.clone();
+        let rewritten = self.rewritten(object, &row, &known.base);
+        row.extend(rewritten.clone());
+        rows::insert(self.sql, object, &known.local_key, org_id, &row)?;
+        self.send_rewritten(object, &known.local_key, &rewritten)?;
         self.done.inserted += 1;
         Ok(())
+    }
+
+    /// What plugins want otherwise in a row. What a program has changed there and the
+    /// org does not have yet stays: it goes through the plugins on its way out.
+    fn rewritten(&self, object: &ObjectPlan, row: &Fields, base: &Fields) -> Fields {
+        let Some(rewritten) = self.rewritten else {
+            return Fields::new();
+        };
+        let mut wanted = rows::canonical(object, rewritten);
+        wanted.retain(|field, value| {
+            let now = merge::of(row, field);
+            let is_updateable = object.column(field).is_some_and(|column| column.updateable);
+            now != value && (!object.sends() || (is_updateable && now == merge::of(base, field)))
+        });
+        wanted
+    }
+
+    /// What plugins changed goes to the org like any change.
+    fn send_rewritten(
+        &mut self,
+        object: &ObjectPlan,
+        local_key: &str,
+        rewritten: &Fields,
+    ) -> Result<(), DatabaseError> {
+        if rewritten.is_empty() || !object.sends() {
+            return Ok(());
+        }
+        outbox::add(self.sql, &object.object, local_key, self.now_ms)
     }
 
     /// The id within the fields of a record.

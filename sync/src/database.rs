@@ -5,12 +5,11 @@
 //! gives `Err` nothing was changed. A call whose future is dropped may still take
 //! effect.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ::postgres::Config;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::apply::{self, Care};
@@ -18,94 +17,31 @@ use crate::conflicts::{self, Conflict, Resolution};
 use crate::error::DatabaseError;
 use crate::incoming::{Applied, Batch, Progress};
 use crate::letters::{self, Letter};
+use crate::numbers;
 use crate::outgoing::{self, Outgoing};
 use crate::plan::Plan;
-use crate::postgres::Postgres;
+use crate::rewriting::{self, Rewrite};
 use crate::schema;
 use crate::settle::{self, Settled, Settlement};
 use crate::sql::Sql;
-use crate::sqlite::Sqlite;
 use crate::status::{self, KnownRecord, SyncStatus};
+use crate::target::Target;
 use crate::unread::{self, Unread};
+use crate::value::Fields;
 
 /// Jobs that may wait. Beyond that, callers wait before they can hand over.
 const WAITING_JOBS: usize = 64;
-
-/// Where a database is.
-#[derive(Clone)]
-pub enum Target {
-    /// A file of SQLite, made if there is none.
-    Sqlite(PathBuf),
-    /// A database of PostgreSQL, in the first schema of the user's search path.
-    Postgres(Box<Config>),
-}
-
-impl Target {
-    /// Reads an address: `sqlite:FILE`, or `postgres://USER:PASSWORD@HOST/DATABASE`
-    /// as libpq has it, also with `postgres:` before it.
-    ///
-    /// A connection to PostgreSQL is by TLS if the server can, and its certificate is
-    /// checked by the platform's roots; `?sslmode=require` insists on it, and
-    /// `?sslmode=disable` does without.
-    ///
-    /// # Errors
-    /// [`DatabaseError::BadAddress`].
-    pub fn parse(address: &str) -> Result<Self, DatabaseError> {
-        let bad = || DatabaseError::BadAddress {
-            address: without_password(address),
-        };
-        let (scheme, rest) = address.split_once(':').ok_or_else(bad)?;
-        match scheme {
-            "sqlite" if !rest.is_empty() => Ok(Self::Sqlite(rest.into())),
-            "postgres" | "postgresql" => {
-                let url = if rest.starts_with("//") {
-                    address
-                } else {
-                    rest
-                };
-                let config = url.parse().map_err(|_| bad())?;
-                Ok(Self::Postgres(Box::new(config)))
-            }
-            _ => Err(bad()),
-        }
-    }
-
-    fn open(&self) -> Result<Box<dyn Sql>, DatabaseError> {
-        match self {
-            Self::Sqlite(path) => Ok(Box::new(Sqlite::open(path)?)),
-            Self::Postgres(config) => Ok(Box::new(Postgres::open(config)?)),
-        }
-    }
-}
-
-impl fmt::Debug for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sqlite(path) => f.debug_tuple("Sqlite").field(path).finish(),
-            // The configuration has the password.
-            Self::Postgres(_) => f.debug_tuple("Postgres").finish_non_exhaustive(),
-        }
-    }
-}
-
-/// An address up to where a password may be.
-fn without_password(address: &str) -> String {
-    match address.split_once('@') {
-        Some((before, after)) => {
-            let scheme = before.split(':').next().unwrap_or_default();
-            format!("{scheme}:…@{after}")
-        }
-        None => address.to_owned(),
-    }
-}
 
 type Job = Box<dyn FnOnce(&mut dyn Sql) + Send>;
 
 /// A user's database with the tables of a plan.
 pub struct Database {
-    jobs: mpsc::Sender<Job>,
+    worker: Worker,
     plan: Arc<Plan>,
 }
+
+/// The thread that owns the connection.
+struct Worker(mpsc::Sender<Job>);
 
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -120,11 +56,29 @@ impl Database {
     /// # Errors
     /// [`DatabaseError::Tables`] with all that does not fit; then nothing was changed.
     pub async fn open(target: &Target, plan: &Arc<Plan>) -> Result<Self, DatabaseError> {
-        let database = Self::start(target, plan).await?;
+        let database = Self {
+            worker: Worker::start(target).await?,
+            plan: Arc::clone(plan),
+        };
         database
             .write(|sql, plan| schema::prepare(sql, plan, now_ms()))
             .await?;
         Ok(database)
+    }
+
+    /// Opens a database in which a sync was set up before, with the plan that its
+    /// tables were last brought to: to ask how the sync is, also while an engine works
+    /// on it, or to resolve conflicts.
+    ///
+    /// # Errors
+    /// [`DatabaseError::NoSync`]; otherwise as [`Self::open`].
+    pub async fn attach(target: &Target) -> Result<Self, DatabaseError> {
+        let worker = Worker::start(target).await?;
+        let plan = worker.hand_over(schema::kept_plan).await?;
+        Ok(Self {
+            worker,
+            plan: Arc::new(plan),
+        })
     }
 
     /// The statements with which [`Self::open`] would change tables. Nothing is
@@ -133,9 +87,9 @@ impl Database {
     /// # Errors
     /// As [`Self::open`].
     pub async fn preview(target: &Target, plan: &Arc<Plan>) -> Result<Vec<String>, DatabaseError> {
-        let database = Self::start(target, plan).await?;
-        let plan = Arc::clone(&database.plan);
-        database
+        let worker = Worker::start(target).await?;
+        let plan = Arc::clone(plan);
+        worker
             .hand_over(move |sql| {
                 sql.begin()?;
                 let statements = schema::prepare(sql, &plan, now_ms());
@@ -145,43 +99,19 @@ impl Database {
             .await
     }
 
-    async fn start(target: &Target, plan: &Arc<Plan>) -> Result<Self, DatabaseError> {
-        let (jobs, mut waiting) = mpsc::channel::<Job>(WAITING_JOBS);
-        let (opened, is_open) = oneshot::channel();
-        let target = target.clone();
-        std::thread::Builder::new()
-            .name("lockgate-sync".to_owned())
-            .spawn(move || {
-                // Opened here: a client may be bound to the thread that uses it.
-                let mut sql = match target.open() {
-                    Ok(sql) => {
-                        let _ = opened.send(Ok(()));
-                        sql
-                    }
-                    Err(error) => {
-                        let _ = opened.send(Err(error));
-                        return;
-                    }
-                };
-                while let Some(job) = waiting.blocking_recv() {
-                    job(sql.as_mut());
-                }
-            })
-            .map_err(|source| DatabaseError::Backend {
-                doing: "start its thread".to_owned(),
-                source: source.into(),
-            })?;
-        is_open.await.map_err(|_| gone())??;
-        Ok(Self {
-            jobs,
-            plan: Arc::clone(plan),
-        })
-    }
-
     /// The plan.
     #[must_use]
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Takes the database for one engine, for as long as this value lives: two would
+    /// send everything twice. Waits a while for another that is about to end.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Taken`].
+    pub(crate) async fn claim(&self) -> Result<(), DatabaseError> {
+        self.worker.hand_over(|sql| sql.claim()).await
     }
 
     /// Applies what came from the org, with the checkpoint behind it, all or nothing.
@@ -299,6 +229,36 @@ impl Database {
             .await
     }
 
+    /// What both sides last agreed on about records, by their ids; nothing of those
+    /// that are not known.
+    pub(crate) async fn agreed(
+        &self,
+        object: &str,
+        org_ids: Vec<String>,
+    ) -> Result<BTreeMap<String, Fields>, DatabaseError> {
+        let object = object.to_owned();
+        self.read(move |sql, _| rewriting::agreed(sql, &object, &org_ids))
+            .await
+    }
+
+    /// Rows as they are now, by their keys; nothing of those that are gone.
+    pub(crate) async fn rows(
+        &self,
+        object: &str,
+        local_keys: Vec<String>,
+    ) -> Result<BTreeMap<String, Fields>, DatabaseError> {
+        let object = object.to_owned();
+        self.read(move |sql, plan| rewriting::rows(sql, plan, &object, &local_keys))
+            .await
+    }
+
+    /// Writes what plugins made of rows that are about to be sent, and remembers it
+    /// with what is sent.
+    pub(crate) async fn rewrite(&self, rewrites: Vec<Rewrite>) -> Result<(), DatabaseError> {
+        self.write(move |sql, plan| rewriting::rewrite(sql, plan, &rewrites))
+            .await
+    }
+
     /// Conflicts that nobody has resolved by hand, those behind the number `after`.
     ///
     /// # Errors
@@ -352,12 +312,46 @@ impl Database {
         self.read(|sql, plan| status::status(sql, plan)).await
     }
 
+    /// Marks all records of all objects to be compared with the org's: the engine at
+    /// work does so within seconds, or the next one.
+    ///
+    /// # Errors
+    /// [`DatabaseError::is_passing`] tells whether to try again.
+    pub async fn compare_all(&self) -> Result<(), DatabaseError> {
+        self.write(|sql, plan| {
+            numbers::next(sql)?;
+            let taken = plan.objects.iter().filter(|object| object.takes());
+            for object in taken {
+                unread::mark(sql, &object.object, unread::ALL, now_ms())?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// What would be sent now, at most `limit` changes. Nothing is remembered.
+    ///
+    /// # Errors
+    /// [`DatabaseError::is_passing`] tells whether to try again.
+    pub async fn preview_outgoing(&self, limit: usize) -> Result<Outgoing, DatabaseError> {
+        let plan = Arc::clone(&self.plan);
+        self.worker
+            .hand_over(move |sql| {
+                sql.begin()?;
+                let outgoing = outgoing::outgoing(sql, &plan, limit, now_ms());
+                sql.rollback();
+                outgoing
+            })
+            .await
+    }
+
     /// Ends the sync: triggers and our own tables go, the users' tables stay with all
     /// that is in them. A later sync takes them over.
     ///
     /// # Errors
-    /// [`DatabaseError::is_passing`] tells whether to try again.
+    /// [`DatabaseError::Taken`] while an engine works on it.
     pub async fn forget(self) -> Result<(), DatabaseError> {
+        self.claim().await?;
         self.write(|sql, _| schema::forget(sql)).await
     }
 
@@ -367,13 +361,14 @@ impl Database {
         job: impl FnOnce(&mut dyn Sql, &Plan) -> Result<T, DatabaseError> + Send + 'static,
     ) -> Result<T, DatabaseError> {
         let plan = Arc::clone(&self.plan);
-        self.hand_over(move |sql| {
-            sql.run("BEGIN", &[])?;
-            let answer = job(sql, &plan);
-            sql.rollback();
-            answer
-        })
-        .await
+        self.worker
+            .hand_over(move |sql| {
+                sql.run("BEGIN", &[])?;
+                let answer = job(sql, &plan);
+                sql.rollback();
+                answer
+            })
+            .await
     }
 
     /// Does a job in a transaction, committed if it gives `Ok`.
@@ -382,15 +377,48 @@ impl Database {
         job: impl FnOnce(&mut dyn Sql, &Plan) -> Result<T, DatabaseError> + Send + 'static,
     ) -> Result<T, DatabaseError> {
         let plan = Arc::clone(&self.plan);
-        self.hand_over(move |sql| {
-            sql.begin()?;
-            let answer = job(sql, &plan).and_then(|answer| sql.commit().map(|()| answer));
-            if answer.is_err() {
-                sql.rollback();
-            }
-            answer
-        })
-        .await
+        self.worker
+            .hand_over(move |sql| {
+                sql.begin()?;
+                let answer = job(sql, &plan).and_then(|answer| sql.commit().map(|()| answer));
+                if answer.is_err() {
+                    sql.rollback();
+                }
+                answer
+            })
+            .await
+    }
+}
+
+impl Worker {
+    async fn start(target: &Target) -> Result<Self, DatabaseError> {
+        let (jobs, mut waiting) = mpsc::channel::<Job>(WAITING_JOBS);
+        let (opened, is_open) = oneshot::channel();
+        let target = target.clone();
+        std::thread::Builder::new()
+            .name("lockgate-sync".to_owned())
+            .spawn(move || {
+                // Opened here: a client may be bound to the thread that uses it.
+                let mut sql = match target.open() {
+                    Ok(sql) => {
+                        let _ = opened.send(Ok(()));
+                        sql
+                    }
+                    Err(error) => {
+                        let _ = opened.send(Err(error));
+                        return;
+                    }
+                };
+                while let Some(job) = waiting.blocking_recv() {
+                    job(sql.as_mut());
+                }
+            })
+            .map_err(|source| DatabaseError::Backend {
+                doing: "start its thread".to_owned(),
+                source: source.into(),
+            })?;
+        is_open.await.map_err(|_| gone())??;
+        Ok(Self(jobs))
     }
 
     async fn hand_over<T: Send + 'static>(
@@ -403,7 +431,7 @@ impl Database {
             // Nobody waits if the caller's future was dropped.
             let _ = answer.send(result);
         });
-        self.jobs.send(job).await.map_err(|_| gone())?;
+        self.0.send(job).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
     }
 }

@@ -115,6 +115,19 @@ pub(crate) fn remember(
     .map(|_| ())
 }
 
+/// Remembers a send with other fields than at first.
+pub(crate) fn replace(sql: &mut dyn Sql, sent: &Sent) -> Result<(), DatabaseError> {
+    sql.run(
+        "UPDATE lockgate_sent SET fields = ?2, bases = ?3 WHERE send = ?1",
+        &[
+            sent.send.into(),
+            fields_to_json(&sent.fields).into(),
+            fields_to_json(&sent.bases).into(),
+        ],
+    )
+    .map(|_| ())
+}
+
 pub(crate) fn set_state(sql: &mut dyn Sql, send: i64, state: State) -> Result<(), DatabaseError> {
     sql.run(
         "UPDATE lockgate_sent SET state = ?2 WHERE send = ?1",

@@ -12,8 +12,11 @@
 //! Each step ends in one transaction of the database, so the engine may be dropped
 //! or killed at any moment and begun again.
 
+mod compare;
 mod load;
 mod pace;
+mod pipeline;
+mod preview;
 mod receive;
 mod reread;
 mod send;
@@ -24,7 +27,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use lockgate::{Connection, Priority};
+use lockgate::{Connection, Priority, Transform};
 use tokio::sync::{Notify, watch};
 
 use crate::database::Database;
@@ -33,13 +36,15 @@ use crate::incoming::Applied;
 use crate::plan::ObjectPlan;
 use crate::settle::Settled;
 use pace::Pace;
+pub use preview::{Differences, Preview};
 
 /// The name of the checkpoint of events.
 const EVENTS: &str = "events";
 
 /// Keeps a connection and a database equal.
 ///
-/// Two engines on one database would send everything twice: one at a time.
+/// Two engines on one database would send everything twice, so the second waits a
+/// while for the first to end, and then fails with [`DatabaseError::Taken`].
 #[derive(Debug)]
 pub struct Engine {
     connection: Connection,
@@ -53,7 +58,7 @@ pub struct Engine {
 }
 
 /// What an engine has done since it was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Activity {
     /// What came from the org.
     pub applied: Applied,
@@ -64,7 +69,7 @@ pub struct Activity {
 }
 
 /// How an engine works.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct EngineOptions {
     /// How often the database is asked for local changes.
     pub look_every: Duration,
@@ -72,6 +77,10 @@ pub struct EngineOptions {
     pub reconcile_every: Option<Duration>,
     /// The connector's way to hear of events; `None` leaves the choice to it.
     pub way: Option<String>,
+    /// Plugins that each record goes through, one after the other: when it comes from
+    /// the org, and before it goes there. One that does not know an object leaves its
+    /// records as they are.
+    pub plugins: Vec<Transform>,
 }
 
 impl Default for EngineOptions {
@@ -80,6 +89,7 @@ impl Default for EngineOptions {
             look_every: Duration::from_millis(250),
             reconcile_every: Some(Duration::from_hours(24)),
             way: None,
+            plugins: Vec::new(),
         }
     }
 }
@@ -141,6 +151,12 @@ impl Engine {
         &self.database
     }
 
+    /// The connection, at the priority of a sync.
+    #[must_use]
+    pub const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// What it does, as it does it: changes with each transaction.
     #[must_use]
     pub fn activity(&self) -> watch::Receiver<Activity> {
@@ -153,6 +169,7 @@ impl Engine {
     /// # Errors
     /// [`SyncError`], with all that came before it kept.
     pub async fn run(&self) -> Result<Infallible, SyncError> {
+        self.database.claim().await?;
         let paces: [Pace; 4] = Default::default();
         let [load, receive, reread, send] = &paces;
         let ended = tokio::try_join!(
@@ -172,6 +189,7 @@ impl Engine {
     /// # Errors
     /// [`SyncError`], passing ones also; with all that came before it kept.
     pub async fn run_once(&self) -> Result<(), SyncError> {
+        self.database.claim().await?;
         for object in self.taken() {
             self.load(object).await?;
         }

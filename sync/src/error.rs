@@ -18,6 +18,12 @@ pub enum DatabaseError {
     /// Others kept it locked for too long. Try again.
     #[error("other programs keep the database locked: try again")]
     Busy,
+    /// Another engine works on it.
+    #[error("another sync works on this database: stop it first")]
+    Taken,
+    /// No sync was ever set up in it.
+    #[error("no sync was set up in this database: create it first")]
+    NoSync,
     /// The tables do not fit the plan.
     #[error("the tables do not fit: {}", .problems.join("; "))]
     Tables {

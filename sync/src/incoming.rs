@@ -1,5 +1,7 @@
 //! What comes from the org, in the words of the contract's `events` and of queries.
 
+use std::collections::BTreeMap;
+
 use crate::value::Fields;
 
 /// What is applied in one transaction: all of it, or nothing.
@@ -7,6 +9,9 @@ use crate::value::Fields;
 pub struct Batch {
     /// In the org's order.
     pub items: Vec<Incoming>,
+    /// What plugins made of items, by their places in `items`: values that their rows
+    /// are to have in place of the org's.
+    pub rewritten: BTreeMap<usize, Fields>,
     /// Where to go on after this batch: the name of the source and what it gave.
     pub checkpoint: Option<(String, Vec<u8>)>,
     /// How far the load of an object is now.
@@ -27,6 +32,8 @@ pub enum Incoming {
     Gone(Gone),
     /// A record that was turned away on its way here, by a plugin for instance.
     Rejected(Rejected),
+    /// A record that a plugin has no use for. Its row, if there is one, stays as it is.
+    LeftOut(LeftOut),
 }
 
 /// Records changed.
@@ -108,6 +115,19 @@ pub struct Rejected {
     pub reason: String,
     /// The record as it came.
     pub fields: Fields,
+    /// The ticket that it was read again for.
+    pub ticket: Option<i64>,
+}
+
+/// A record that is not wanted here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The object.
+    pub object: String,
+    /// The org's id.
+    pub org_id: String,
+    /// The ticket that it was read again for.
+    pub ticket: Option<i64>,
 }
 
 /// How far an object is.
@@ -126,7 +146,7 @@ pub enum Progress {
 }
 
 /// What applying a batch has done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Applied {
     /// Rows that are new.
     pub inserted: u64,

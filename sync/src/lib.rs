@@ -96,22 +96,24 @@ mod outbox;
 mod outgoing;
 mod plan;
 mod postgres;
+mod rewriting;
 mod rows;
 mod schema;
 mod settle;
 mod sql;
 mod sqlite;
 mod status;
+mod target;
 mod unread;
 mod value;
 mod watched;
 
 pub use conflicts::{Conflict, Resolution};
-pub use database::{Database, Target};
-pub use engine::{Activity, Engine, EngineOptions, SyncError};
+pub use database::Database;
+pub use engine::{Activity, Differences, Engine, EngineOptions, Preview, SyncError};
 pub use error::DatabaseError;
 pub use incoming::{
-    Applied, Batch, Change, ChangeKind, Gone, Incoming, Progress, Record, Rejected, Stale,
+    Applied, Batch, Change, ChangeKind, Gone, Incoming, LeftOut, Progress, Record, Rejected, Stale,
 };
 pub use kind::Kind;
 pub use letters::Letter;
@@ -120,5 +122,6 @@ pub use outgoing::{Outgoing, OutgoingChange, SendOperation};
 pub use plan::{ColumnPlan, ID_COLUMN, KEY_COLUMN, ObjectPlan, Plan, PlanProblems};
 pub use settle::{SendOutcome, Settled, Settlement};
 pub use status::{KnownRecord, ObjectStatus, SyncStatus};
+pub use target::Target;
 pub use unread::Unread;
 pub use value::{Fields, Value, decimal, fields_from_json, fields_to_json};

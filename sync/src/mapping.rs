@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// What to do otherwise than by default, by object.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mapping {
     /// By the object's API name.
@@ -34,10 +34,17 @@ impl Mapping {
     pub fn from_toml(text: &str) -> Result<Self, toml::de::Error> {
         toml::from_str(text)
     }
+
+    /// The mapping as a file.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        // Maps of texts to plain values cannot fail.
+        toml::to_string(self).unwrap_or_default()
+    }
 }
 
 /// What to do otherwise with one object.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ObjectMapping {
     /// The name of its table.
@@ -58,7 +65,7 @@ pub struct ObjectMapping {
 }
 
 /// What to do otherwise with one field.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FieldMapping {
     /// The name of its column.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use lockgate::{Field, ObjectDescription};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::kind::Kind;
 use crate::mapping::{Direction, Mapping, ObjectMapping, Policy};
@@ -26,7 +26,7 @@ pub(crate) const STAMP_FIELDS: [&str; 2] = ["SystemModstamp", "LastModifiedDate"
 const KEY_LENGTH: u32 = 32;
 
 /// Which objects go to which tables.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// Parents before children, as far as objects do not refer to each other in a
     /// circle.
@@ -34,7 +34,7 @@ pub struct Plan {
 }
 
 /// One object and its table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectPlan {
     /// The product's API name.
     pub object: String,
@@ -59,7 +59,7 @@ pub struct ObjectPlan {
 }
 
 /// One field and its column.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnPlan {
     /// The product's API name.
     pub field: String,

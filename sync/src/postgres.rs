@@ -45,9 +45,22 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
                      SELECT set_config('lockgate.quiet', 'on', true); \
                      SELECT pg_advisory_xact_lock(7627641, hashtext(current_schema()))";
 
+/// Held by the session of an engine at work, one of each schema.
+const CLAIM: &str = "SELECT pg_advisory_lock(7627642, hashtext(current_schema()))";
+
+/// Whether an engine of ours works here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Claim {
+    None,
+    /// One did, and its session was lost.
+    Lost,
+    Held,
+}
+
 pub(crate) struct Postgres {
     config: Config,
     client: Client,
+    claim: Claim,
     statements: HashMap<String, Statement>,
     /// The schema that tables are made in, as SQL writes it.
     schema: String,
@@ -60,6 +73,7 @@ impl Postgres {
         Ok(Self {
             config: config.clone(),
             client,
+            claim: Claim::None,
             statements: HashMap::new(),
             schema,
         })
@@ -287,11 +301,32 @@ impl Sql for Postgres {
         Some(format!("COMMENT ON COLUMN {table}.{column} IS '{text}'"))
     }
 
+    fn claim(&mut self) -> Result<(), DatabaseError> {
+        if self.claim == Claim::Held {
+            return Ok(());
+        }
+        let claimed = self.client.batch_execute(CLAIM);
+        claimed.map_err(|error| match told(error, CLAIM) {
+            // The session's time for a lock is over.
+            DatabaseError::Busy => DatabaseError::Taken,
+            other => other,
+        })?;
+        self.claim = Claim::Held;
+        Ok(())
+    }
+
     fn revive(&mut self) -> Result<(), DatabaseError> {
         if self.client.is_closed() {
             self.statements.clear();
             (self.client, self.schema) = connect(&self.config)?;
+            if self.claim == Claim::Held {
+                self.claim = Claim::Lost;
+            }
         }
-        Ok(())
+        match self.claim {
+            // Another engine may have come in the meantime.
+            Claim::Lost => self.claim(),
+            Claim::None | Claim::Held => Ok(()),
+        }
     }
 }

@@ -33,13 +33,36 @@ pub(crate) fn prepare(
     for object in &plan.objects {
         work.object(object)?;
     }
-    if work.problems.is_empty() {
-        Ok(work.statements)
-    } else {
-        Err(DatabaseError::Tables {
-            problems: work.problems,
-        })
+    let Work {
+        sql,
+        problems,
+        statements,
+        ..
+    } = work;
+    if !problems.is_empty() {
+        return Err(DatabaseError::Tables { problems });
     }
+    keep_plan(sql, plan)?;
+    Ok(statements)
+}
+
+/// The note that holds the plan.
+const PLAN: &str = "plan";
+
+fn keep_plan(sql: &mut dyn Sql, plan: &Plan) -> Result<(), DatabaseError> {
+    let json = serde_json::to_string(plan)
+        .map_err(|error| DatabaseError::damaged(format!("a plan cannot be kept: {error}")))?;
+    numbers::set_note(sql, PLAN, &json)
+}
+
+/// The plan that the tables were last brought to.
+pub(crate) fn kept_plan(sql: &mut dyn Sql) -> Result<Plan, DatabaseError> {
+    if sql.found_columns("lockgate_notes")?.is_empty() {
+        return Err(DatabaseError::NoSync);
+    }
+    let json = numbers::note(sql, PLAN)?.ok_or(DatabaseError::NoSync)?;
+    serde_json::from_str(&json)
+        .map_err(|error| DatabaseError::damaged(format!("the plan that is kept: {error}")))
 }
 
 struct Work<'a> {

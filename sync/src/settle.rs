@@ -2,7 +2,7 @@
 //! to what was written, and removes what was sent and nothing else: what was
 //! changed meanwhile waits for the next time.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::apply;
 use crate::echo::{self, Sent, State};
@@ -45,7 +45,7 @@ pub enum SendOutcome {
 }
 
 /// What settling has done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settled {
     /// Records that were created, changed or deleted.
     pub done: u64,

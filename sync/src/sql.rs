@@ -165,6 +165,10 @@ pub(crate) trait Sql: Send {
     /// A statement that documents a column, where the database has a place for it.
     fn document(&self, table: &str, column: &str, text: &str) -> Option<String>;
 
+    /// Takes the database for one engine, until this connection ends: waits a while
+    /// for another that has it, then gives [`DatabaseError::Taken`].
+    fn claim(&mut self) -> Result<(), DatabaseError>;
+
     /// Whether it can be used; tried before each job.
     fn revive(&mut self) -> Result<(), DatabaseError>;
 }

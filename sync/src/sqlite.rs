@@ -10,7 +10,8 @@
 
 mod triggers;
 
-use std::path::Path;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::types::{ToSqlOutput, Value as Stored, ValueRef};
@@ -25,6 +26,10 @@ use crate::value::Value;
 /// How long a write waits for other programs.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How often an engine that waits for another looks again, and how many times.
+const CLAIM_POLL: Duration = Duration::from_millis(50);
+const CLAIM_POLLS: u32 = 60;
+
 /// Statements kept prepared: some twenty of ours, and a few for each table.
 const STATEMENTS: usize = 256;
 
@@ -33,6 +38,10 @@ const EXACT_DIGITS: usize = 15;
 
 pub(crate) struct Sqlite {
     connection: Connection,
+    path: PathBuf,
+    /// Locked while an engine of ours works. SQLite has no lock that outlives a
+    /// transaction.
+    claim: Option<File>,
 }
 
 impl Sqlite {
@@ -58,7 +67,11 @@ impl Sqlite {
             DatabaseError::Backend { source, .. } => DatabaseError::Unreachable(source),
             other => other,
         })?;
-        Ok(Self { connection })
+        Ok(Self {
+            connection,
+            path: path.to_owned(),
+            claim: None,
+        })
     }
 
     fn prepared<T>(
@@ -229,6 +242,32 @@ impl Sql for Sqlite {
 
     fn document(&self, _: &str, _: &str, _: &str) -> Option<String> {
         None
+    }
+
+    fn claim(&mut self) -> Result<(), DatabaseError> {
+        if self.claim.is_some() {
+            return Ok(());
+        }
+        let failed = |source: std::io::Error| DatabaseError::Backend {
+            doing: "be taken for one engine".to_owned(),
+            source: source.into(),
+        };
+        let mut path = self.path.clone().into_os_string();
+        path.push("-engine");
+        let mut options = File::options();
+        let file = options.create(true).truncate(false).write(true).open(path);
+        let file = file.map_err(failed)?;
+        for _ in 0..CLAIM_POLLS {
+            match file.try_lock() {
+                Ok(()) => {
+                    self.claim = Some(file);
+                    return Ok(());
+                }
+                Err(TryLockError::WouldBlock) => std::thread::sleep(CLAIM_POLL),
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            }
+        }
+        Err(DatabaseError::Taken)
     }
 
     fn revive(&mut self) -> Result<(), DatabaseError> {

@@ -110,7 +110,7 @@ impl Stage {
             let after = transform.apply(object, &page.records).await?;
             report.pages += 1;
             report.records += page.records.len();
-            report.dropped += after.dropped;
+            report.dropped += after.dropped.len();
             report.rejected += after.rejected.len();
             // These settings leave nothing out, so that the pairs are pairs.
             same(

@@ -110,7 +110,7 @@ impl HostBuilder {
         };
         let sessions = Sessions::new(SessionsConfig {
             store: Arc::clone(&store),
-            sealer,
+            sealer: sealer.clone(),
             transport: transport.clone(),
             manifests: Arc::new(manifests),
             now_ms: SessionsConfig::system_clock(),
@@ -120,6 +120,7 @@ impl HostBuilder {
             ceiling,
             ledgers: Ledgers::start(Arc::clone(&store), clock),
             store,
+            sealer,
             sessions,
             transport,
             loaded_connectors,

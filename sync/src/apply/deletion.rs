@@ -26,6 +26,7 @@ pub(crate) fn gone(
         sql,
         plan,
         now_ms,
+        rewritten: None,
         done: Applied::default(),
     };
     work.delete(object, &org_id, Some(known), now_ms)

@@ -54,9 +54,14 @@ impl Work<'_> {
             true => outbox::changed_ms(self.sql, &object.object, &known.local_key)?,
             false => BTreeMap::new(),
         };
-        let merged = merge::merge(
+        // Where nothing goes out, what differs from the base is a plugin's.
+        let ours = match object.sends() {
+            true => &local.fields,
+            false => &known.base,
+        };
+        let mut merged = merge::merge(
             &known.base,
-            &local.fields,
+            ours,
             &fields,
             |field| {
                 object
@@ -65,6 +70,15 @@ impl Work<'_> {
             },
             |field| outbox::of(&changed, field) > told.at_ms,
         );
+        let mut now = local.fields.clone();
+        now.extend(merged.write.clone());
+        // A plugin that never comes to rest must not make echoes of its own echoes.
+        if echo.is_none() || is_new {
+            let rewritten = self.rewritten(object, &now, &merged.base);
+            self.send_rewritten(object, &known.local_key, &rewritten)?;
+            merged.write.extend(rewritten.clone());
+            now.extend(rewritten);
+        }
         rows::write(self.sql, object, &known.local_key, &merged.write)?;
         known.base = merged.base;
         for conflict in merged.conflicts {
@@ -73,8 +87,6 @@ impl Work<'_> {
             self.done.conflicts += 1;
         }
         if echo.is_some() && !is_captured {
-            let mut now = local.fields.clone();
-            now.extend(merged.write.clone());
             if !merge::pending(&now, &known.base).is_empty() {
                 outbox::add(self.sql, &object.object, &known.local_key, self.now_ms)?;
             }

@@ -47,7 +47,7 @@ impl Engine {
             self.apply(Batch {
                 items,
                 progress,
-                checkpoint: None,
+                ..Batch::default()
             })
             .await?;
         }
@@ -57,13 +57,14 @@ impl Engine {
         self.apply(Batch {
             items: vec![mark],
             progress: Some((object.object.clone(), Progress::Live)),
-            checkpoint: None,
+            ..Batch::default()
         })
         .await
     }
 
-    /// Applies a batch, and wakes who reads again if something is to be.
+    /// Sends a batch through the plugins and applies it, and wakes who reads again if something is to be.
     pub(super) async fn apply(&self, batch: Batch) -> Result<(), SyncError> {
+        let batch = self.through_plugins(batch).await?;
         let has_marks = batch
             .items
             .iter()
@@ -111,6 +112,7 @@ fn incoming(object: &ObjectPlan, page: &Page) -> Result<Vec<Incoming>, SyncError
             org_id: text(&fields, &object.id_field),
             reason: rejected.reason.clone(),
             fields,
+            ticket: None,
         }));
     }
     Ok(items)

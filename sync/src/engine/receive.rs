@@ -61,7 +61,7 @@ impl Engine {
         Ok(Batch {
             items,
             checkpoint: Some((EVENTS.to_owned(), checkpoint)),
-            progress: None,
+            ..Batch::default()
         })
     }
 

@@ -1,27 +1,21 @@
-//! Records that are read again, and the comparison of all records of an object: what
-//! nobody told of is found by it.
+//! Records that are read again: those of which only is known that something happened
+//! to them, and those that a comparison of all records finds.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use futures_util::TryStreamExt as _;
-use lockgate::{Pages, ScanOptions};
 use serde_json::value::RawValue;
 
-use super::load::{fields, text};
+use super::compare::Comparison;
+use super::load::fields;
 use super::pace::Pace;
 use super::{Engine, SyncError};
 use crate::incoming::{Batch, Gone, Incoming, Progress, Record, Stale};
-use crate::kind::milliseconds;
 use crate::plan::ObjectPlan;
-use crate::status::KnownRecord;
 use crate::unread::Unread;
 use crate::value::Fields;
 
 /// Records that are read at a time.
 const READ_AT_A_TIME: u32 = 200;
-
-/// Records of the database that are compared at a time.
-const COMPARED_AT_A_TIME: u32 = 1_000;
 
 /// How often marks are looked for that nobody told of.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -126,40 +120,12 @@ impl Engine {
     }
 
     /// Compares all records of an object with those that are known here, and marks
-    /// those that differ. Both come in the order of their ids, so that neither is
-    /// ever held as a whole.
+    /// those that differ.
     async fn compare(&self, object: &ObjectPlan) -> Result<(), SyncError> {
-        let stamp = object.stamp_field();
-        let options = ScanOptions {
-            fields: stamp.into_iter().map(str::to_owned).collect(),
-            ..ScanOptions::default()
-        };
-        let pages = self.backfill().scan(&object.object, options).await?;
-        let mut org = InOrg::new(object, pages);
-        let mut known = Known::new(self, object);
+        let mut comparison = Comparison::begin(self, object).await?;
         let mut differing = Vec::new();
-        let (mut there, mut here) = (org.next().await?, known.next().await?);
-        loop {
-            let order = match (&there, &here) {
-                (None, None) => break,
-                (Some(_), None) => std::cmp::Ordering::Less,
-                (None, Some(_)) => std::cmp::Ordering::Greater,
-                (Some(there), Some(here)) => there.org_id.cmp(&here.org_id),
-            };
-            let is_changed = match (&there, &here) {
-                (Some(there), Some(here)) if order.is_eq() => there.stamp_ms > here.stamp_ms,
-                _ => true,
-            };
-            let id = if order.is_gt() { &here } else { &there };
-            if is_changed {
-                differing.extend(id.as_ref().map(|record| record.org_id.clone()));
-            }
-            if order.is_le() {
-                there = org.next().await?;
-            }
-            if order.is_ge() {
-                here = known.next().await?;
-            }
+        while let Some((_, org_id)) = comparison.next().await? {
+            differing.push(org_id);
             if differing.len() >= READ_AT_A_TIME as usize {
                 self.mark(object, std::mem::take(&mut differing)).await?;
             }
@@ -224,94 +190,5 @@ fn stale_of(object: &ObjectPlan, reason: &str) -> Stale {
         object: object.object.clone(),
         record_ids: Vec::new(),
         committed_ms: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
-    }
-}
-
-/// The records of the org, by their ids.
-struct InOrg<'a> {
-    object: &'a ObjectPlan,
-    pages: Pages,
-    page: std::vec::IntoIter<KnownRecord>,
-    last: Option<String>,
-}
-
-impl<'a> InOrg<'a> {
-    fn new(object: &'a ObjectPlan, pages: Pages) -> Self {
-        Self {
-            object,
-            pages,
-            page: Vec::new().into_iter(),
-            last: None,
-        }
-    }
-
-    async fn next(&mut self) -> Result<Option<KnownRecord>, SyncError> {
-        loop {
-            if let Some(record) = self.page.next() {
-                if self.last.as_ref() >= Some(&record.org_id) {
-                    return Err(self.not_to_be_relied_on(&record.org_id));
-                }
-                self.last = Some(record.org_id.clone());
-                return Ok(Some(record));
-            }
-            let Some(page) = self.pages.try_next().await? else {
-                return Ok(None);
-            };
-            let mut records = Vec::with_capacity(page.records.len());
-            for row in page.records.rows()? {
-                let fields = fields(self.object, row.get().as_bytes())?;
-                let org_id = text(&fields, &self.object.id_field)
-                    .ok_or_else(|| self.not_to_be_relied_on("a record"))?;
-                let stamp = self.object.stamp_field();
-                let stamp = stamp.and_then(|stamp| text(&fields, stamp));
-                records.push(KnownRecord {
-                    org_id,
-                    stamp_ms: stamp.and_then(|text| milliseconds(&text)).unwrap_or(0),
-                });
-            }
-            self.page = records.into_iter();
-        }
-    }
-
-    fn not_to_be_relied_on(&self, what: &str) -> SyncError {
-        SyncError::Records {
-            object: self.object.object.clone(),
-            what: format!("a scan gave {what} out of the order of ids, or without one"),
-        }
-    }
-}
-
-/// The records that the database knows, by their ids.
-struct Known<'a> {
-    engine: &'a Engine,
-    object: &'a ObjectPlan,
-    page: std::vec::IntoIter<KnownRecord>,
-    after: String,
-    is_over: bool,
-}
-
-impl<'a> Known<'a> {
-    fn new(engine: &'a Engine, object: &'a ObjectPlan) -> Self {
-        Self {
-            engine,
-            object,
-            page: Vec::new().into_iter(),
-            after: String::new(),
-            is_over: false,
-        }
-    }
-
-    async fn next(&mut self) -> Result<Option<KnownRecord>, SyncError> {
-        if self.page.len() == 0 && !self.is_over {
-            let (object, limit) = (&self.object.object, COMPARED_AT_A_TIME);
-            let database = &self.engine.database;
-            let page = database.known_records(object, &self.after, limit).await?;
-            match page.last() {
-                Some(last) => self.after.clone_from(&last.org_id),
-                None => self.is_over = true,
-            }
-            self.page = page.into_iter();
-        }
-        Ok(self.page.next())
     }
 }

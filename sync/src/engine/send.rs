@@ -54,10 +54,11 @@ impl Engine {
                 continue;
             };
             let mut sent = Sent::default();
+            let group = self.prepare(object, group, &mut sent).await?;
             let outcome = match operation {
-                SendOperation::Create => self.create(object, group, &mut sent).await,
-                SendOperation::Update => self.update(object, group, &mut sent).await,
-                SendOperation::Delete => self.delete(object, group, &mut sent).await,
+                SendOperation::Create => self.create(object, &group, &mut sent).await,
+                SendOperation::Update => self.update(object, &group, &mut sent).await,
+                SendOperation::Delete => self.delete(object, &group, &mut sent).await,
             };
             // What is known is kept, whatever else went wrong.
             let settled = self.database.settle(sent.settlements).await?;
@@ -295,13 +296,13 @@ impl Engine {
 
 /// What is known of changes that were sent. The first that is said of one holds.
 #[derive(Default)]
-struct Sent {
+pub(super) struct Sent {
     settlements: Vec<Settlement>,
     settled: std::collections::BTreeSet<i64>,
 }
 
 impl Sent {
-    fn settle(&mut self, change: &OutgoingChange, outcome: SendOutcome) {
+    pub(super) fn settle(&mut self, change: &OutgoingChange, outcome: SendOutcome) {
         let send = change.send;
         if self.settled.insert(send) {
             self.settlements.push(Settlement { send, outcome });

@@ -338,7 +338,7 @@ async fn the_progress_of_a_load_is_kept_with_its_records(place: Place) {
     let loaded = Batch {
         items: vec![org.read("Account", &id, None)],
         progress: Some(("Account".into(), progress.clone())),
-        checkpoint: None,
+        ..Batch::default()
     };
     assert_eq!(database.apply(loaded).await.unwrap().inserted, 1);
     assert_eq!(
@@ -359,6 +359,7 @@ async fn the_progress_of_a_load_is_kept_with_its_records(place: Place) {
         org_id: Some("1".into()),
         reason: "no".into(),
         fields: fields(&[]),
+        ticket: None,
     };
     let items = vec![Incoming::Record(nameless), Incoming::Rejected(rejected)];
     let done = database

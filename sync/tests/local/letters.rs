@@ -118,6 +118,7 @@ async fn a_letter_that_does_not_exist_is_told(place: Place) {
         org_id: None,
         reason: "the plugin said no".into(),
         fields: fields(&[("Name", "x")]),
+        ticket: None,
     };
     database
         .apply(batch(Incoming::Rejected(rejected)))

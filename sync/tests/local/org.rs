@@ -204,7 +204,7 @@ impl Org {
         let batch = Batch {
             items,
             checkpoint,
-            progress: None,
+            ..Batch::default()
         };
         database.apply(batch).await.unwrap();
     }

@@ -11,3 +11,4 @@
 mod both_ways;
 mod cut_off;
 mod pair;
+mod plugins;

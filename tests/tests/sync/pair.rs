@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use dev_org::Config;
-use lockgate::Connection;
+use lockgate::{Connection, Transform};
 use lockgate_sync::{Database, Direction, Engine, EngineOptions, Mapping, Plan, Target};
 use lockgate_tests::org::{Site, demo_org, query};
+use lockgate_tests::packages::package;
 use rusqlite::Connection as Sqlite;
 use serde_json::Value as Json;
 use tokio::task::JoinHandle;
@@ -88,25 +89,40 @@ impl Pair {
         }
     }
 
-    fn file(&self) -> PathBuf {
+    /// A plugin with its settings.
+    pub(crate) async fn plugin(&self, name: &str, settings: Json) -> Transform {
+        self.site.host.load(&package(name)).await;
+        self.site.host.transform(name, &settings).await.unwrap()
+    }
+
+    pub(crate) fn file(&self) -> PathBuf {
         self.folder.path().join("crm.db")
     }
 
     /// An engine at rest.
     pub(crate) async fn engine(&self) -> Arc<Engine> {
+        self.engine_with(Vec::new()).await
+    }
+
+    /// An engine at rest that sends each record through these plugins.
+    pub(crate) async fn engine_with(&self, plugins: Vec<Transform>) -> Arc<Engine> {
         let target = Target::Sqlite(self.file());
         let database = Database::open(&target, &self.plan).await.unwrap();
         let options = EngineOptions {
             look_every: std::time::Duration::from_millis(20),
             reconcile_every: None,
             way: None,
+            plugins,
         };
         Engine::new(&self.crm, database, options)
     }
 
     /// Begins to keep both equal.
     pub(crate) async fn run(&self) -> Running {
-        let engine = self.engine().await;
+        Self::run_engine(self.engine().await)
+    }
+
+    pub(crate) fn run_engine(engine: Arc<Engine>) -> Running {
         let working = Arc::clone(&engine);
         let task = tokio::spawn(async move {
             let Err(error) = working.run().await;

@@ -1,0 +1,119 @@
+//! `lockgate run`: the host that stays. It has all syncs at work until it is told to
+//! stop, and hears of changes from the other commands, with which it shares the data
+//! directory.
+
+pub(crate) mod control;
+mod hosts;
+mod socket;
+mod supervisor;
+mod work;
+
+use std::fs::File;
+
+use anyhow::{Context as _, Result};
+
+use crate::args::Common;
+use crate::exit::{Status, advised};
+use crate::{output, place, session};
+use supervisor::Supervisor;
+
+const EXAMPLES: &str = "\
+Examples:
+  lockgate run
+  lockgate run --data-dir /var/lib/lockgate -v
+
+Each data directory has one at a time. It stops cleanly at SIGTERM and at Ctrl-C: each
+step of a sync is one transaction, and the next start goes on from the last one. Other
+commands reach it by a socket in the data directory, which is for its owner only.";
+
+/// Locked by the one that runs.
+const LOCK: &str = "run.lock";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {}
+
+pub(crate) async fn run(common: &Common, _args: Args) -> Result<Status> {
+    let mut stop = Stop::listen()?;
+    let data_dir = place::data_dir(common)?;
+    // Makes the directory, and tells at once what is wrong with it.
+    let host = session::open(common, None).await?;
+    let _lock = lock(&data_dir)?;
+    let listener = socket::Listener::bind(&data_dir)?;
+    let mut supervisor = Supervisor::new(common, host)?;
+    supervisor.reload().await?;
+    output::tell(&format!(
+        "{} syncs are at work; Ctrl-C ends it",
+        supervisor.count()
+    ));
+    let ended = tokio::select! {
+        () = stop.wait() => Ok(()),
+        ended = serve(&listener, &mut supervisor) => ended,
+    };
+    drop(listener);
+    supervisor.stop().await?;
+    ended?;
+    output::tell("stopped");
+    Ok(Status::Done)
+}
+
+/// Answers other commands, one after the other.
+async fn serve(listener: &socket::Listener, supervisor: &mut Supervisor) -> Result<()> {
+    loop {
+        let mut caller = listener.accept().await?;
+        // A caller that goes away, or asks for nonsense, is its own business.
+        let answered = caller
+            .answer(async |request| supervisor.answer(request).await)
+            .await;
+        if let Err(error) = answered {
+            tracing::debug!(%error, "a command was not answered");
+        }
+    }
+}
+
+fn lock(data_dir: &std::path::Path) -> Result<File> {
+    let path = data_dir.join(LOCK);
+    let doing = || format!("cannot lock {}", path.display());
+    let mut options = File::options();
+    let file = options.create(true).truncate(false).write(true).open(&path);
+    let file = file.with_context(doing)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(advised(
+            format!(
+                "another `lockgate run` is at work on {}",
+                data_dir.display()
+            ),
+            "it has all syncs at work: see them with `lockgate sync status`",
+        )),
+        Err(std::fs::TryLockError::Error(error)) => Err(error).with_context(doing),
+    }
+}
+
+/// What asks the program to stop. Listened for from the beginning, so that it is never
+/// cut off in the middle of a start.
+struct Stop {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    interrupt: crate::interrupt::Interrupt,
+}
+
+impl Stop {
+    fn listen() -> Result<Self> {
+        Ok(Self {
+            #[cfg(unix)]
+            terminate: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+                .context("cannot listen for SIGTERM")?,
+            interrupt: crate::interrupt::Interrupt::listen()?,
+        })
+    }
+
+    async fn wait(&mut self) {
+        #[cfg(unix)]
+        let terminate = self.terminate.recv();
+        #[cfg(not(unix))]
+        let terminate = std::future::pending::<Option<()>>();
+        // Nothing, if Ctrl-C came first.
+        let _ = self.interrupt.stops(terminate).await;
+    }
+}

@@ -1,0 +1,80 @@
+//! What commands say to the host that runs, and what it answers.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use lockgate_sync::Activity;
+use serde::{Deserialize, Serialize};
+
+use super::socket;
+use crate::args::Common;
+use crate::exit::advised;
+use crate::place;
+
+/// What a command asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Request {
+    /// How the syncs are.
+    Status,
+    /// Look at the syncs that there are: some were added, changed or removed.
+    Reload,
+}
+
+/// What it gets.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Response {
+    /// How the syncs are, by tenant and name.
+    Syncs(BTreeMap<String, Live>),
+    /// Why it was not done.
+    Failed(String),
+}
+
+/// How a sync at work is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Live {
+    /// `starting`, `running` or `failing`.
+    pub(crate) state: String,
+    /// Why it fails.
+    pub(crate) problem: Option<String>,
+    /// What it has done since it was started.
+    pub(crate) activity: Activity,
+    /// What is left of the budget of API calls.
+    pub(crate) budget: Option<Calls>,
+}
+
+/// A budget of API calls as syncs have it.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Calls {
+    pub(crate) limit: Option<u64>,
+    pub(crate) used: u64,
+    pub(crate) available: Option<u64>,
+}
+
+/// Tells the host that runs that syncs have changed, and waits until it has taken that
+/// up. False if none runs.
+pub(crate) async fn reload(common: &Common) -> Result<bool> {
+    Ok(ask(common, Request::Reload).await?.is_some())
+}
+
+/// How the syncs at work are; `None` if no host runs.
+pub(crate) async fn status(common: &Common) -> Result<Option<BTreeMap<String, Live>>> {
+    ask(common, Request::Status).await
+}
+
+/// Whether a host runs.
+pub(crate) async fn is_at_work(common: &Common) -> Result<bool> {
+    Ok(status(common).await?.is_some())
+}
+
+async fn ask(common: &Common, request: Request) -> Result<Option<BTreeMap<String, Live>>> {
+    match socket::ask(&place::data_dir(common)?, request).await? {
+        None => Ok(None),
+        Some(Response::Syncs(syncs)) => Ok(Some(syncs)),
+        Some(Response::Failed(reason)) => Err(advised(
+            format!("`lockgate run` did not do it: {reason}"),
+            "see what it says with `lockgate sync status`, or stop it and start it again",
+        )),
+    }
+}

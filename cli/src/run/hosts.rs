@@ -1,0 +1,81 @@
+//! The hosts on the data directory: one for all connections, and one for each root
+//! certificate that is trusted for a connection of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use anyhow::Result;
+use lockgate::manifest::World;
+use lockgate::{Connection, Host};
+
+use crate::args::Common;
+use crate::sync::definition::Sync;
+use crate::{packages, place, roots, session};
+
+/// A root certificate; `None` stands for the platform's alone.
+type Root = Option<Vec<u8>>;
+
+/// Hosts by the root that they trust beside the platform's.
+#[derive(Debug)]
+pub(super) struct Hosts {
+    common: Common,
+    data_dir: PathBuf,
+    by_root: BTreeMap<Root, Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    host: Host,
+    /// Connectors that are loaded, by name and by directory.
+    connectors: BTreeSet<(String, Option<PathBuf>)>,
+}
+
+impl Hosts {
+    pub(super) fn new(common: &Common, host: Host) -> Result<Self> {
+        Ok(Self {
+            common: common.clone(),
+            data_dir: place::data_dir(common)?,
+            by_root: BTreeMap::from([(None, Open::new(host))]),
+        })
+    }
+
+    /// A sync's host and its connection, with its connector loaded.
+    pub(super) async fn connect(&mut self, sync: &Sync) -> Result<(Host, Connection)> {
+        let key = &sync.connection;
+        let root = roots::of(&self.data_dir, key.tenant(), key.name())?;
+        let open = match self.by_root.entry(root) {
+            std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
+            std::collections::btree_map::Entry::Vacant(entry) => {
+                let host = session::open(&self.common, entry.key().clone()).await?;
+                entry.insert(Open::new(host))
+            }
+        };
+        let connection = open.host.connection(key.tenant(), key.name()).await?;
+        let record = connection.record().await?;
+        let directory = sync.definition.package.clone();
+        let place = (record.package, directory);
+        if !open.connectors.contains(&place) {
+            let package = packages::connector(&place.0, place.1.as_deref())?;
+            packages::load(&open.host, &package, World::Connector).await?;
+            open.connectors.insert(place);
+        }
+        Ok((open.host.clone(), connection))
+    }
+
+    /// Writes down what is only in memory yet.
+    pub(super) async fn flush(&self) -> Result<()> {
+        for open in self.by_root.values() {
+            open.host.flush().await?;
+        }
+        Ok(())
+    }
+}
+
+impl Open {
+    fn new(host: Host) -> Self {
+        Self {
+            host,
+            connectors: BTreeSet::new(),
+        }
+    }
+}

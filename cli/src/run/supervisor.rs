@@ -1,0 +1,80 @@
+//! Which syncs are at work: those that there are and that are not paused.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::Result;
+use lockgate::Host;
+use tokio::sync::Mutex;
+
+use super::control::{Request, Response};
+use super::hosts::Hosts;
+use super::work::Work;
+use crate::args::Common;
+use crate::sync::definition::{self, Sync};
+
+/// All syncs at work.
+pub(super) struct Supervisor {
+    host: Host,
+    hosts: Arc<Mutex<Hosts>>,
+    at_work: BTreeMap<String, (Sync, Work)>,
+}
+
+impl Supervisor {
+    pub(super) fn new(common: &Common, host: Host) -> Result<Self> {
+        Ok(Self {
+            hosts: Arc::new(Mutex::new(Hosts::new(common, host.clone())?)),
+            host,
+            at_work: BTreeMap::new(),
+        })
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.at_work.len()
+    }
+
+    /// Answers a command.
+    pub(super) async fn answer(&mut self, request: Request) -> Response {
+        let done = match request {
+            Request::Status => Ok(()),
+            Request::Reload => self.reload().await,
+        };
+        if let Err(error) = done {
+            return Response::Failed(format!("{error:#}"));
+        }
+        let mut syncs = BTreeMap::new();
+        for (title, (_, work)) in &self.at_work {
+            syncs.insert(title.clone(), work.live().await);
+        }
+        Response::Syncs(syncs)
+    }
+
+    /// Takes up what was added, changed or started, and lets go what is gone or paused.
+    pub(super) async fn reload(&mut self) -> Result<()> {
+        let all = definition::all(&self.host, None).await?;
+        let wanted = all.into_iter().filter(|sync| !sync.definition.is_paused);
+        let mut wanted: BTreeMap<String, Sync> = wanted.map(|sync| (sync.title(), sync)).collect();
+        let is_over = |title: &String, sync: &Sync| wanted.get(title) != Some(sync);
+        let over: Vec<_> = self
+            .at_work
+            .extract_if(.., |title, (sync, _)| is_over(title, sync))
+            .collect();
+        for (_, (_, work)) in over {
+            work.stop().await;
+        }
+        wanted.retain(|title, _| !self.at_work.contains_key(title));
+        for (title, sync) in wanted {
+            let work = Work::begin(Arc::clone(&self.hosts), sync.clone());
+            self.at_work.insert(title, (sync, work));
+        }
+        Ok(())
+    }
+
+    /// Stops everything. What was done is kept.
+    pub(super) async fn stop(self) -> Result<()> {
+        for (_, (_, work)) in self.at_work {
+            work.stop().await;
+        }
+        self.hosts.lock().await.flush().await
+    }
+}

@@ -1,0 +1,27 @@
+//! Plugins as arguments.
+
+use std::path::{Path, PathBuf};
+
+use super::definition::Plugin;
+use crate::input;
+use crate::packages;
+
+/// `PACKAGE`, or `PACKAGE=FILE` with a file of settings.
+pub(super) fn plugin(text: &str) -> Result<Plugin, String> {
+    let (place, settings) = match text.split_once('=') {
+        Some((place, file)) => (place, Some(Path::new(file))),
+        None => (text, None),
+    };
+    let settings = settings.map(input::settings).transpose();
+    let settings = settings.map_err(|error| error.to_string())?;
+    let place = PathBuf::from(place);
+    packages::find(&place).map_err(|error| error.to_string())?;
+    let place = match place.is_dir() {
+        true => std::path::absolute(&place).map_err(|error| error.to_string())?,
+        false => place,
+    };
+    Ok(Plugin {
+        place,
+        settings: settings.unwrap_or_else(|| serde_json::json!({})),
+    })
+}

@@ -1,0 +1,157 @@
+//! What a sync is, as it is kept with its connection: sealed, for the address of the
+//! database may hold a password, and erased with the connection.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use lockgate::store::StoreError;
+use lockgate::{Connection, ConnectionKey, Error, Host};
+use lockgate_sync::{Direction, Mapping, Target};
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use crate::exit::{advised, tenant_argument, usage};
+
+/// The name under which a connection's syncs are kept.
+const KEPT: &str = "syncs";
+
+/// How a sync was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Definition {
+    /// API names of its objects.
+    pub(crate) objects: Vec<String>,
+    /// The database's address, perhaps with a password.
+    pub(crate) to: String,
+    /// Which way records go, of objects of which the mapping says nothing.
+    pub(crate) direction: Direction,
+    /// The mapping file as it was given.
+    pub(crate) mapping: String,
+    /// What records go through, in this order.
+    pub(crate) plugins: Vec<Plugin>,
+    /// The connector's package, where it is not the one that is built in.
+    pub(crate) package: Option<PathBuf>,
+    /// The connector's way to hear of changes; `None` leaves it to the connector.
+    pub(crate) way: Option<String>,
+    /// How often all records are compared, in hours; 0 for never.
+    pub(crate) reconcile_hours: u32,
+    /// It rests.
+    pub(crate) is_paused: bool,
+}
+
+/// A plugin of a sync.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Plugin {
+    /// A package directory, or the name of a built-in one.
+    pub(crate) place: PathBuf,
+    pub(crate) settings: Json,
+}
+
+/// A sync with its name and its connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sync {
+    pub(crate) name: String,
+    pub(crate) connection: ConnectionKey,
+    pub(crate) definition: Definition,
+}
+
+type Syncs = BTreeMap<String, Definition>;
+
+impl Definition {
+    pub(crate) fn target(&self) -> Result<Target> {
+        Ok(Target::parse(&self.to)?)
+    }
+
+    pub(crate) fn mapping(&self) -> Result<Mapping> {
+        Mapping::from_toml(&self.mapping)
+            .map_err(|error| usage(format!("the mapping cannot be read: {error}")))
+    }
+}
+
+impl Sync {
+    /// As messages call it, and unique among all tenants.
+    pub(crate) fn title(&self) -> String {
+        format!("{}/{}", self.connection.tenant(), self.name)
+    }
+
+    /// The sync as commands take it.
+    pub(crate) fn as_arguments(&self) -> String {
+        format!("{}{}", self.name, tenant_argument(self.connection.tenant()))
+    }
+}
+
+/// All syncs of a tenant, or of all of them.
+pub(crate) async fn all(host: &Host, tenant: Option<&str>) -> Result<Vec<Sync>> {
+    let mut all = Vec::new();
+    for record in host.connections(tenant).await? {
+        let connection = host
+            .connection(record.key.tenant(), record.key.name())
+            .await?;
+        let (syncs, _) = of(&connection).await?;
+        all.extend(syncs.into_iter().map(|(name, definition)| Sync {
+            name,
+            connection: record.key.clone(),
+            definition,
+        }));
+    }
+    Ok(all)
+}
+
+/// A sync by its name.
+pub(crate) async fn find(host: &Host, tenant: &str, name: &str) -> Result<Sync> {
+    let all = all(host, Some(tenant)).await?;
+    all.into_iter()
+        .find(|sync| sync.name == name)
+        .ok_or_else(|| {
+            let argument = tenant_argument(tenant);
+            advised(
+                format!("there is no sync `{name}`{argument}"),
+                "see them with `lockgate sync list`, or set one up with \
+                 `lockgate sync create CONNECTION --object NAME --to sqlite:FILE`",
+            )
+        })
+}
+
+/// Keeps a sync; one of the same name is replaced if `replace` finds it right.
+pub(crate) async fn keep(host: &Host, sync: &Sync) -> Result<()> {
+    let (key, definition) = (&sync.connection, Some(sync.definition.clone()));
+    write(host, key, &sync.name, definition).await
+}
+
+/// Forgets a sync.
+pub(crate) async fn forget(host: &Host, sync: &Sync) -> Result<()> {
+    write(host, &sync.connection, &sync.name, None).await
+}
+
+async fn write(
+    host: &Host,
+    key: &ConnectionKey,
+    name: &str,
+    definition: Option<Definition>,
+) -> Result<()> {
+    let connection = host.connection(key.tenant(), key.name()).await?;
+    loop {
+        let (mut syncs, version) = of(&connection).await?;
+        match definition.clone() {
+            Some(definition) => syncs.insert(name.to_owned(), definition),
+            None => syncs.remove(name),
+        };
+        let bytes = serde_json::to_vec(&syncs).context("cannot keep the sync")?;
+        match connection.keep(KEPT, &bytes, version).await {
+            // Somebody else was faster: on top of what they wrote.
+            Err(Error::Store(StoreError::Conflict { .. })) => {}
+            other => return Ok(other.map(|_| ())?),
+        }
+    }
+}
+
+async fn of(connection: &Connection) -> Result<(Syncs, Option<u64>)> {
+    let Some(kept) = connection.kept(KEPT).await? else {
+        return Ok((Syncs::new(), None));
+    };
+    let syncs = serde_json::from_slice(&kept.bytes).with_context(|| {
+        let key = connection.key();
+        format!("the syncs of {key} were written by another version of lockgate")
+    })?;
+    Ok((syncs, Some(kept.version)))
+}
