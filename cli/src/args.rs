@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{
-    action, connection, demo, describe, dev_org, exit, file, limits, objects, package, query,
-    record, run, sync, transform, watch,
+    action, backup, connection, demo, describe, dev_org, exit, file, key, limits, objects, package,
+    query, record, run, sync, transform, watch,
 };
 
 const EXAMPLES: &str = "\
@@ -87,6 +87,12 @@ pub(crate) enum Command {
     Sync(sync::Args),
     /// Have all syncs at work, until it is told to stop
     Run(run::Args),
+    /// Copy the data directory's store into a file
+    Backup(backup::BackupArgs),
+    /// Make a data directory's store from such a file
+    Restore(backup::RestoreArgs),
+    /// Show the master key's id, or put a new key in its place
+    Key(key::Args),
     /// Do what a connector can beyond records, or list what that is
     Action(action::Args),
     /// Show an org's limits and what is left of the budget of API calls
@@ -162,6 +168,9 @@ impl Command {
             Self::Demo(_)
             | Self::DevOrg(_)
             | Self::Run(_)
+            | Self::Backup(_)
+            | Self::Restore(_)
+            | Self::Key(_)
             | Self::Package(_)
             | Self::Transform(_) => None,
         }

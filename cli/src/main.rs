@@ -4,6 +4,7 @@
 mod action;
 mod args;
 mod authorize;
+mod backup;
 mod browser;
 mod callback;
 mod calls;
@@ -15,6 +16,7 @@ mod exit;
 mod file;
 mod input;
 mod interrupt;
+mod key;
 mod limits;
 mod logging;
 mod objects;
@@ -82,6 +84,9 @@ async fn dispatch(args: Args) -> Result<Status> {
         Command::Action(args) => action::run(&common, args).await,
         Command::Sync(args) => sync::run(&common, args).await,
         Command::Run(args) => run::run(&common, args).await,
+        Command::Backup(args) => backup::back_up(&common, args).await,
+        Command::Restore(args) => backup::restore(&common, args).await,
+        Command::Key(args) => key::run(&common, args).await,
         Command::Limits(args) => limits::run(&common, args).await,
         Command::Package(args) => package::run(args).await,
         Command::Transform(args) => transform::run(args).await,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use lockgate::MasterKey;
+use lockgate::{MASTER_KEY_FILE, MasterKey};
 
 use crate::args::Common;
 use crate::exit::usage;
@@ -43,24 +43,58 @@ fn users_own() -> Option<PathBuf> {
     base.map(|base| base.join("lockgate"))
 }
 
+/// Where the master key comes from.
+pub(crate) enum KeyPlace {
+    /// A file: as given, or the data directory's own.
+    File(KeyFile),
+    /// The environment variable of this name.
+    Variable(&'static str),
+}
+
+/// A key file in its directory.
+pub(crate) struct KeyFile {
+    pub(crate) dir: Dir,
+    pub(crate) name: String,
+    /// As people see it.
+    pub(crate) shown: String,
+}
+
+/// Where the master key comes from. The data directory must be there if it is its own.
+pub(crate) fn key(common: &Common) -> Result<KeyPlace> {
+    if let Some(file) = &common.master_key_file {
+        return Ok(KeyPlace::File(key_file(file)?));
+    }
+    if std::env::var_os(MASTER_KEY).is_some_and(|value| !value.is_empty()) {
+        return Ok(KeyPlace::Variable(MASTER_KEY));
+    }
+    Ok(KeyPlace::File(key_file(
+        &data_dir(common)?.join(MASTER_KEY_FILE),
+    )?))
+}
+
+/// The master key, wherever it comes from.
+pub(crate) fn read_key(common: &Common) -> Result<MasterKey> {
+    let key = match key(common)? {
+        KeyPlace::File(file) => MasterKey::from_file(&file.dir, &file.name),
+        KeyPlace::Variable(name) => match std::env::var(name) {
+            Ok(value) => MasterKey::from_variable(name, &value),
+            Err(_) => return Err(usage(format!("{name} is not 32 bytes in base64"))),
+        },
+    };
+    Ok(key.map_err(lockgate::Error::Key)?)
+}
+
 /// The master key, unless it is the data directory's own.
 pub(crate) fn master_key(common: &Common) -> Result<Option<MasterKey>> {
-    if let Some(file) = &common.master_key_file {
-        return key_in(file).map(Some);
-    }
-    match std::env::var(MASTER_KEY) {
-        Ok(value) if !value.is_empty() => {
-            let key = MasterKey::from_variable(MASTER_KEY, &value).map_err(lockgate::Error::Key)?;
-            Ok(Some(key))
-        }
-        Err(std::env::VarError::NotUnicode(_)) => {
-            Err(usage(format!("{MASTER_KEY} is not 32 bytes in base64")))
-        }
-        _ => Ok(None),
+    let is_own = common.master_key_file.is_none()
+        && std::env::var_os(MASTER_KEY).is_none_or(|value| value.is_empty());
+    match is_own {
+        true => Ok(None),
+        false => read_key(common).map(Some),
     }
 }
 
-fn key_in(file: &Path) -> Result<MasterKey> {
+fn key_file(file: &Path) -> Result<KeyFile> {
     let (Some(name), Some(parent)) = (
         file.file_name().and_then(|name| name.to_str()),
         file.parent(),
@@ -77,5 +111,9 @@ fn key_in(file: &Path) -> Result<MasterKey> {
     };
     let dir = Dir::open_ambient_dir(parent, ambient_authority())
         .with_context(|| format!("cannot open the directory {}", parent.display()))?;
-    Ok(MasterKey::from_file(&dir, name).map_err(lockgate::Error::Key)?)
+    Ok(KeyFile {
+        dir,
+        name: name.to_owned(),
+        shown: file.display().to_string(),
+    })
 }

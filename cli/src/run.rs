@@ -40,7 +40,7 @@ pub(crate) async fn run(common: &Common, _args: Args) -> Result<Status> {
     let host = session::open(common, None).await?;
     let _lock = lock(&data_dir)?;
     let listener = socket::Listener::bind(&data_dir)?;
-    let mut supervisor = Supervisor::new(common, host)?;
+    let mut supervisor = Supervisor::new(common, host);
     supervisor.reload().await?;
     output::tell(&format!(
         "{} syncs are at work; Ctrl-C ends it",

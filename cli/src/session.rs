@@ -48,12 +48,21 @@ pub(crate) async fn connect(common: &Common, target: &Target) -> Result<(Host, C
 
 /// The host as a connection needs it, with nothing loaded.
 pub(crate) async fn of(common: &Common, target: &Target) -> Result<Host> {
-    let root = roots::of(
-        &place::data_dir(common)?,
-        &target.owner.tenant,
-        &target.connection,
-    )?;
-    open(common, root).await
+    let host = open(common, None).await?;
+    trusting(common, host, &target.owner.tenant, &target.connection).await
+}
+
+/// The host itself, or another one that trusts the root of this connection as well.
+pub(crate) async fn trusting(
+    common: &Common,
+    host: Host,
+    tenant: &str,
+    name: &str,
+) -> Result<Host> {
+    match roots::of(&host, tenant, name).await? {
+        None => Ok(host),
+        root => open(common, root).await,
+    }
 }
 
 /// Loads the connector that a connection was created with.

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::Value as Json;
+use wasmtime::Engine;
+use wasmtime::component::Component;
 
 pub use build::{HostBuilder, MASTER_KEY_FILE};
 pub use connect::{LoginTo, NewConnection};
@@ -17,6 +19,7 @@ use crate::bindings::connector::ConnectorPre;
 use crate::bindings::transform::TransformPre;
 use crate::capability::http::Backend;
 use crate::capability::log::Speaker;
+use crate::code_cache::CodeCache;
 use crate::connection::Connection;
 use crate::connector::LoadedConnector;
 use crate::engine::Sandboxes;
@@ -39,6 +42,7 @@ pub struct Host(pub(crate) Arc<Inner>);
 /// What all clones of a host share.
 pub(crate) struct Inner {
     pub(crate) sandboxes: Sandboxes,
+    pub(crate) code: CodeCache,
     pub(crate) ceiling: Limits,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) sealer: Sealer,
@@ -110,6 +114,16 @@ impl Host {
         Ok(self.0.ledgers.flush().await?)
     }
 
+    /// Seals every secret anew that an older master key has sealed, and gives their
+    /// number. Other processes on the data directory may work meanwhile: they read the
+    /// key file again when they meet the new key. May be broken off and begun again.
+    ///
+    /// # Errors
+    /// [`Error::Key`] if a key is missing that something was sealed with.
+    pub async fn reseal(&self) -> Result<u64, Error> {
+        Ok(self.0.sealer.reseal(&*self.0.store).await?)
+    }
+
     /// The connections of a tenant, or all of them, ordered by tenant and name.
     ///
     /// # Errors
@@ -161,7 +175,7 @@ impl Inner {
     ) -> Result<LoadedConnector, Error> {
         let engine = &self.sandboxes.connectors.engine;
         let wrong = |error: wasmtime::Error| wrong_type(&package, &error);
-        let component = build::component(engine, &package)?;
+        let component = self.component(engine, &package)?;
         let linker = connector_linker(engine, grants).map_err(wrong)?;
         let pre = linker.instantiate_pre(&component).map_err(wrong)?;
         let pre = ConnectorPre::new(pre).map_err(wrong)?;
@@ -186,7 +200,7 @@ impl Inner {
     ) -> Result<LoadedTransform, Error> {
         let engine = &self.sandboxes.transforms.engine;
         let wrong = |error: wasmtime::Error| wrong_type(&package, &error);
-        let component = build::component(engine, &package)?;
+        let component = self.component(engine, &package)?;
         let linker = transform_linker(engine).map_err(wrong)?;
         let pre = linker.instantiate_pre(&component).map_err(wrong)?;
         let pre = TransformPre::new(pre).map_err(wrong)?;
@@ -202,6 +216,12 @@ impl Inner {
             limits,
             speaker,
             package,
+        })
+    }
+
+    fn component(&self, engine: &Engine, package: &Package) -> Result<Component, Error> {
+        self.code.component(engine, package).map_err(|error| {
+            PackageError::not_compiled(package.name(), format!("{error:#}")).into()
         })
     }
 

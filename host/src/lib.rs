@@ -29,6 +29,7 @@
 pub mod auth;
 mod bindings;
 mod capability;
+mod code_cache;
 mod connection;
 mod connector;
 mod content;

@@ -247,6 +247,10 @@ impl Package {
             })
     }
 
+    pub(crate) const fn digest_bytes(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
     /// Every grant that the manifest asks for.
     #[must_use]
     pub fn asked_grants(&self) -> Grants {

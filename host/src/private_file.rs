@@ -32,6 +32,27 @@ pub(crate) fn make(dir: &Dir, name: &str, contents: &[u8]) -> io::Result<()> {
     sync_dir(dir)
 }
 
+/// Writes the file `name` anew with mode 0600: whoever opens it has the old contents
+/// or the new ones, whole.
+pub(crate) fn replace(dir: &Dir, name: &str, contents: &[u8]) -> io::Result<()> {
+    let draft = format!(
+        "{name}.{:016x}.new",
+        getrandom::u64().map_err(io::Error::other)?
+    );
+    let written = create_new(dir, &draft)
+        .and_then(|mut file| {
+            file.write_all(contents)?;
+            file.sync_all()
+        })
+        .and_then(|()| dir.rename(&draft, dir, name));
+    if written.is_err() {
+        // Nobody uses what is left of a draft, and it may hold a key.
+        let _ = dir.remove_file(&draft);
+    }
+    written?;
+    sync_dir(dir)
+}
+
 /// The mode is given at creation, so there is no moment at which others could
 /// open the file.
 fn create_new(dir: &Dir, name: &str) -> io::Result<File> {

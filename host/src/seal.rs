@@ -12,7 +12,7 @@
 
 mod key;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
@@ -102,28 +102,80 @@ pub enum SealError {
     Store(#[from] StoreError),
 }
 
-/// Seals and opens with one master key. Cheap to clone.
+/// Seals with a master key, and opens with it and with the older ones behind it. Cheap
+/// to clone; all clones have the same keys.
 #[derive(Clone, Debug)]
-pub struct Sealer {
-    key: Arc<MasterKey>,
-    /// Derived once: the master key itself seals nothing.
-    sealing_key: Arc<Zeroizing<[u8; 32]>>,
+pub struct Sealer(Arc<RwLock<Arc<Ring>>>);
+
+/// Keys, derived once: the master keys themselves seal nothing.
+struct Ring {
+    master: MasterKey,
+    /// The first one seals.
+    keys: Vec<(KeyId, Zeroizing<[u8; 32]>)>,
+}
+
+impl Ring {
+    fn of(master: MasterKey) -> Self {
+        Self {
+            keys: master.sealing_keys(),
+            master,
+        }
+    }
+
+    fn key(&self, id: KeyId) -> Option<&[u8; 32]> {
+        let found = self.keys.iter().find(|(other, _)| *other == id);
+        found.map(|(_, key)| &**key)
+    }
+}
+
+impl std::fmt::Debug for Ring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.master.fmt(f)
+    }
 }
 
 impl Sealer {
     /// A sealer of this key.
     #[must_use]
     pub fn new(key: MasterKey) -> Self {
-        Self {
-            sealing_key: Arc::new(key.derive("seal")),
-            key: Arc::new(key),
-        }
+        Self(Arc::new(RwLock::new(Arc::new(Ring::of(key)))))
     }
 
-    /// The id of the key, for operators to compare.
+    /// The id of the key that seals, for operators to compare.
     #[must_use]
     pub fn key_id(&self) -> KeyId {
-        self.key.id()
+        self.ring().master.id()
+    }
+
+    /// Which key has sealed something; `None` if nothing was sealed in this form.
+    #[must_use]
+    pub fn sealed_with(sealed: &[u8]) -> Option<KeyId> {
+        let (format, rest) = sealed.split_first()?;
+        let (id, _) = rest.split_first_chunk::<ID_BYTES>()?;
+        (*format == FORMAT).then_some(KeyId(*id))
+    }
+
+    fn ring(&self) -> Arc<Ring> {
+        let ring = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&ring)
+    }
+
+    /// The ring with a key of this id in it, if there is one: another process may have
+    /// put a new key into the file.
+    fn ring_with(&self, id: KeyId) -> Option<Arc<Ring>> {
+        let ring = self.ring();
+        if ring.key(id).is_some() {
+            return Some(ring);
+        }
+        let read = ring.master.read_again()?;
+        let read = read
+            .inspect_err(|error| tracing::warn!(%error, "the master key is not read again"))
+            .ok()?;
+        let fresh = Arc::new(Ring::of(read));
+        fresh.key(id)?;
+        let mut ring = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        *ring = Arc::clone(&fresh);
+        Some(fresh)
     }
 
     /// Seals a secret for its place: this connection, this name, this version.
@@ -181,18 +233,67 @@ impl Sealer {
     /// # Errors
     /// [`SealError::WrongKey`], or why the store could not be asked.
     pub async fn check(&self, store: &dyn Store) -> Result<(), SealError> {
+        self.kept_check(store).await.map(|_| ())
+    }
+
+    /// The key check that the store has, once it was opened.
+    async fn kept_check(&self, store: &dyn Store) -> Result<Vec<u8>, SealError> {
         let fresh = self.seal_at(&Place::KEY_CHECK, KEY_CHECK_TEXT)?;
         let kept = store.key_check(&fresh).await?;
-        self.open_at(&Place::KEY_CHECK, &kept).map(|_| ())
+        self.open_at(&Place::KEY_CHECK, &kept)?;
+        Ok(kept)
+    }
+
+    /// Seals everything anew that an older key has sealed, and gives the number of
+    /// secrets. May be broken off and begun again, while other processes work.
+    ///
+    /// # Errors
+    /// [`SealError::WrongKey`] if a key is missing; what was sealed anew until then is.
+    pub async fn reseal(&self, store: &dyn Store) -> Result<u64, SealError> {
+        let mut resealed = 0;
+        let current = self.key_id();
+        for (key, name) in store.secret_names().await? {
+            loop {
+                // Gone meanwhile, with its connection or without.
+                let kept = match store.secret(&key, &name).await {
+                    Ok(Some(kept)) => kept,
+                    Ok(None) | Err(StoreError::NotFound(_)) => break,
+                    Err(error) => return Err(error.into()),
+                };
+                if Self::sealed_with(&kept.bytes) == Some(current) {
+                    break;
+                }
+                let secret = self.open(&key, &name, kept.version, &kept.bytes)?;
+                let fresh = self.seal_next(&key, &name, Some(kept.version), &secret)?;
+                let put = store.put_secret(&key, &name, Some(kept.version), &fresh);
+                match put.await {
+                    Ok(()) => {
+                        resealed += 1;
+                        break;
+                    }
+                    // Somebody was faster: perhaps with an older key.
+                    Err(StoreError::Conflict { .. }) => {}
+                    Err(StoreError::NotFound(_)) => break,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        let kept = self.kept_check(store).await?;
+        if Self::sealed_with(&kept) != Some(current) {
+            let fresh = self.seal_at(&Place::KEY_CHECK, KEY_CHECK_TEXT)?;
+            store.replace_key_check(&kept, &fresh).await?;
+        }
+        Ok(resealed)
     }
 
     fn seal_at(&self, place: &Place<'_>, plaintext: &[u8]) -> Result<Vec<u8>, SealError> {
         let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce)
             .map_err(|_| SealError::Cannot("the system gives no random bytes"))?;
-        let id = self.key.id();
-        let ciphertext = self
-            .cipher()
+        let ring = self.ring();
+        let id = ring.master.id();
+        let key = ring.key(id).ok_or(SealError::Cannot("there is no key"))?;
+        let ciphertext = cipher(key)
             .encrypt(
                 &XNonce::from(nonce),
                 Payload {
@@ -223,14 +324,17 @@ impl Sealer {
         let (id, rest) = rest.split_first_chunk::<ID_BYTES>().ok_or_else(broken)?;
         let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_BYTES>().ok_or_else(broken)?;
         let id = KeyId(*id);
-        if id != self.key.id() {
+        let ring = self.ring_with(id);
+        let key = ring.as_ref().and_then(|ring| ring.key(id));
+        let Some(key) = key else {
+            let ring = self.ring();
             return Err(SealError::WrongKey {
                 sealed_with: id,
-                have: self.key.id(),
-                origin: self.key.origin().to_owned(),
+                have: ring.master.id(),
+                origin: ring.master.origin().to_owned(),
             });
-        }
-        self.cipher()
+        };
+        cipher(key)
             .decrypt(
                 &XNonce::from(*nonce),
                 Payload {
@@ -241,10 +345,10 @@ impl Sealer {
             .map(Zeroizing::new)
             .map_err(|_| broken())
     }
+}
 
-    fn cipher(&self) -> XChaCha20Poly1305 {
-        XChaCha20Poly1305::new(<&Key>::from(&**self.sealing_key))
-    }
+fn cipher(key: &[u8; 32]) -> XChaCha20Poly1305 {
+    XChaCha20Poly1305::new(<&Key>::from(key))
 }
 
 /// What a seal is bound to.

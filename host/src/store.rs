@@ -27,7 +27,7 @@ pub use record::{
     Authorization, ConnectionKey, ConnectionRecord, ConnectionState, Flow, KeyPage, LedgerBucket,
     LedgerObservation, Scope, Sealed, TokenUpdate, Value,
 };
-pub use sqlite::{FILE_NAME, SqliteStore};
+pub use sqlite::{FILE_NAME, SqliteStore, back_up, restore};
 
 /// The most keys that one [`Store::value_list`] gives.
 pub const MAX_LISTED_KEYS: u32 = 1_000;
@@ -49,6 +49,12 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// Keeps `fresh` if no key check is stored yet, and gives the one that is
     /// stored now. See [`crate::seal::Sealer::check`].
     async fn key_check(&self, fresh: &[u8]) -> Result<Vec<u8>, StoreError>;
+
+    /// Replaces the key check.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if it is no longer `old`; its version means nothing.
+    async fn replace_key_check(&self, old: &[u8], fresh: &[u8]) -> Result<(), StoreError>;
 
     /// Adds a connection.
     ///
@@ -108,6 +114,9 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::NotFound`] if there is no such connection.
     async fn secret(&self, key: &ConnectionKey, name: &str) -> Result<Option<Sealed>, StoreError>;
+
+    /// All secrets that there are, by connection and name, ordered.
+    async fn secret_names(&self) -> Result<Vec<(ConnectionKey, String)>, StoreError>;
 
     /// Removes a secret, and says whether there was one.
     ///

@@ -1,8 +1,9 @@
 //! A host in a directory of its own that is gone with it.
 
+use std::io::Write as _;
 use std::path::Path;
 
-use lockgate::{Host, HostBuilder, Package};
+use lockgate::{Host, HostBuilder, MASTER_KEY_FILE, Package};
 use tempfile::TempDir;
 
 /// A host and its data directory.
@@ -22,7 +23,9 @@ impl TestHost {
     /// A host with further options.
     pub async fn with(options: impl FnOnce(HostBuilder) -> HostBuilder) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let builder = options(Host::builder().data_dir(directory.path()));
+        give_key(directory.path());
+        let builder = Host::builder().data_dir(directory.path());
+        let builder = options(builder.code_dir(Path::new(env!("OUT_DIR")).join("code")));
         Self {
             host: builder.build().await.unwrap(),
             directory,
@@ -41,6 +44,17 @@ impl TestHost {
     pub fn data_dir(&self) -> &Path {
         self.directory.path()
     }
+}
+
+/// One master key for all of them, so that they share compiled code: a connector takes
+/// seconds to compile, and hundreds of tests load it.
+fn give_key(directory: &Path) {
+    let mut options = std::fs::File::options();
+    options.write(true).create_new(true);
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(directory.join(MASTER_KEY_FILE)).unwrap();
+    file.write_all(b"dGhlIG1hc3RlciBrZXkgb2YgYWxsIG9mIHRoZSB0ZXM=")
+        .unwrap();
 }
 
 impl std::ops::Deref for TestHost {

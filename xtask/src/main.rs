@@ -24,6 +24,8 @@ const USAGE: &str = "usage: cargo xtask NAME
   demo [ARGS]    setup, then runs `lockgate demo ARGS`
   test [--long]  setup, then all tests; --long adds those that take minutes
                  (further arguments go to cargo test)
+  crash          kills the host that has a sync at work, again and again, and
+                 audits both sides; --cycles N (100), --seed N
   check          format, lints, documentation, dependencies
   peers          Salesforce clients that we did not write, against the dev org
   bench-peers    what those clients cost beside ours; --rows N, --task NAME,
@@ -52,6 +54,7 @@ fn run(task: &str, arguments: Vec<String>) -> Result<ExitCode> {
         }
         "demo" => return demo(arguments),
         "test" => test(arguments)?,
+        "crash" => crash(&arguments)?,
         "check" => without_arguments(task, &arguments).and_then(|()| check::run())?,
         "peers" => without_arguments(task, &arguments).and_then(|()| peers::run())?,
         "bench-peers" => peers::bench(arguments)?,
@@ -102,6 +105,24 @@ fn compile_connector() -> Result<JoinHandle<()>> {
     Ok(std::thread::spawn(move || {
         let _ = guest_build::compile(&directory, &options);
     }))
+}
+
+fn crash(arguments: &[String]) -> Result<()> {
+    setup::run()?;
+    let mut step = Step::cargo(["test", "--workspace", "--locked", "--test", "crash"])
+        .arguments(["--", "--nocapture"])
+        .variable("LOCKGATE_CRASH_CYCLES", "100");
+    for pair in arguments.chunks(2) {
+        step = match pair {
+            [name, number] if name == "--cycles" => step.variable("LOCKGATE_CRASH_CYCLES", number),
+            [name, number] if name == "--seed" => step.variable("LOCKGATE_CRASH_SEED", number),
+            _ => bail!(
+                "crash takes --cycles N and --seed N, and got `{}`",
+                pair.join(" ")
+            ),
+        };
+    }
+    step.announced().run()
 }
 
 fn test(mut arguments: Vec<String>) -> Result<()> {

@@ -14,7 +14,7 @@ use crate::args::{Common, Owner, Shape};
 use crate::authorize::{self, LoginArgs, Visitor};
 use crate::exit::{Status, usage};
 use crate::interrupt::Interrupt;
-use crate::{input, output, packages, place, roots, session};
+use crate::{input, output, packages, roots, session};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -126,20 +126,18 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
     let package = packages::connector(&args.connector, args.owner.package.as_deref())?;
     let host = session::open(common, root.clone()).await?;
     packages::load(&host, &package, lockgate::manifest::World::Connector).await?;
-    let data_dir = place::data_dir(common)?;
     let mut interrupt = Interrupt::listen()?;
     let connection = host.add_connection(new).await?;
     let visitor = Visitor::from(args.person);
     let made = async {
         if let Some(root) = &root {
-            roots::keep(&data_dir, &tenant, &name, root)?;
+            roots::keep(&connection, root).await?;
         }
         authorise(&host, &tenant, &name, flow, &visitor).await
     };
     if let Err(error) = interrupt.or("no connection was kept", made).await {
         // Half a connection would only be in the way of the next try.
         host.remove_connection(&tenant, &name).await?;
-        roots::forget(&data_dir, &tenant, &name)?;
         return Err(error);
     }
     view::told(&connection.record().await?, args.shape, "is connected")?;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::args::{Common, Shape, Target};
 use crate::exit::Status;
-use crate::{output, place, roots, session};
+use crate::{output, session};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  lockgate connection remove crm")]
@@ -29,7 +29,6 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
     }
     let key = connection.key().clone();
     let revocation = host.remove_connection(tenant, name).await?;
-    roots::forget(&place::data_dir(common)?, tenant, name)?;
     let (word, problem) = match &revocation {
         Revocation::Revoked => ("revoked", None),
         Revocation::NothingToRevoke => ("nothing-to-revoke", None),

@@ -10,7 +10,7 @@ use lockgate::{Connection, Host};
 
 use crate::args::Common;
 use crate::sync::definition::Sync;
-use crate::{packages, place, roots, session};
+use crate::{packages, roots, session};
 
 /// A root certificate; `None` stands for the platform's alone.
 type Root = Option<Vec<u8>>;
@@ -19,7 +19,8 @@ type Root = Option<Vec<u8>>;
 #[derive(Debug)]
 pub(super) struct Hosts {
     common: Common,
-    data_dir: PathBuf,
+    /// The one without another root.
+    plain: Host,
     by_root: BTreeMap<Root, Open>,
 }
 
@@ -31,18 +32,18 @@ struct Open {
 }
 
 impl Hosts {
-    pub(super) fn new(common: &Common, host: Host) -> Result<Self> {
-        Ok(Self {
+    pub(super) fn new(common: &Common, host: Host) -> Self {
+        Self {
             common: common.clone(),
-            data_dir: place::data_dir(common)?,
+            plain: host.clone(),
             by_root: BTreeMap::from([(None, Open::new(host))]),
-        })
+        }
     }
 
     /// A sync's host and its connection, with its connector loaded.
     pub(super) async fn connect(&mut self, sync: &Sync) -> Result<(Host, Connection)> {
         let key = &sync.connection;
-        let root = roots::of(&self.data_dir, key.tenant(), key.name())?;
+        let root = roots::of(&self.plain, key.tenant(), key.name()).await?;
         let open = match self.by_root.entry(root) {
             std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::btree_map::Entry::Vacant(entry) => {

@@ -21,12 +21,12 @@ pub(super) struct Supervisor {
 }
 
 impl Supervisor {
-    pub(super) fn new(common: &Common, host: Host) -> Result<Self> {
-        Ok(Self {
-            hosts: Arc::new(Mutex::new(Hosts::new(common, host.clone())?)),
+    pub(super) fn new(common: &Common, host: Host) -> Self {
+        Self {
+            hosts: Arc::new(Mutex::new(Hosts::new(common, host.clone()))),
             host,
             at_work: BTreeMap::new(),
-        })
+        }
     }
 
     pub(super) fn count(&self) -> usize {

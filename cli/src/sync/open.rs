@@ -13,17 +13,15 @@ use super::Named;
 use super::definition::{self, Definition, Sync};
 use crate::args::{Common, Owner};
 use crate::exit::usage;
-use crate::{packages, place, roots, session};
+use crate::{packages, session};
 
 /// A sync by its name, on a host that can reach its connection.
 pub(crate) async fn find(common: &Common, named: &Named) -> Result<(Host, Sync)> {
     let host = session::open(common, None).await?;
     let sync = definition::find(&host, &named.tenant, &named.name).await?;
     let key = &sync.connection;
-    match roots::of(&place::data_dir(common)?, key.tenant(), key.name())? {
-        None => Ok((host, sync)),
-        root => Ok((session::open(common, root).await?, sync)),
-    }
+    let host = session::trusting(common, host, key.tenant(), key.name()).await?;
+    Ok((host, sync))
 }
 
 /// The connection of a sync, with its connector loaded.

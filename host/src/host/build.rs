@@ -6,17 +6,15 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use wasmtime::Engine;
-use wasmtime::component::Component;
 
 use super::{Host, Inner};
 use crate::auth::{Sessions, SessionsConfig};
+use crate::code_cache::{self, CodeCache};
 use crate::connector::LoadedConnector;
 use crate::engine::Sandboxes;
 use crate::error::Error;
 use crate::ledger::{Clock, Ledgers};
 use crate::limits::Limits;
-use crate::package::{Package, PackageError};
 use crate::seal::{MasterKey, Sealer};
 use crate::store::{SqliteStore, Store};
 use crate::transport::{Transport, TransportConfig};
@@ -32,6 +30,7 @@ pub const MASTER_KEY_FILE: &str = "master.key";
 pub struct HostBuilder {
     data_dir: Option<PathBuf>,
     master_key: Option<MasterKey>,
+    code_dir: Option<PathBuf>,
     ceiling: Option<Limits>,
     transport: TransportConfig,
 }
@@ -51,6 +50,15 @@ impl HostBuilder {
     #[must_use]
     pub fn master_key(mut self, key: MasterKey) -> Self {
         self.master_key = Some(key);
+        self
+    }
+
+    /// Where compiled code is kept between starts, in place of a directory in the data
+    /// directory. Hosts with the same master key may share one. The code is
+    /// authenticated with that key before it is loaded.
+    #[must_use]
+    pub fn code_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.code_dir = Some(directory.into());
         self
     }
 
@@ -94,6 +102,10 @@ impl HostBuilder {
             Some(key) => key,
             None => MasterKey::from_file(&open(&data_dir)?, MASTER_KEY_FILE)?,
         };
+        let code_dir = self
+            .code_dir
+            .unwrap_or_else(|| data_dir.join(code_cache::DIRECTORY));
+        let code = CodeCache::open(&code_dir, &key);
         let sealer = Sealer::new(key);
         sealer.check(&*store).await?;
         let transport = Transport::new(self.transport)
@@ -117,6 +129,7 @@ impl HostBuilder {
         });
         Ok(Host(Arc::new(Inner {
             sandboxes: Sandboxes::new(&ceiling)?,
+            code,
             ceiling,
             ledgers: Ledgers::start(Arc::clone(&store), clock),
             store,
@@ -134,10 +147,4 @@ fn open(directory: &Path) -> Result<Dir, Error> {
         path: directory.display().to_string(),
         source,
     })
-}
-
-/// Compiles a package's component.
-pub(super) fn component(engine: &Engine, package: &Package) -> Result<Component, Error> {
-    Component::from_binary(engine, package.component())
-        .map_err(|error| PackageError::not_compiled(package.name(), format!("{error:#}")).into())
 }

@@ -187,6 +187,71 @@ fn a_key_file_that_holds_no_key_is_refused_and_left_alone() {
     assert_eq!(kept, [0xff; 10]);
 }
 
+#[test]
+fn what_an_older_key_has_sealed_opens_and_is_sealed_with_the_newer() {
+    let place = key("a", "b");
+    let old = sealer(KEY_A);
+    let sealed = old.seal(&place, "s", 1, b"hush").unwrap();
+    let both = sealer(&format!("{KEY_B},{KEY_A}"));
+    assert_eq!(&**both.open(&place, "s", 1, &sealed).unwrap(), b"hush");
+    let fresh = both.seal(&place, "s", 2, b"hush").unwrap();
+    assert_eq!(Sealer::sealed_with(&fresh), Some(sealer(KEY_B).key_id()));
+    let error = old.open(&place, "s", 2, &fresh);
+    assert!(matches!(error, Err(SealError::WrongKey { .. })));
+}
+
+#[tokio::test]
+async fn a_key_is_renewed_while_another_process_works_and_the_old_one_forgotten() {
+    let (_temp, dir) = scratch();
+    let data = tempfile::tempdir().unwrap();
+    let store = crate::store::SqliteStore::open(data.path()).await.unwrap();
+    let record = crate::store::conformance::record("a", "b");
+    store.insert_connection(&record).await.unwrap();
+    let place = key("a", "b");
+    let first = MasterKey::from_file(&dir, "master.key").unwrap();
+    let at_work = Sealer::new(first);
+    at_work.check(&store).await.unwrap();
+    for name in ["one", "two"] {
+        let sealed = at_work
+            .seal_next(&place, name, None, name.as_bytes())
+            .unwrap();
+        store.put_secret(&place, name, None, &sealed).await.unwrap();
+    }
+
+    let renewed = Sealer::new(MasterKey::renew_file(&dir, "master.key").unwrap());
+    assert_ne!(renewed.key_id(), at_work.key_id());
+    // Before it was sealed anew, and with half of it done, both can read all of it.
+    renewed.check(&store).await.unwrap();
+    assert_eq!(renewed.reseal(&store).await.unwrap(), 2);
+    assert_eq!(renewed.reseal(&store).await.unwrap(), 0);
+    for sealer in [&at_work, &renewed] {
+        for name in ["one", "two"] {
+            let kept = store.secret(&place, name).await.unwrap().unwrap();
+            let opened = sealer
+                .open(&place, name, kept.version, &kept.bytes)
+                .unwrap();
+            assert_eq!(opened.as_slice(), name.as_bytes());
+        }
+    }
+    assert_eq!(
+        at_work.key_id(),
+        renewed.key_id(),
+        "it has read the file again"
+    );
+
+    assert_eq!(
+        MasterKey::forget_older_in_file(&dir, "master.key").unwrap(),
+        1
+    );
+    assert_eq!(
+        MasterKey::forget_older_in_file(&dir, "master.key").unwrap(),
+        0
+    );
+    let only = MasterKey::from_file(&dir, "master.key").unwrap();
+    assert_eq!((only.id(), only.older_ids().count()), (renewed.key_id(), 0));
+    Sealer::new(only).check(&store).await.unwrap();
+}
+
 #[cfg(unix)]
 mod unix {
     use std::os::unix::fs::{PermissionsExt as _, symlink};

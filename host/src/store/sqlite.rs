@@ -15,6 +15,7 @@
 //! beginning (`BEGIN IMMEDIATE`), so none can fail half way for being outrun.
 
 mod authorizations;
+mod backup;
 mod connections;
 mod ledger;
 mod open;
@@ -36,6 +37,8 @@ use super::{
     LedgerObservation, Scope, Sealed, Store, StoreError, TokenUpdate, Value,
 };
 use worker::{Access, Failure, Worker};
+
+pub use backup::{back_up, restore};
 
 /// The store's file in the data directory. Beside it SQLite keeps its log in
 /// files of the same name with `-wal` and `-shm`.
@@ -116,6 +119,14 @@ impl Store for SqliteStore {
         .await
     }
 
+    async fn replace_key_check(&self, old: &[u8], fresh: &[u8]) -> Result<(), StoreError> {
+        let (old, fresh) = (old.to_owned(), fresh.to_owned());
+        self.write("replace the key check", move |tx| {
+            secrets::replace_key_check(tx, &old, &fresh)
+        })
+        .await
+    }
+
     async fn insert_connection(&self, record: &ConnectionRecord) -> Result<(), StoreError> {
         let record = record.clone();
         self.write("add a connection", move |tx| {
@@ -183,6 +194,10 @@ impl Store for SqliteStore {
         let (key, name) = (key.clone(), name.to_owned());
         self.read("read a secret", move |tx| secrets::get(tx, &key, &name))
             .await
+    }
+
+    async fn secret_names(&self) -> Result<Vec<(ConnectionKey, String)>, StoreError> {
+        self.read("list secrets", secrets::names).await
     }
 
     async fn delete_secret(&self, key: &ConnectionKey, name: &str) -> Result<bool, StoreError> {

@@ -59,6 +59,7 @@ macro_rules! pass {
 
 pass! {
     async fn key_check(&self, fresh: &[u8]) -> Vec<u8>;
+    async fn replace_key_check(&self, old: &[u8], fresh: &[u8]) -> ();
     async fn insert_connection(&self, record: &ConnectionRecord) -> ();
     async fn update_connection(&self, record: &ConnectionRecord) -> ();
     async fn connection(&self, key: &ConnectionKey) -> ConnectionRecord;
@@ -67,6 +68,7 @@ pass! {
     async fn erase_tenant(&self, tenant: &str) -> u64;
     async fn put_secret(&self, key: &ConnectionKey, name: &str, expected: Option<u64>, sealed: &Sealed) -> ();
     async fn secret(&self, key: &ConnectionKey, name: &str) -> Option<Sealed>;
+    async fn secret_names(&self) -> Vec<(ConnectionKey, String)>;
     async fn delete_secret(&self, key: &ConnectionKey, name: &str) -> bool;
     async fn set_state(&self, key: &ConnectionKey, expected: Option<u64>, state: &ConnectionState, at_ms: u64) -> ();
     async fn put_authorization(&self, state_digest: [u8; 32], authorization: &Authorization) -> ();

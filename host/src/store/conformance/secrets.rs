@@ -5,6 +5,8 @@ use crate::store::{TOKENS, TokenUpdate};
 
 pub(super) const CASES: &[Case] = &[
     case!(a_secret_is_given_back_with_its_version),
+    case!(all_secrets_are_listed_by_connection_and_name),
+    case!(a_key_check_is_replaced_only_if_it_is_the_one_that_was_read),
     case!(a_secret_is_written_only_over_the_version_that_was_read),
     case!(a_version_that_does_not_grow_is_refused),
     case!(a_removed_secret_is_gone_and_can_be_written_anew),
@@ -25,6 +27,40 @@ async fn a_secret_is_given_back_with_its_version(place: Place) {
     store.put_secret(&key, "s", None, &first).await.unwrap();
     assert_eq!(store.secret(&key, "s").await.unwrap(), Some(first));
     assert_eq!(store.secret(&key, "S").await.unwrap(), None);
+}
+
+async fn all_secrets_are_listed_by_connection_and_name(place: Place) {
+    let store = with_connections(&place, &[("b", "one"), ("a", "two"), ("a", "one")]).await;
+    assert!(store.secret_names().await.unwrap().is_empty());
+    for (tenant, name, secret) in [
+        ("b", "one", "s"),
+        ("a", "two", "t"),
+        ("a", "two", "s"),
+        ("a", "one", "s"),
+    ] {
+        let key = key(tenant, name);
+        store
+            .put_secret(&key, secret, None, &sealed(1, b"x"))
+            .await
+            .unwrap();
+    }
+    let listed = store.secret_names().await.unwrap();
+    let listed: Vec<String> = listed
+        .iter()
+        .map(|(key, name)| format!("{key} {name}"))
+        .collect();
+    assert_eq!(listed, ["a/one s", "a/two s", "a/two t", "b/one s"]);
+}
+
+async fn a_key_check_is_replaced_only_if_it_is_the_one_that_was_read(place: Place) {
+    let store = place.open().await;
+    assert_eq!(store.key_check(b"old").await.unwrap(), b"old");
+    assert_eq!(
+        conflict(store.replace_key_check(b"other", b"new").await),
+        Some(0)
+    );
+    store.replace_key_check(b"old", b"new").await.unwrap();
+    assert_eq!(store.key_check(b"fresh").await.unwrap(), b"new");
 }
 
 async fn a_secret_is_written_only_over_the_version_that_was_read(place: Place) {

@@ -147,10 +147,14 @@ fn state(name: &str, reason: Option<String>) -> Option<ConnectionState> {
     }
 }
 
+/// The two names of a connection as they were stored.
+pub(super) fn key(tenant: &str, name: &str) -> Result<ConnectionKey, Failure> {
+    ConnectionKey::new(tenant, name).map_err(|error| Failure::Damaged(error.to_string()))
+}
+
 fn record(row: &Row<'_>) -> Result<ConnectionRecord, Failure> {
     let (tenant, name): (String, String) = (row.get("tenant")?, row.get("name")?);
-    let key =
-        ConnectionKey::new(&tenant, &name).map_err(|error| Failure::Damaged(error.to_string()))?;
+    let key = key(&tenant, &name)?;
     let damaged = |column: &str| Failure::Damaged(format!("{column} of connection {key}"));
     let flow_name: String = row.get("flow")?;
     let state_name: String = row.get("state")?;

@@ -38,6 +38,23 @@ pub(super) struct Opened {
     pub(super) reader: Connection,
 }
 
+/// Opens a file to read it, if it is a sound store of ours. Blocks.
+pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
+    let shown = path.display().to_string();
+    let told = |failure: Failure| match failure {
+        Failure::Database(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
+            StoreError::NotOurs {
+                path: shown.clone(),
+            }
+        }
+        other => other.told(&shown, "be read"),
+    };
+    let connection = connect(path).map_err(|error| told(error.into()))?;
+    recognise(&connection, &shown).map_err(told)?;
+    check(&connection).map_err(told)?;
+    Ok(connection)
+}
+
 /// Opens the store in `data_dir`. Blocks.
 pub(super) fn open(data_dir: &Path) -> Result<Opened, StoreError> {
     let io = |doing| {
@@ -84,7 +101,7 @@ pub(super) fn open(data_dir: &Path) -> Result<Opened, StoreError> {
     })
 }
 
-fn make_directory(path: &Path) -> std::io::Result<()> {
+pub(super) fn make_directory(path: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -152,6 +169,8 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 /// Only what we wrote, or what is empty, is ever written to.
 fn recognise(connection: &Connection, path: &str) -> Result<(), Failure> {
     let read = || -> rusqlite::Result<(i32, i64, i64)> {
+        // As of one moment: another process may be about to make it ours.
+        let _moment = connection.unchecked_transaction()?;
         Ok((
             connection.pragma_query_value(None, "application_id", |row| row.get(0))?,
             connection.pragma_query_value(None, "user_version", |row| row.get(0))?,

@@ -16,6 +16,36 @@ pub(super) fn key_check(tx: &Transaction<'_>, fresh: &[u8]) -> Result<Vec<u8>, F
         .query_row([], |row| row.get(0))?)
 }
 
+pub(super) fn replace_key_check(
+    tx: &Transaction<'_>,
+    old: &[u8],
+    fresh: &[u8],
+) -> Result<(), Failure> {
+    let replaced = tx
+        .prepare_cached("UPDATE key_check SET sealed = ?2 WHERE sealed = ?1")?
+        .execute([old, fresh])?;
+    match replaced {
+        0 => Err(StoreError::Conflict { current: 0 }.into()),
+        _ => Ok(()),
+    }
+}
+
+/// All secrets by connection and name.
+pub(super) fn names(tx: &Transaction<'_>) -> Result<Vec<(ConnectionKey, String)>, Failure> {
+    let mut statement = tx.prepare_cached(
+        "SELECT connections.tenant, connections.name, secrets.name FROM secrets \
+         JOIN connections ON connections.id = secrets.connection \
+         ORDER BY connections.tenant, connections.name, secrets.name",
+    )?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let mut names = Vec::new();
+    for row in rows {
+        let (tenant, connection, name): (String, String, String) = row?;
+        names.push((connections::key(&tenant, &connection)?, name));
+    }
+    Ok(names)
+}
+
 pub(super) fn put(
     tx: &Transaction<'_>,
     key: &ConnectionKey,

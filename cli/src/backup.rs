@@ -1,0 +1,63 @@
+//! `lockgate backup` and `lockgate restore`.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use lockgate::Error;
+use lockgate::store;
+
+use crate::args::Common;
+use crate::exit::Status;
+use crate::{output, place, session, text};
+
+const BACKUP_EXAMPLES: &str = "\
+Examples:
+  lockgate backup lockgate-2026-11-26.backup
+      Others may work with the data directory meanwhile, `lockgate run` too.
+
+Tokens and secrets are sealed in the copy as they are in the data directory: keep the
+master key elsewhere, and do not lose it. Tables of syncs are in your own databases.";
+
+const RESTORE_EXAMPLES: &str = "\
+Examples:
+  lockgate restore lockgate-2026-11-26.backup --data-dir /var/lib/lockgate
+  lockgate restore lockgate-2026-11-26.backup --master-key-file master.key
+
+Refresh tokens that were rotated since the backup are good no more: such a connection
+says that it needs to be reconnected.";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = BACKUP_EXAMPLES)]
+pub(crate) struct BackupArgs {
+    /// The file to write; it must not be there yet
+    file: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = RESTORE_EXAMPLES)]
+pub(crate) struct RestoreArgs {
+    /// The file that `lockgate backup` has written
+    file: PathBuf,
+}
+
+pub(crate) async fn back_up(common: &Common, args: BackupArgs) -> Result<Status> {
+    let data_dir = place::data_dir(common)?;
+    let file = args.file.clone();
+    let copied = tokio::task::spawn_blocking(move || store::back_up(&data_dir, &file)).await?;
+    copied.map_err(Error::Store)?;
+    output::line(&format!("{} is written", args.file.display()))?;
+    Ok(Status::Done)
+}
+
+pub(crate) async fn restore(common: &Common, args: RestoreArgs) -> Result<Status> {
+    let data_dir = place::data_dir(common)?;
+    let place = data_dir.clone();
+    let restored = tokio::task::spawn_blocking(move || store::restore(&args.file, &place)).await?;
+    restored.map_err(Error::Store)?;
+    // Tells at once whether the master key is the right one.
+    let host = session::open(common, None).await?;
+    let count = host.connections(None).await?.len();
+    let connections = text::counted(count, "connection");
+    output::line(&format!("{} has {connections}", data_dir.display()))?;
+    Ok(Status::Done)
+}
