@@ -21,8 +21,9 @@ mod receive;
 mod reread;
 mod send;
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -37,6 +38,10 @@ use crate::plan::ObjectPlan;
 use crate::settle::Settled;
 use pace::Pace;
 pub use preview::{Differences, Preview};
+
+/// The longest wait at a time, whatever the org says: somebody may have given it more
+/// calls or events since.
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
 /// The name of the checkpoint of events.
 const EVENTS: &str = "events";
@@ -54,6 +59,8 @@ pub struct Engine {
     is_listening: watch::Sender<bool>,
     /// Something was marked to be read again.
     to_reread: Notify,
+    /// Why a loop waits, by its name.
+    waits: Mutex<BTreeMap<&'static str, String>>,
     activity: watch::Sender<Activity>,
 }
 
@@ -141,6 +148,7 @@ impl Engine {
             options,
             is_listening: watch::Sender::new(false),
             to_reread: Notify::new(),
+            waits: Mutex::default(),
             activity: watch::Sender::default(),
         })
     }
@@ -157,6 +165,15 @@ impl Engine {
         &self.connection
     }
 
+    /// What it waits for, one sentence each: a fault that may pass, or calls or events
+    /// that the org gives only so many of a day. Nothing while all goes well.
+    #[must_use]
+    pub fn waits(&self) -> Vec<String> {
+        let waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        let waits = waits.iter();
+        waits.map(|(what, why)| format!("{what}: {why}")).collect()
+    }
+
     /// What it does, as it does it: changes with each transaction.
     #[must_use]
     pub fn activity(&self) -> watch::Receiver<Activity> {
@@ -170,7 +187,7 @@ impl Engine {
     /// [`SyncError`], with all that came before it kept.
     pub async fn run(&self) -> Result<Infallible, SyncError> {
         self.database.claim().await?;
-        let paces: [Pace; 4] = Default::default();
+        let paces = ["load", "receive", "compare", "send"].map(|name| Pace::new(name, &self.waits));
         let [load, receive, reread, send] = &paces;
         let ended = tokio::try_join!(
             again_and_again(load, || self.load_all(load).boxed()),
@@ -214,7 +231,7 @@ impl Engine {
 /// Does a loop's work again whenever it has ended, and after a pause when it met a
 /// passing fault.
 async fn again_and_again<'a>(
-    pace: &Pace,
+    pace: &Pace<'_>,
     work: impl Fn() -> BoxFuture<'a, Result<(), SyncError>>,
 ) -> Result<Infallible, SyncError> {
     loop {
@@ -224,7 +241,7 @@ async fn again_and_again<'a>(
         let Some(at_least) = error.pause() else {
             return Err(error);
         };
-        let pause = pace.next().max(at_least);
+        let pause = pace.next(&error).max(at_least).min(LONGEST_WAIT);
         let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         tracing::warn!(%error, pause_ms, "a sync waits");
         tokio::time::sleep(pause).await;

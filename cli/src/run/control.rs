@@ -38,6 +38,9 @@ pub(crate) struct Live {
     pub(crate) state: String,
     /// Why it fails.
     pub(crate) problem: Option<String>,
+    /// What it waits for, while it runs.
+    #[serde(default)]
+    pub(crate) waits: Vec<String>,
     /// What it has done since it was started.
     pub(crate) activity: Activity,
     /// What is left of the budget of API calls.

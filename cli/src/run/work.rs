@@ -65,6 +65,7 @@ impl Work {
             State::Starting => Live {
                 state: "starting".to_owned(),
                 problem: None,
+                waits: Vec::new(),
                 activity: Activity::default(),
                 budget: None,
             },
@@ -73,6 +74,7 @@ impl Work {
                 Live {
                     state: "running".to_owned(),
                     problem: None,
+                    waits: engine.waits(),
                     activity: *engine.activity().borrow(),
                     budget: budget.map(|budget| Calls {
                         limit: budget.limit,
@@ -84,6 +86,7 @@ impl Work {
             State::Failing(problem, activity) => Live {
                 state: "failing".to_owned(),
                 problem: Some(problem),
+                waits: Vec::new(),
                 activity,
                 budget: None,
             },

@@ -97,7 +97,8 @@ fn state(known: &Known) -> String {
     match &known.live {
         _ if known.sync.definition.is_paused => "paused".to_owned(),
         None => "not running".to_owned(),
-        Some(live) => live.state.clone(),
+        Some(live) if live.waits.is_empty() => live.state.clone(),
+        Some(live) => format!("{}, waits", live.state),
     }
 }
 
@@ -161,8 +162,8 @@ fn show(known: &Known, shape: Shape) -> Result<()> {
     }
     output::line(&format!("{}: {}", known.sync.title(), state(known)))?;
     if let Some(live) = &known.live {
-        if let Some(problem) = &live.problem {
-            output::line(&format!("  {}", crate::text::clean(problem)))?;
+        for told in live.problem.iter().chain(&live.waits) {
+            output::line(&format!("  {}", crate::text::clean(told)))?;
         }
         output::line(&format!(
             "  since the start: {}",

@@ -10,7 +10,7 @@ use crate::error::DatabaseError;
 use crate::mapping::Policy;
 use crate::merge::{self, Taken};
 use crate::outbox::{self, Look};
-use crate::plan::ObjectPlan;
+use crate::plan::{ColumnPlan, ObjectPlan};
 use crate::rows::{self, Known};
 use crate::value::{Fields, fields_to_json};
 
@@ -48,7 +48,8 @@ impl Work<'_> {
             .iter()
             .any(|(field, value)| merge::of(&known.base, field) != value);
         let Some(local) = &look.local else {
-            return self.merge_into_deleted(object, known, fields, is_new, &look, told.at_ms);
+            let is_theirs = echo.is_none() && self.is_somebodys(object, &before, &fields)?;
+            return self.merge_into_deleted(object, known, fields, is_theirs, &look, told.at_ms);
         };
         let changed = match is_captured {
             true => outbox::changed_ms(self.sql, &object.object, &known.local_key)?,
@@ -139,13 +140,37 @@ impl Work<'_> {
         Ok(echo)
     }
 
+    /// Whether somebody has changed a record in the org since both sides agreed. What
+    /// the org writes by itself is nobody's change, and neither is what it has added to
+    /// a creation of ours.
+    fn is_somebodys(
+        &mut self,
+        object: &ObjectPlan,
+        known: &Known,
+        fields: &Fields,
+    ) -> Result<bool, DatabaseError> {
+        let differs = |agreed: &Fields, only_agreed: bool| {
+            fields.iter().any(|(field, value)| {
+                let is_writable = object.column(field).is_some_and(ColumnPlan::is_writable);
+                is_writable
+                    && merge::of(agreed, field) != value
+                    && (!only_agreed || agreed.contains_key(field))
+            })
+        };
+        if !known.base.is_empty() {
+            return Ok(differs(&known.base, false));
+        }
+        let sent = echo::list(self.sql, &object.object, &known.local_key)?;
+        Ok(sent.iter().any(|sent| differs(&sent.fields, true)))
+    }
+
     /// The row was deleted here, and nobody has told the org yet.
     fn merge_into_deleted(
         &mut self,
         object: &ObjectPlan,
         mut known: Known,
         fields: Fields,
-        is_new: bool,
+        is_theirs: bool,
         look: &Look,
         at_ms: i64,
     ) -> Result<(), DatabaseError> {
@@ -157,7 +182,7 @@ impl Work<'_> {
         };
         let told = fields_to_json(&fields);
         known.base.extend(fields);
-        if is_new {
+        if is_theirs {
             let kept = Kept::of_record(object, &known, "deleted", &told, taken);
             conflicts::put(self.sql, &kept, self.now_ms)?;
             self.done.conflicts += 1;

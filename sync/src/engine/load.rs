@@ -13,7 +13,7 @@ use crate::value::{Fields, Value, fields_from_json};
 
 impl Engine {
     /// Loads what was not loaded, and then has nothing to do any more.
-    pub(super) async fn load_all(&self, pace: &Pace) -> Result<(), SyncError> {
+    pub(super) async fn load_all(&self, pace: &Pace<'_>) -> Result<(), SyncError> {
         for object in self.taken() {
             self.load(object).await?;
             pace.went_well();

@@ -1,5 +1,7 @@
 //! What happens in the org: each delivery in one transaction with its checkpoint.
 
+use std::time::Duration;
+
 use lockgate::{Advice, Checkpoint, Delivery, Event, Start, SubscribeOptions};
 
 use super::load::fields;
@@ -7,9 +9,12 @@ use super::pace::Pace;
 use super::{EVENTS, Engine, SyncError};
 use crate::incoming::{Batch, Change, ChangeKind, Incoming, Stale};
 
+/// From this pause on, comparisons make up for events.
+const DEAF_FROM: Duration = Duration::from_mins(5);
+
 impl Engine {
     /// Takes in what happens until something fails.
-    pub(super) async fn receive(&self, pace: &Pace) -> Result<(), SyncError> {
+    pub(super) async fn receive(&self, pace: &Pace<'_>) -> Result<(), SyncError> {
         let sources: Vec<String> = self
             .taken()
             .into_iter()
@@ -23,6 +28,12 @@ impl Engine {
             None => Start::Newest,
         };
         match self.follow(&sources, start, pace).await {
+            Err(error) if is_deaf(&error) => {
+                // Everything is told later, from the checkpoint on; until then a
+                // comparison now and then finds most of it.
+                self.mark_all("deaf").await?;
+                Err(error)
+            }
             Err(SyncError::Connection(error)) if is_place_lost(&error) => {
                 tracing::warn!(%error, "events were missed: all records are compared");
                 self.is_listening.send_replace(false);
@@ -32,7 +43,12 @@ impl Engine {
         }
     }
 
-    async fn follow(&self, sources: &[String], start: Start, pace: &Pace) -> Result<(), SyncError> {
+    async fn follow(
+        &self,
+        sources: &[String],
+        start: Start,
+        pace: &Pace<'_>,
+    ) -> Result<(), SyncError> {
         let is_new = start == Start::Newest;
         let options = SubscribeOptions {
             start,
@@ -102,6 +118,15 @@ const fn kind(kind: lockgate::ChangeKind) -> ChangeKind {
         lockgate::ChangeKind::Deleted => ChangeKind::Deleted,
         lockgate::ChangeKind::Undeleted => ChangeKind::Undeleted,
     }
+}
+
+/// The product tells of nothing for a long time.
+fn is_deaf(error: &SyncError) -> bool {
+    let pause = match error {
+        SyncError::Connection(lockgate::Error::OverQuota { retry_after, .. }) => *retry_after,
+        _ => return false,
+    };
+    pause >= DEAF_FROM
 }
 
 /// The product has not all that happened since the checkpoint.

@@ -22,7 +22,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 impl Engine {
     /// Reads what is marked, whenever something is.
-    pub(super) async fn reread(&self, pace: &Pace) -> Result<(), SyncError> {
+    pub(super) async fn reread(&self, pace: &Pace<'_>) -> Result<(), SyncError> {
         let mut listening = self.is_listening.subscribe();
         loop {
             let is_listening = *listening.borrow_and_update();

@@ -24,7 +24,7 @@ const LOOKED_AT: usize = 200;
 
 impl Engine {
     /// Sends what there is to send, again and again.
-    pub(super) async fn send(&self, pace: &Pace) -> Result<(), SyncError> {
+    pub(super) async fn send(&self, pace: &Pace<'_>) -> Result<(), SyncError> {
         self.send_all().await?;
         pace.went_well();
         tokio::time::sleep(self.options.look_every).await;

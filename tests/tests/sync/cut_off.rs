@@ -49,6 +49,52 @@ async fn events_that_the_org_no_longer_has_are_made_up_for_by_a_comparison() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_org_gives_no_more_events_of_is_found_by_a_comparison_and_told_as_waiting() {
+    let pair = Pair::new(20).await;
+    let running = pair.run().await;
+    pair.equal(&running).await;
+    pair.site.control.events().subscribed(2).await;
+    assert!(running.engine.waits().is_empty());
+    let switches = dev_org::EventSwitches {
+        deliveries_max: Some(0),
+        ..Default::default()
+    };
+    pair.site.control.events().set(&switches).unwrap();
+    create(&pair.crm, "Account", json!({"Name": "Untold"})).await;
+    pair.equal(&running).await;
+    let waits = running.engine.waits();
+    assert!(waits[0].starts_with("receive: "), "{waits:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_is_deleted_before_the_org_has_told_of_it_stays_deleted() {
+    let pair = Pair::new(0).await;
+    let sql = pair.sql();
+    // Sent, and cut off before anybody heard of it.
+    pair.engine().await.run_once().await.unwrap();
+    sql.execute_batch("INSERT INTO account (name) VALUES ('Brief')")
+        .unwrap();
+    let key: String = sql
+        .query_row("SELECT local_key FROM account", [], |row| row.get(0))
+        .unwrap();
+    let sent = pair.engine().await.database().outgoing(10).await.unwrap();
+    assert_eq!(sent.changes.len(), 1);
+    create(
+        &pair.crm,
+        "Account",
+        json!({"Name": "Brief", "External_Id__c": key}),
+    )
+    .await;
+    sql.execute_batch("DELETE FROM account").unwrap();
+    let running = pair.run().await;
+    pair.equal(&running).await;
+    let [(org, table), _] = pair.sides().await;
+    assert_eq!((org.len(), table.len()), (0, 0));
+    let conflicts = running.engine.database().conflicts(0, 10).await.unwrap();
+    assert!(conflicts.is_empty(), "{conflicts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn engines_that_are_cut_off_again_and_again_lose_nothing_and_create_nothing_twice() {
     let pair = Pair::new(50).await;
     let sql = pair.sql();
