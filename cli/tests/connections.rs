@@ -168,8 +168,9 @@ async fn an_org_with_tls_is_reached_with_its_own_authority_and_not_without() {
     // Later commands find it by themselves.
     bench.lockgate(&["connection", "test", "crm"]).ended(0);
     bench.lockgate(&["connection", "remove", "crm"]).ended(0);
-    let roots = std::fs::read_dir(bench.data.path().join("local-roots")).unwrap();
-    assert_eq!(roots.count(), 0);
+    // And it goes with the connection.
+    let refused = bench.create("crm", &["--flow", "client-credentials"]);
+    assert_ne!(refused.code, 0, "{refused:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use dev_org::EventSwitches;
 use lockgate::Connection;
+use lockgate_tests::dice::Dice;
 use lockgate_tests::org::{Site, create, query, records};
 use rusqlite::Connection as Sqlite;
 use serde_json::{Value as Json, json};
@@ -70,18 +71,6 @@ impl Load {
     fn model(&self) -> MutexGuard<'_, Model> {
         self.writes.fetch_add(1, Ordering::Relaxed);
         self.model.lock().unwrap()
-    }
-}
-
-/// A number from a seed: xorshift64*.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % end.max(1)
     }
 }
 
@@ -208,7 +197,7 @@ impl Bench {
 }
 
 /// Writes to the org as somebody else does, until it is told to stop.
-async fn write_to_org(load: Load, crm: Connection, mut random: Random) {
+async fn write_to_org(load: Load, crm: Connection, mut random: Dice) {
     let mut n = 0;
     let recent = "SELECT Id, Name FROM Account ORDER BY CreatedDate DESC LIMIT 200";
     let mut some = query(&crm, recent).await;
@@ -217,7 +206,7 @@ async fn write_to_org(load: Load, crm: Connection, mut random: Random) {
         if n % 20 == 0 {
             some = query(&crm, recent).await;
         }
-        let one = usize::try_from(random.below(some.len() as u64)).unwrap();
+        let one = usize::try_from(random.below(some.len().max(1) as u64)).unwrap();
         let name = some.get(one).map(|record| record["Name"].as_str().unwrap());
         match (random.below(4), name) {
             // The table's side updates none of these.
@@ -255,7 +244,7 @@ async fn write_to_org(load: Load, crm: Connection, mut random: Random) {
 }
 
 /// Writes to the table as any program does, until it is told to stop.
-fn write_to_table(load: &Load, sql: &Sqlite, mut random: Random) {
+fn write_to_table(load: &Load, sql: &Sqlite, mut random: Dice) {
     let mut n = 0;
     let pick = "SELECT name FROM account ORDER BY random() LIMIT 1";
     while load.goes_on() {
@@ -325,7 +314,7 @@ async fn a_host_that_is_killed_again_and_again_loses_nothing_doubles_nothing_and
     let cycles = number("LOCKGATE_CRASH_CYCLES", CYCLES);
     let seed = number("LOCKGATE_CRASH_SEED", u64::from(std::process::id()));
     println!("seed={seed}");
-    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut random = Dice::new(seed);
     let bench = Bench::start().await;
     let somebody = json!({"call_options": {"client": "Somebody"}});
     let crm = bench.site.crm().await.with_settings(somebody);
@@ -344,7 +333,7 @@ async fn a_host_that_is_killed_again_and_again_loses_nothing_doubles_nothing_and
             writes: Arc::clone(&writes),
             stop: Arc::default(),
         };
-        let mut next = || Random(random.below(u64::MAX) | 1);
+        let mut next = || Dice::new(random.below(u64::MAX));
         let org = tokio::spawn(write_to_org(load.clone(), crm.clone(), next()));
         let (here, sql, random_here) = (load.clone(), bench.sql(), next());
         let table = tokio::task::spawn_blocking(move || write_to_table(&here, &sql, random_here));

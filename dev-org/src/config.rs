@@ -35,6 +35,8 @@ const CHANGE_EVENTS: [&str; 12] = [
 pub struct Config {
     /// Address to listen on; port 0 takes any free port.
     pub listen: SocketAddr,
+    /// How clients reach the org, if not by the address it listens on: behind a proxy.
+    pub public_url: Option<String>,
     /// Speak HTTPS with a certificate of a CA made for this start.
     pub tls: bool,
     /// Where `ca.pem` is written; a folder below the system's temporary
@@ -77,6 +79,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            public_url: None,
             tls: false,
             ca_dir: None,
             edition: Edition::Developer,

@@ -28,6 +28,13 @@ pub(crate) use deletion::gone;
 /// the three days for which products repeat events.
 const KEPT_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
+/// How long a stamp is so fresh that the same one may come again; also what the clocks
+/// of both sides may differ by.
+const RECENT_MS: i64 = 60_000;
+
+/// By how much such a stamp is kept older. Less than any product's stamps differ by.
+pub(crate) const EARLY_MS: i64 = 1;
+
 /// What to do about a row that breaks a rule of its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Care {
@@ -363,7 +370,7 @@ impl Work<'_> {
         };
         let base = rows::canonical(object, told.fields);
         let known = Known {
-            stamp_ms: stamp_ms(told.fields).unwrap_or(0),
+            stamp_ms: self.stamp_of(told),
             base,
             ..Known::fresh(local_key, Some(org_id.to_owned()))
         };
@@ -403,6 +410,20 @@ impl Work<'_> {
             return Ok(());
         }
         outbox::add(self.sql, &object.object, local_key, self.now_ms)
+    }
+
+    /// The stamp to keep of what is told. Products write the second of a change: of a
+    /// record that is read within that second, or by their clock about then, it is not
+    /// sure that nothing comes after with the same stamp. It is kept a little older, so
+    /// that the next comparison reads it again.
+    fn stamp_of(&self, told: &Told<'_>) -> i64 {
+        let stamp = stamp_ms(told.fields).unwrap_or(0);
+        let is_read = matches!(told.from, Source::Reading { .. });
+        if is_read && stamp > 0 && self.now_ms - stamp < RECENT_MS {
+            stamp - EARLY_MS
+        } else {
+            stamp
+        }
     }
 
     /// The id within the fields of a record.

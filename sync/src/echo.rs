@@ -141,6 +141,25 @@ pub(crate) fn forget(sql: &mut dyn Sql, send: i64) -> Result<(), DatabaseError> 
         .map(|_| ())
 }
 
+/// What is under way is not waited for any more: it was asked for again and was never
+/// settled, or is of no use. True if there is such.
+pub(crate) fn lose(
+    sql: &mut dyn Sql,
+    object: &str,
+    local_key: &str,
+) -> Result<bool, DatabaseError> {
+    let mut is_any = false;
+    for sent in list(sql, object, local_key)? {
+        is_any |= sent.state != State::Done;
+        match sent.state {
+            State::UnderWay => set_state(sql, sent.send, State::Lost)?,
+            State::Told => forget(sql, sent.send)?,
+            State::Lost | State::Done => (),
+        }
+    }
+    Ok(is_any)
+}
+
 /// Forgets all sends of a row.
 pub(crate) fn forget_all(
     sql: &mut dyn Sql,

@@ -1,18 +1,20 @@
 //! The engine of a sync: moves what the org tells into the database, and what
 //! programs write there into the org.
 //!
-//! Four loops work beside one another, and meet only in the database:
+//! Five loops work beside one another, and meet only in the database:
 //!
 //! - `load`: all records of an object, once;
 //! - `receive`: what happens in the org, from the checkpoint on;
 //! - `reread`: records of which only is known that something happened to them, and
 //!   the comparison of all records that closes what no event tells of;
-//! - `send`: what programs changed in the tables.
+//! - `send`: what programs changed in the tables;
+//! - `decide`: conflicts that a plugin is to decide.
 //!
 //! Each step ends in one transaction of the database, so the engine may be dropped
 //! or killed at any moment and begun again.
 
 mod compare;
+mod decide;
 mod load;
 mod pace;
 mod pipeline;
@@ -21,7 +23,7 @@ mod receive;
 mod reread;
 mod send;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -59,6 +61,8 @@ pub struct Engine {
     is_listening: watch::Sender<bool>,
     /// Something was marked to be read again.
     to_reread: Notify,
+    /// Conflicts were found.
+    to_decide: Notify,
     /// Why a loop waits, by its name.
     waits: Mutex<BTreeMap<&'static str, String>>,
     activity: watch::Sender<Activity>,
@@ -80,6 +84,8 @@ pub struct Activity {
 pub struct EngineOptions {
     /// How often the database is asked for local changes.
     pub look_every: Duration,
+    /// The longest pause after faults: an org that is back is noticed within this time.
+    pub longest_pause: Duration,
     /// How often all records are compared; `None` for never.
     pub reconcile_every: Option<Duration>,
     /// The connector's way to hear of events; `None` leaves the choice to it.
@@ -88,15 +94,20 @@ pub struct EngineOptions {
     /// the org, and before it goes there. One that does not know an object leaves its
     /// records as they are.
     pub plugins: Vec<Transform>,
+    /// The plugin that decides conflicts of fields whose policy says so; without one
+    /// they stay undecided until a person decides them.
+    pub decider: Option<Transform>,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
         Self {
             look_every: Duration::from_millis(250),
+            longest_pause: Duration::from_mins(1),
             reconcile_every: Some(Duration::from_hours(24)),
             way: None,
             plugins: Vec::new(),
+            decider: None,
         }
     }
 }
@@ -130,6 +141,11 @@ impl SyncError {
                 lockgate::Error::OverQuota { retry_after, .. }
                 | lockgate::Error::Unavailable { retry_after, .. },
             ) => Some(*retry_after),
+            // What is in doubt is looked for before it is sent again, and an answer that
+            // makes no sense may have broken off on its way.
+            Self::Connection(
+                lockgate::Error::UnknownOutcome { .. } | lockgate::Error::Unexpected { .. },
+            ) => Some(Duration::ZERO),
             Self::Connection(error) if error.is_retryable() => Some(Duration::ZERO),
             Self::Database(error) if error.is_passing() => Some(Duration::ZERO),
             _ => None,
@@ -148,6 +164,7 @@ impl Engine {
             options,
             is_listening: watch::Sender::new(false),
             to_reread: Notify::new(),
+            to_decide: Notify::new(),
             waits: Mutex::default(),
             activity: watch::Sender::default(),
         })
@@ -187,13 +204,15 @@ impl Engine {
     /// [`SyncError`], with all that came before it kept.
     pub async fn run(&self) -> Result<Infallible, SyncError> {
         self.database.claim().await?;
-        let paces = ["load", "receive", "compare", "send"].map(|name| Pace::new(name, &self.waits));
-        let [load, receive, reread, send] = &paces;
+        let paces = ["load", "receive", "compare", "send", "decide"]
+            .map(|name| Pace::new(name, self.options.longest_pause, &self.waits));
+        let [load, receive, reread, send, decide] = &paces;
         let ended = tokio::try_join!(
             again_and_again(load, || self.load_all(load).boxed()),
             again_and_again(receive, || self.receive(receive).boxed()),
             again_and_again(reread, || self.reread(reread).boxed()),
             again_and_again(send, || self.send(send).boxed()),
+            again_and_again(decide, || self.decide(decide).boxed()),
             self.reconcile_at_times(),
         );
         let (never, ..) = ended?;
@@ -213,6 +232,9 @@ impl Engine {
         self.send_all().await?;
         self.mark_all("once").await?;
         self.reread_all(true).await?;
+        if let Some(decider) = &self.options.decider {
+            self.decide_all(decider, &mut BTreeSet::new()).await?;
+        }
         self.send_all().await
     }
 

@@ -98,8 +98,8 @@ pub enum Policy {
     Local,
     /// Who wrote last, by the clocks of both; at the same millisecond the org.
     Newest,
-    /// A plugin: until it has spoken, both sides keep what they have, and the
-    /// field is not sent.
+    /// A plugin, [`crate::EngineOptions::decider`]: until it has spoken, both sides keep
+    /// what they have, and the field is not sent.
     Plugin,
 }
 

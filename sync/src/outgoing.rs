@@ -151,7 +151,7 @@ impl Work<'_> {
             rows::name_by_id(self.sql, object, local_key, local)?;
         }
         let known = rows::by_key(self.sql, &object.object, local_key)?;
-        let under_way = self.lose_under_way(object, local_key)?;
+        let under_way = echo::lose(self.sql, &object.object, local_key)?;
         let known = known.unwrap_or_else(|| Known::fresh(local_key.to_owned(), None));
         match (&look.local, &known.org_id) {
             _ if !object.sends() => self.nothing(object, local_key, &look),
@@ -174,25 +174,6 @@ impl Work<'_> {
                 self.nothing(object, local_key, &look)
             }
         }
-    }
-
-    /// What was under way when it was last asked for was never settled: it is sent
-    /// again. True if there is such.
-    fn lose_under_way(
-        &mut self,
-        object: &ObjectPlan,
-        local_key: &str,
-    ) -> Result<bool, DatabaseError> {
-        let mut is_any = false;
-        for sent in echo::list(self.sql, &object.object, local_key)? {
-            is_any |= sent.state != State::Done;
-            match sent.state {
-                State::UnderWay => echo::set_state(self.sql, sent.send, State::Lost)?,
-                State::Told => echo::forget(self.sql, sent.send)?,
-                State::Lost | State::Done => (),
-            }
-        }
-        Ok(is_any)
     }
 
     /// Nothing is to be sent.

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::kind::Kind;
 use crate::mapping::{Direction, Mapping, ObjectMapping, Policy};
+use crate::merge;
+use crate::value::Fields;
 
 /// The column with the row's own key: made with the row, never changed, and sent
 /// as the value of the key field.
@@ -176,6 +178,16 @@ impl ObjectPlan {
     #[must_use]
     pub fn column(&self, field: &str) -> Option<&ColumnPlan> {
         self.columns.iter().find(|column| column.field == field)
+    }
+
+    /// Whether somebody has written another value than is agreed. What the org reckons
+    /// by itself does not count: it may be another one each time.
+    pub(crate) fn differs(&self, fields: &Fields, agreed: &Fields) -> bool {
+        let writable = self.columns.iter().filter(|column| column.is_writable());
+        let mut told = writable.filter_map(|column| Some((column, fields.get(&column.field)?)));
+        told.any(|(column, value)| {
+            column.kind.canonical(value.clone()) != *merge::of(agreed, &column.field)
+        })
     }
 
     /// Whether changes of rows are sent.

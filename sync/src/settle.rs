@@ -237,7 +237,7 @@ fn deleted(sql: &mut dyn Sql, found: &Found<'_>, now_ms: i64) -> Result<(), Data
     };
     // By the org's clock, not ours: whatever is read with a newer stamp is there again.
     let gone_ms = if known.stamp_ms > 0 {
-        known.stamp_ms
+        known.stamp_ms + apply::EARLY_MS
     } else {
         now_ms
     };

@@ -2,7 +2,8 @@
 //! the tests share.
 //!
 //! `packages` finds what the build script built, `sandbox` has a host in a
-//! directory of its own; `events`, `handmade`, `logs` and `loopback` are what the
+//! directory of its own, `dice` are numbers from a seed, `proxy` a wire that fails;
+//! `events`, `handmade`, `logs` and `loopback` are what the
 //! attacks on the sandbox need, `org` and `secrets` what the tests with an org do.
 #![allow(
     clippy::unwrap_used,
@@ -12,11 +13,13 @@
     reason = "all of this crate is test code"
 )]
 
+pub mod dice;
 pub mod events;
 pub mod handmade;
 pub mod logs;
 pub mod loopback;
 pub mod org;
 pub mod packages;
+pub mod proxy;
 pub mod sandbox;
 pub mod secrets;

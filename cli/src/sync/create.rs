@@ -34,7 +34,7 @@ A mapping file says what is to be otherwise than by itself:
   table = \"people\"
   direction = \"both\"           # or in, out
   policy = \"newest\"            # who wins where both sides changed a field:
-                               # org, local, newest
+                               # org, local, newest, plugin
   key_field = \"Sync_Key__c\"    # an external id: nothing is ever created twice
   leave_out = [\"Fax\"]
   [objects.Contact.fields.MailingStreet]
@@ -83,6 +83,11 @@ pub(crate) struct Args {
     /// built-in one, perhaps with its settings, a JSON file; repeat it for more
     #[arg(long = "plugin", value_name = "PACKAGE[=FILE]", value_parser = plugin)]
     plugins: Vec<Plugin>,
+    /// A plugin that decides conflicts of fields whose policy is `plugin`: it gets
+    /// records of `number`, `field`, `base`, `local` and `org`, and gives them back with
+    /// `value`
+    #[arg(long, value_name = "PACKAGE[=FILE]", value_parser = plugin)]
+    decider: Option<Plugin>,
     /// How to hear of changes, by the connector's name of it; by default the
     /// connector chooses
     #[arg(long, value_name = "NAME")]
@@ -136,8 +141,9 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
         ));
     }
     let connection = open::connection(&host, &sync).await?;
-    // Whether a plugin takes its settings is told now rather than at night.
+    // Whether plugins take their settings is told now rather than at night.
     open::plugins(&host, &sync.definition).await?;
+    open::decider(&host, &sync.definition).await?;
     let progress = Progress::spinner("asking what the objects are like");
     let (plan, definition) = plan(&connection, &sync.definition, args.key_field.as_deref()).await?;
     sync.definition = definition;
@@ -214,6 +220,7 @@ fn sync(args: &Args) -> Result<Sync> {
         direction: args.direction.into(),
         mapping: mapping.transpose()?.unwrap_or_default(),
         plugins: args.plugins.clone(),
+        decider: args.decider.clone(),
         package: owner
             .package
             .as_deref()

@@ -29,6 +29,9 @@ pub(crate) struct Definition {
     pub(crate) mapping: String,
     /// What records go through, in this order.
     pub(crate) plugins: Vec<Plugin>,
+    /// What decides conflicts of fields whose policy is `plugin`.
+    #[serde(default)]
+    pub(crate) decider: Option<Plugin>,
     /// The connector's package, where it is not the one that is built in.
     pub(crate) package: Option<PathBuf>,
     /// The connector's way to hear of changes; `None` leaves it to the connector.

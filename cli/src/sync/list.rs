@@ -4,7 +4,7 @@ use anyhow::Result;
 use lockgate_sync::Target;
 use serde_json::{Value as Json, json};
 
-use super::definition::{self, Sync};
+use super::definition::{self, Plugin, Sync};
 use crate::args::{Common, Shape};
 use crate::exit::Status;
 use crate::{output, session, table};
@@ -61,10 +61,8 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
 /// A sync for programs, without what may be a password.
 pub(super) fn json(sync: &Sync) -> Json {
     let definition = &sync.definition;
-    let plugins = definition
-        .plugins
-        .iter()
-        .map(|plugin| json!({"package": plugin.place, "settings": plugin.settings}));
+    let shown = |plugin: &Plugin| json!({"package": plugin.place, "settings": plugin.settings});
+    let plugins = definition.plugins.iter().map(shown);
     json!({
         "tenant": sync.connection.tenant(),
         "name": sync.name,
@@ -74,6 +72,7 @@ pub(super) fn json(sync: &Sync) -> Json {
         "direction": definition.direction,
         "mapping": definition.mapping,
         "plugins": plugins.collect::<Vec<_>>(),
+        "decider": definition.decider.as_ref().map(shown),
         "way": definition.way,
         "reconcile_hours": definition.reconcile_hours,
         "paused": definition.is_paused,

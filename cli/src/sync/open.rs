@@ -10,7 +10,7 @@ use lockgate::{Connection, Host, Transform};
 use lockgate_sync::{Database, Engine, EngineOptions, Plan, SyncError};
 
 use super::Named;
-use super::definition::{self, Definition, Sync};
+use super::definition::{self, Definition, Plugin, Sync};
 use crate::args::{Common, Owner};
 use crate::exit::usage;
 use crate::{packages, session};
@@ -52,11 +52,23 @@ pub(crate) async fn plan(connection: &Connection, definition: &Definition) -> Re
 pub(crate) async fn plugins(host: &Host, definition: &Definition) -> Result<Vec<Transform>> {
     let mut plugins = Vec::with_capacity(definition.plugins.len());
     for plugin in &definition.plugins {
-        let package = packages::find(&plugin.place)?;
-        packages::load(host, &package, World::Transform).await?;
-        plugins.push(host.transform(package.name(), &plugin.settings).await?);
+        plugins.push(load(host, plugin).await?);
     }
     Ok(plugins)
+}
+
+/// What decides a sync's conflicts.
+pub(crate) async fn decider(host: &Host, definition: &Definition) -> Result<Option<Transform>> {
+    match &definition.decider {
+        Some(plugin) => load(host, plugin).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn load(host: &Host, plugin: &Plugin) -> Result<Transform> {
+    let package = packages::find(&plugin.place)?;
+    packages::load(host, &package, World::Transform).await?;
+    Ok(host.transform(package.name(), &plugin.settings).await?)
 }
 
 /// The engine of a sync, at rest.
@@ -73,6 +85,7 @@ pub(crate) async fn engine(
         reconcile_every: (hours > 0).then(|| Duration::from_hours(u64::from(hours))),
         way: definition.way.clone(),
         plugins: plugins(host, definition).await?,
+        decider: decider(host, definition).await?,
         ..EngineOptions::default()
     };
     Ok(Engine::new(connection, database, options))

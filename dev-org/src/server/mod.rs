@@ -51,7 +51,9 @@ impl DevOrg {
             false => None,
         };
         let scheme = if config.tls { "https" } else { "http" };
-        let shared = Arc::new(Shared::new(config, format!("{scheme}://{addr}"))?);
+        let own = format!("{scheme}://{addr}");
+        let url = config.public_url.clone().unwrap_or(own);
+        let shared = Arc::new(Shared::new(config, url)?);
         let router = crate::http::router(Arc::clone(&shared));
         let (stop, stopped) = watch::channel(false);
         let (acceptor, ca_file) = match tls {
@@ -76,7 +78,7 @@ impl DevOrg {
         })
     }
 
-    /// Where it listens, as a client writes it: `http://127.0.0.1:40123`. The
+    /// How clients reach it: `http://127.0.0.1:40123`. The
     /// Pub/Sub API is there as well: HTTP/2 without an upgrade, in clear or within
     /// TLS.
     pub fn url(&self) -> String {

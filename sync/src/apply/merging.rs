@@ -10,7 +10,7 @@ use crate::error::DatabaseError;
 use crate::mapping::Policy;
 use crate::merge::{self, Taken};
 use crate::outbox::{self, Look};
-use crate::plan::{ColumnPlan, ObjectPlan};
+use crate::plan::ObjectPlan;
 use crate::rows::{self, Known};
 use crate::value::{Fields, fields_to_json};
 
@@ -38,7 +38,7 @@ impl Work<'_> {
         if is_older {
             return Ok(());
         }
-        known.stamp_ms = known.stamp_ms.max(stamp);
+        known.stamp_ms = known.stamp_ms.max(self.stamp_of(told));
         for (field, value) in echo.iter().flat_map(|echo| &echo.fields) {
             if fields.contains_key(field) {
                 known.base.insert(field.clone(), value.clone());
@@ -149,19 +149,15 @@ impl Work<'_> {
         known: &Known,
         fields: &Fields,
     ) -> Result<bool, DatabaseError> {
-        let differs = |agreed: &Fields, only_agreed: bool| {
-            fields.iter().any(|(field, value)| {
-                let is_writable = object.column(field).is_some_and(ColumnPlan::is_writable);
-                is_writable
-                    && merge::of(agreed, field) != value
-                    && (!only_agreed || agreed.contains_key(field))
-            })
-        };
         if !known.base.is_empty() {
-            return Ok(differs(&known.base, false));
+            return Ok(object.differs(fields, &known.base));
         }
         let sent = echo::list(self.sql, &object.object, &known.local_key)?;
-        Ok(sent.iter().any(|sent| differs(&sent.fields, true)))
+        Ok(sent.iter().any(|sent| {
+            let mut told = fields.clone();
+            told.retain(|field, _| sent.fields.contains_key(field));
+            object.differs(&told, &sent.fields)
+        }))
     }
 
     /// The row was deleted here, and nobody has told the org yet.
@@ -190,6 +186,7 @@ impl Work<'_> {
                 let org_id = known.org_id.clone().unwrap_or_default();
                 rows::insert(self.sql, object, &known.local_key, &org_id, &known.base)?;
                 outbox::remove(self.sql, &object.object, &known.local_key, look)?;
+                echo::lose(self.sql, &object.object, &known.local_key)?;
                 self.done.inserted += 1;
             }
         }

@@ -72,6 +72,9 @@ impl Engine {
         let applied = self.database.apply(batch).await?;
         self.activity
             .send_modify(|activity| activity.applied += applied);
+        if applied.conflicts > 0 {
+            self.to_decide.notify_one();
+        }
         if has_marks || applied.unread > 0 {
             self.to_reread.notify_one();
         }

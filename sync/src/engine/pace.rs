@@ -10,9 +10,6 @@ use std::time::Duration;
 /// The first pause.
 const SHORTEST: Duration = Duration::from_secs(1);
 
-/// The longest: an org that is back is noticed within this time.
-const LONGEST: Duration = Duration::from_secs(60);
-
 /// Why loops wait, by their names.
 type Waits = Mutex<BTreeMap<&'static str, String>>;
 
@@ -20,14 +17,16 @@ type Waits = Mutex<BTreeMap<&'static str, String>>;
 #[derive(Debug)]
 pub(super) struct Pace<'a> {
     name: &'static str,
+    longest: Duration,
     faults: AtomicU32,
     waits: &'a Waits,
 }
 
 impl<'a> Pace<'a> {
-    pub(super) fn new(name: &'static str, waits: &'a Waits) -> Self {
+    pub(super) fn new(name: &'static str, longest: Duration, waits: &'a Waits) -> Self {
         Self {
             name,
+            longest,
             faults: AtomicU32::new(0),
             waits,
         }
@@ -46,7 +45,8 @@ impl<'a> Pace<'a> {
         let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
         waits.insert(self.name, why.to_string());
         let faults = self.faults.fetch_add(1, Ordering::Relaxed);
-        LONGEST.min(SHORTEST.saturating_mul(1_u32.checked_shl(faults).unwrap_or(u32::MAX)))
+        self.longest
+            .min(SHORTEST.saturating_mul(1_u32.checked_shl(faults).unwrap_or(u32::MAX)))
     }
 }
 
@@ -57,11 +57,11 @@ mod tests {
     #[test]
     fn pauses_grow_to_a_minute_and_are_short_again_when_something_went_well() {
         let waits = Waits::default();
-        let pace = Pace::new("send", &waits);
+        let pace = Pace::new("send", Duration::from_mins(1), &waits);
         let seconds: Vec<u64> = (0..8).map(|_| pace.next(&"busy").as_secs()).collect();
         assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 60, 60]);
         for _ in 0..100 {
-            assert!(pace.next(&"still busy") <= LONGEST);
+            assert!(pace.next(&"still busy") <= Duration::from_mins(1));
         }
         assert_eq!(waits.lock().unwrap()["send"], "still busy");
         pace.went_well();

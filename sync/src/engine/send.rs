@@ -9,6 +9,7 @@ use lockgate::{Advice, Operation, Outcome, Problem, RecordResult, Records, Write
 use super::load::{fields, text};
 use super::pace::Pace;
 use super::{Engine, SyncError};
+use crate::apply::EARLY_MS;
 use crate::incoming::{Batch, Incoming, Record};
 use crate::kind::milliseconds;
 use crate::outgoing::{OutgoingChange, SendOperation};
@@ -101,8 +102,32 @@ impl Engine {
             fields_to_json(&record)
         });
         let records = records.collect::<Vec<_>>();
-        self.write(object, Operation::Update, &changes, &records, sent)
-            .await
+        let written = self
+            .write(object, Operation::Update, &changes, &records, sent)
+            .await;
+        self.settle_suspects(object, sent).await?;
+        written
+    }
+
+    /// Settles changes of which the org says that something is gone: the record itself,
+    /// between the look and the write, or another one that it refers to.
+    async fn settle_suspects(&self, object: &ObjectPlan, sent: &mut Sent) -> Result<(), SyncError> {
+        let suspects = std::mem::take(&mut sent.suspects);
+        for suspects in suspects.chunks(LOOKED_AT) {
+            let ids: Vec<String> = suspects
+                .iter()
+                .filter_map(|(change, _)| change.org_id.clone())
+                .collect();
+            let records = self.read(object, &ids).await?;
+            for ((change, reason), record) in suspects.iter().zip(records) {
+                let outcome = match record {
+                    None => SendOutcome::Gone,
+                    Some(_) => SendOutcome::Refused(reason.clone()),
+                };
+                sent.settle(change, outcome);
+            }
+        }
+        Ok(())
     }
 
     async fn delete(
@@ -141,6 +166,7 @@ impl Engine {
                 .filter_map(|change| change.org_id.clone())
                 .collect();
             let records = self.read(object, &ids).await?;
+            let agreed = self.database.agreed(&object.object, ids).await?;
             let mut newer = Batch::default();
             for (change, record) in changes.iter().zip(records) {
                 let Some(fields) = record else {
@@ -154,7 +180,11 @@ impl Engine {
                     continue;
                 };
                 let stamp_ms = text(&fields, stamp).and_then(|text| milliseconds(&text));
-                if stamp_ms.unwrap_or(0) > change.stamp_ms {
+                let base = change.org_id.as_ref().and_then(|id| agreed.get(id));
+                // A stamp has the second, in which more than one change has room.
+                if stamp_ms.unwrap_or(0) > change.stamp_ms + EARLY_MS
+                    || base.is_some_and(|base| object.differs(&fields, base))
+                {
                     newer.items.push(Incoming::Record(Record {
                         object: object.object.clone(),
                         fields,
@@ -243,7 +273,12 @@ impl Engine {
         let mut settle = |row: u64, result: &RecordResult| {
             let at = usize::try_from(row).ok();
             if let Some(change) = at.and_then(|at| changes.get(at)) {
-                sent.settle(change, outcome(change, result));
+                match outcome(change, result) {
+                    SendOutcome::Refused(reason) if is_about_gone(change, result) => {
+                        sent.suspects.push(((*change).clone(), reason));
+                    }
+                    outcome => sent.settle(change, outcome),
+                }
             }
         };
         let written = async {
@@ -299,6 +334,8 @@ impl Engine {
 pub(super) struct Sent {
     settlements: Vec<Settlement>,
     settled: std::collections::BTreeSet<i64>,
+    /// Changes whose record may be gone, with the org's words.
+    suspects: Vec<(OutgoingChange, String)>,
 }
 
 impl Sent {
@@ -323,6 +360,16 @@ fn outcome(change: &OutgoingChange, result: &RecordResult) -> SendOutcome {
     }
 }
 
+/// Whether a refusal may mean that the record that was to be changed is gone.
+fn is_about_gone(change: &OutgoingChange, result: &RecordResult) -> bool {
+    let Outcome::Failed { problems } = &result.outcome else {
+        return false;
+    };
+    let mut problems = problems.iter();
+    change.operation == SendOperation::Update
+        && problems.any(|problem| problem.advice == Advice::Refetch)
+}
+
 fn failed(change: &OutgoingChange, problems: &[Problem]) -> SendOutcome {
     let has = |advice: Advice| problems.iter().any(|problem| problem.advice == advice);
     if has(Advice::CheckOutcome) {
@@ -331,8 +378,6 @@ fn failed(change: &OutgoingChange, problems: &[Problem]) -> SendOutcome {
     if problems.iter().all(|problem| problem.advice.is_retryable()) {
         return SendOutcome::Later;
     }
-    // That a record to be changed is gone was seen before: this is about another one
-    // that it refers to.
     if has(Advice::Refetch) && change.operation == SendOperation::Delete {
         return SendOutcome::Deleted;
     }

@@ -9,7 +9,6 @@
 )]
 
 mod books;
-mod dice;
 mod play;
 mod step;
 mod trouble;
@@ -19,7 +18,7 @@ use std::fmt::Write as _;
 use futures_util::{StreamExt as _, stream};
 
 use books::Books;
-use dice::Dice;
+use lockgate_tests::dice::Dice;
 use play::Player;
 use step::Step;
 

@@ -150,6 +150,29 @@ async fn a_run_makes_both_sides_equal_without_any_event() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_within_the_second_of_the_one_before_is_found_by_the_next_run() {
+    let pair = Pair::new(0).await;
+    let engine = pair.engine().await;
+    for n in 0..4 {
+        let id = create(
+            &pair.crm,
+            "Account",
+            json!({"Name": format!("At once {n}")}),
+        )
+        .await;
+        engine.run_once().await.unwrap();
+        update(
+            &pair,
+            "Account",
+            json!({"Id": id, "Phone": format!("+1 {n}")}),
+        )
+        .await;
+        engine.run_once().await.unwrap();
+        assert!(pair.is_equal().await, "round {n}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_of_somebody_who_was_faster_is_taken_in_and_not_written_over() {
     let pair = Pair::new(100).await;
     let engine = pair.engine().await;

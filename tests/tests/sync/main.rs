@@ -10,5 +10,6 @@
 
 mod both_ways;
 mod cut_off;
+mod faults;
 mod pair;
 mod plugins;

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use dev_org::Config;
 use lockgate::{Connection, Transform};
 use lockgate_sync::{Database, Direction, Engine, EngineOptions, Mapping, Plan, Target};
-use lockgate_tests::org::{Site, demo_org, query};
+use lockgate_tests::org::{NAME, Site, TENANT, demo_org, query};
 use lockgate_tests::packages::package;
+use lockgate_tests::proxy::Proxy;
 use rusqlite::Connection as Sqlite;
 use serde_json::Value as Json;
 use tokio::task::JoinHandle;
@@ -69,17 +70,37 @@ impl Drop for Running {
 impl Pair {
     /// An org with records, and an empty database.
     pub(crate) async fn new(records: usize) -> Self {
-        let site = Site::with(Config {
+        let config = Config {
             records,
             ..demo_org()
-        })
-        .await;
+        };
+        Self::of(Site::with(config).await).await
+    }
+
+    /// An org behind a wire, and an empty database.
+    pub(crate) async fn behind(proxy: &Proxy, config: Config) -> Self {
+        let site = Site::unconnected(config).await;
+        proxy.lead_to(site.org.addr());
+        site.connect(TENANT, NAME).await;
+        Self::of(site).await
+    }
+
+    /// An empty org with another mapping, of accounts alone.
+    pub(crate) async fn mapped(mapping: &str) -> Self {
+        Self::planned(Site::with(demo_org()).await, &["Account"], mapping).await
+    }
+
+    async fn of(site: Site) -> Self {
+        Self::planned(site, &["Account", "Contact"], MAPPING).await
+    }
+
+    async fn planned(site: Site, objects: &[&str], mapping: &str) -> Self {
         let crm = site.crm().await;
-        let descriptions = [
-            crm.describe("Account").await.unwrap(),
-            crm.describe("Contact").await.unwrap(),
-        ];
-        let mapping = Mapping::from_toml(MAPPING).unwrap();
+        let mut descriptions = Vec::new();
+        for object in objects {
+            descriptions.push(crm.describe(object).await.unwrap());
+        }
+        let mapping = Mapping::from_toml(mapping).unwrap();
         let plan = Plan::new(&descriptions, &mapping, Direction::Both).unwrap();
         Self {
             site,
@@ -106,13 +127,24 @@ impl Pair {
 
     /// An engine at rest that sends each record through these plugins.
     pub(crate) async fn engine_with(&self, plugins: Vec<Transform>) -> Arc<Engine> {
+        self.engine_of(plugins, None).await
+    }
+
+    /// An engine at rest whose conflicts this plugin decides.
+    pub(crate) async fn engine_that_decides(&self, decider: Transform) -> Arc<Engine> {
+        self.engine_of(Vec::new(), Some(decider)).await
+    }
+
+    async fn engine_of(&self, plugins: Vec<Transform>, decider: Option<Transform>) -> Arc<Engine> {
         let target = Target::Sqlite(self.file());
         let database = Database::open(&target, &self.plan).await.unwrap();
         let options = EngineOptions {
             look_every: std::time::Duration::from_millis(20),
+            longest_pause: std::time::Duration::from_secs(2),
             reconcile_every: None,
             way: None,
             plugins,
+            decider,
         };
         Engine::new(&self.crm, database, options)
     }

@@ -116,6 +116,53 @@ async fn a_plugin_that_crashes_on_every_record_leaves_a_dead_letter_of_each_and_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plugin_decides_a_conflict_with_a_value_that_neither_side_had() {
+    let mapping = "[objects.Account]\nkey_field = \"External_Id__c\"\n\
+                   fields.Rating.policy = \"plugin\"";
+    let pair = Pair::mapped(mapping).await;
+    let settings = json!({
+        "score_field": "points",
+        "rules": [{"when": {"field": "org", "operator": "equals", "value": "Warm"}, "points": 80}],
+        "rating": {"field": "value", "steps": [{"at_least": 70, "value": "Hot"}], "otherwise": "Cold"},
+        "drop_when": {"field": "local", "operator": "equals", "value": "Hot"},
+    });
+    let decider = pair.plugin("lead-scorer", settings).await;
+    let mut ids = Vec::new();
+    for name in ["Decided", "Left"] {
+        ids.push(create(&pair.crm, "Account", json!({"Name": name})).await);
+    }
+    pair.engine().await.run_once().await.unwrap();
+    let theirs = json!([{"Id": ids[0], "Rating": "Warm"}, {"Id": ids[1], "Rating": "Warm"}]);
+    let rows = lockgate_tests::org::records(&theirs);
+    pair.crm
+        .update("Account", &rows, Default::default())
+        .await
+        .unwrap();
+    let sql = pair.sql();
+    sql.execute(
+        "UPDATE account SET rating = 'Cold' WHERE id = ?1",
+        [&ids[0]],
+    )
+    .unwrap();
+    sql.execute("UPDATE account SET rating = 'Hot' WHERE id = ?1", [&ids[1]])
+        .unwrap();
+    let engine = pair.engine_that_decides(decider).await;
+    engine.run_once().await.unwrap();
+    let read = get(&pair.crm, "Account", &[&ids[0], &ids[1]], &["Rating"]).await;
+    let here: Vec<String> = ids
+        .iter()
+        .map(|id| {
+            let query = "SELECT rating FROM account WHERE id = ?1";
+            sql.query_row(query, [id], |row| row.get(0)).unwrap()
+        })
+        .collect();
+    assert_eq!((&read[0]["Rating"], &*here[0]), (&json!("Hot"), "Hot"));
+    // What the plugin leaves out is a person's to decide: both keep what they have.
+    assert_eq!((&read[1]["Rating"], &*here[1]), (&json!("Warm"), "Hot"));
+    assert_eq!(engine.database().status().await.unwrap().undecided, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_preview_says_what_a_run_would_change_and_changes_nothing() {
     let pair = Pair::new(0).await;
     let engine = pair.engine().await;

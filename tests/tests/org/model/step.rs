@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::books::Books;
-use super::dice::Dice;
 use super::trouble::Trouble;
+use lockgate_tests::dice::Dice;
 
 /// Enough for two requests of a collection and two pages of a query.
 const MANY: u64 = 260;

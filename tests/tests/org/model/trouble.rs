@@ -4,7 +4,7 @@ use std::fmt;
 
 use dev_org::{FaultKind, FaultRule};
 
-use super::dice::Dice;
+use lockgate_tests::dice::Dice;
 
 /// Requests to the API, but not those for a login or for the list of versions.
 const API: &str = "/services/data/v";

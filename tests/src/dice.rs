@@ -2,10 +2,11 @@
 
 /// Dice with a seed.
 #[derive(Debug)]
-pub(super) struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
-    pub(super) const fn new(seed: u64) -> Self {
+    /// Dice that fall as this seed wants.
+    pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -18,22 +19,22 @@ impl Dice {
     }
 
     /// A number from 0 up to `n`, which is not among them.
-    pub(super) fn below(&mut self, n: u64) -> u64 {
+    pub fn below(&mut self, n: u64) -> u64 {
         self.next() % n
     }
 
     /// Whether it is one of so many hundred.
-    pub(super) fn percent(&mut self, of_a_hundred: u64) -> bool {
+    pub fn percent(&mut self, of_a_hundred: u64) -> bool {
         self.below(100) < of_a_hundred
     }
 
     /// One of these.
-    pub(super) fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
+    pub fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
         all[usize::try_from(self.below(all.len() as u64)).unwrap()]
     }
 
     /// Some of these, each once, in their order.
-    pub(super) fn some_of<T: Copy>(&mut self, all: &[T], most: usize) -> Vec<T> {
+    pub fn some_of<T: Copy>(&mut self, all: &[T], most: usize) -> Vec<T> {
         let mut left: Vec<usize> = (0..all.len()).collect();
         while left.len() > most {
             left.swap_remove(usize::try_from(self.below(left.len() as u64)).unwrap());
