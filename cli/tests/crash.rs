@@ -6,8 +6,7 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
+    clippy::indexing_slicing,
     reason = "what goes wrong here fails the test, and the outcome is told"
 )]
 

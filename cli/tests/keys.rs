@@ -1,11 +1,6 @@
 //! The master key put anew, and the store copied and restored, while connections stay
 //! what they are.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "what goes wrong here fails the test that uses it"
-)]
-
 mod support;
 
 use support::{Bench, command, run};

@@ -87,10 +87,8 @@ impl Work<'_> {
             conflicts::put(self.sql, &kept, self.now_ms)?;
             self.done.conflicts += 1;
         }
-        if echo.is_some() && !is_captured {
-            if !merge::pending(&now, &known.base).is_empty() {
-                outbox::add(self.sql, &object.object, &known.local_key, self.now_ms)?;
-            }
+        if echo.is_some() && !is_captured && !merge::pending(&now, &known.base).is_empty() {
+            outbox::add(self.sql, &object.object, &known.local_key, self.now_ms)?;
         }
         if known != before {
             rows::keep(self.sql, &object.object, &known)?;
