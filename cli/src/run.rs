@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result};
 
 use crate::args::Common;
 use crate::exit::{Status, advised};
-use crate::{output, place, session};
+use crate::{output, place, session, text};
 use supervisor::Supervisor;
 
 const EXAMPLES: &str = "\
@@ -43,8 +43,8 @@ pub(crate) async fn run(common: &Common, _args: Args) -> Result<Status> {
     let mut supervisor = Supervisor::new(common, host);
     supervisor.reload().await?;
     output::tell(&format!(
-        "{} syncs are at work; Ctrl-C ends it",
-        supervisor.count()
+        "{} at work; Ctrl-C ends it",
+        text::counted(supervisor.count(), "sync")
     ));
     let ended = tokio::select! {
         () = stop.wait() => Ok(()),

@@ -269,11 +269,20 @@ pub(crate) async fn described<H: Host>(
             deletable: wire.deletable,
             queryable: wire.queryable,
         },
+        stamp_fields: STAMP_FIELDS
+            .iter()
+            .filter(|stamp| wire.fields.iter().any(|field| field.name == **stamp))
+            .map(|stamp| (*stamp).to_owned())
+            .collect(),
         fields: wire.fields.into_iter().map(Field::from).collect(),
         children: children.collect(),
     };
     Ok((description, wire.key_prefix))
 }
+
+/// Fields that say when a record was last changed: the first counts what the org
+/// writes by itself as well, and is not in change events.
+const STAMP_FIELDS: [&str; 2] = ["SystemModstamp", "LastModifiedDate"];
 
 /// What a record was refused at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

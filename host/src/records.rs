@@ -418,6 +418,8 @@ pub struct ObjectDescription {
     pub fields: Vec<Field>,
     /// Objects that refer to this one.
     pub children: Vec<Child>,
+    /// Fields that say when a record was last changed, the finest first.
+    pub stamp_fields: Vec<String>,
 }
 
 /// One field.

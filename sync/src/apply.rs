@@ -16,7 +16,7 @@ use crate::mapping::Direction;
 use crate::merge;
 use crate::numbers;
 use crate::outbox;
-use crate::plan::{ObjectPlan, Plan, STAMP_FIELDS};
+use crate::plan::{ObjectPlan, Plan};
 use crate::rows::{self, Known};
 use crate::sql::Sql;
 use crate::unread;
@@ -370,7 +370,7 @@ impl Work<'_> {
         };
         let base = rows::canonical(object, told.fields);
         let known = Known {
-            stamp_ms: self.stamp_of(told),
+            stamp_ms: self.stamp_of(object, told),
             base,
             ..Known::fresh(local_key, Some(org_id.to_owned()))
         };
@@ -416,8 +416,8 @@ impl Work<'_> {
     /// record that is read within that second, or by their clock about then, it is not
     /// sure that nothing comes after with the same stamp. It is kept a little older, so
     /// that the next comparison reads it again.
-    fn stamp_of(&self, told: &Told<'_>) -> i64 {
-        let stamp = stamp_ms(told.fields).unwrap_or(0);
+    fn stamp_of(&self, object: &ObjectPlan, told: &Told<'_>) -> i64 {
+        let stamp = stamp_ms(object, told.fields).unwrap_or(0);
         let is_read = matches!(told.from, Source::Reading { .. });
         if is_read && stamp > 0 && self.now_ms - stamp < RECENT_MS {
             stamp - EARLY_MS
@@ -445,8 +445,9 @@ impl Work<'_> {
 }
 
 /// When the org says that it last changed the record, in milliseconds since 1970.
-fn stamp_ms(fields: &Fields) -> Option<i64> {
-    let mut stamps = STAMP_FIELDS
+fn stamp_ms(object: &ObjectPlan, fields: &Fields) -> Option<i64> {
+    let mut stamps = object
+        .stamp_fields
         .iter()
         .filter_map(|field| rows::text_of(fields, field));
     stamps.find_map(|text| kind::milliseconds(&text))

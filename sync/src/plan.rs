@@ -21,9 +21,6 @@ pub const KEY_COLUMN: &str = "local_key";
 /// The column with the org's id of the record, null until the record is there.
 pub const ID_COLUMN: &str = "id";
 
-/// Fields that say when the org last changed a record, the better one first.
-pub(crate) const STAMP_FIELDS: [&str; 2] = ["SystemModstamp", "LastModifiedDate"];
-
 /// The shortest key field that holds a key of ours.
 const KEY_LENGTH: u32 = 32;
 
@@ -50,6 +47,8 @@ pub struct ObjectPlan {
     pub policy: Policy,
     /// The field that holds the org's id.
     pub id_field: String,
+    /// Fields that say when the org last changed a record, the finest first.
+    pub stamp_fields: Vec<String>,
     /// The external id field that holds the rows' keys.
     pub key_field: Option<String>,
     /// Rows can be inserted.
@@ -317,6 +316,7 @@ fn plan_object(
         direction,
         policy,
         id_field: id_field.name.clone(),
+        stamp_fields: description.stamp_fields.clone(),
         key_field: wanted.key_field.clone(),
         createable: description.summary.createable,
         deletable: description.summary.deletable,

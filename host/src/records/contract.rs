@@ -184,6 +184,9 @@ impl From<wit::ObjectSummary> for ObjectSummary {
     }
 }
 
+/// Fields of a description that say when a record was changed, as the contract has it.
+const MAX_STAMP_FIELDS: usize = 8;
+
 impl From<wit::ObjectDescription> for ObjectDescription {
     fn from(object: wit::ObjectDescription) -> Self {
         Self {
@@ -197,6 +200,11 @@ impl From<wit::ObjectDescription> for ObjectDescription {
                     field: child.field,
                     relationship: child.relationship,
                 })
+                .collect(),
+            stamp_fields: object
+                .stamp_fields
+                .into_iter()
+                .take(MAX_STAMP_FIELDS)
                 .collect(),
         }
     }

@@ -30,7 +30,7 @@ impl Work<'_> {
             rows::name_by_id(self.sql, object, &known.local_key, local)?;
         }
         let echo = self.lift_and_shield(object, &known, told, &mut fields)?;
-        let stamp = stamp_ms(told.fields).unwrap_or(0);
+        let stamp = stamp_ms(object, told.fields).unwrap_or(0);
         let is_older = match told.from {
             Source::Event { .. } => told.at_ms < known.stamp_ms,
             Source::Reading { ticket } => ticket.is_none() && stamp < known.stamp_ms,
@@ -38,7 +38,7 @@ impl Work<'_> {
         if is_older {
             return Ok(());
         }
-        known.stamp_ms = known.stamp_ms.max(self.stamp_of(told));
+        known.stamp_ms = known.stamp_ms.max(self.stamp_of(object, told));
         for (field, value) in echo.iter().flat_map(|echo| &echo.fields) {
             if fields.contains_key(field) {
                 known.base.insert(field.clone(), value.clone());

@@ -15,7 +15,7 @@ impl Work<'_> {
             return self.letters(&record.object, &[], &reason, &record.fields);
         };
         let known = self.known(object, &org_id, &record.fields)?;
-        let stamp = stamp_ms(&record.fields).unwrap_or(0);
+        let stamp = stamp_ms(object, &record.fields).unwrap_or(0);
         let told = Told {
             fields: &record.fields,
             at_ms: stamp,

@@ -8,7 +8,7 @@ use super::pace::Pace;
 use super::reread::everything_of;
 use super::{Engine, SyncError};
 use crate::incoming::{Batch, Incoming, Progress, Record, Rejected};
-use crate::plan::{ObjectPlan, STAMP_FIELDS};
+use crate::plan::ObjectPlan;
 use crate::value::{Fields, Value, fields_from_json};
 
 impl Engine {
@@ -91,10 +91,10 @@ impl ObjectPlan {
     }
 
     /// The field that says when a record was last changed, if the plan has one.
-    pub(super) fn stamp_field(&self) -> Option<&'static str> {
-        STAMP_FIELDS
-            .into_iter()
-            .find(|stamp| self.column(stamp).is_some())
+    pub(super) fn stamp_field(&self) -> Option<&str> {
+        let stamps = self.stamp_fields.iter().map(String::as_str);
+        let mut readable = stamps.filter(|stamp| self.column(stamp).is_some());
+        readable.next()
     }
 }
 

@@ -40,6 +40,7 @@ fn object(name: &str, fields: Vec<Field>) -> ObjectDescription {
         },
         fields: all,
         children: Vec::new(),
+        stamp_fields: vec!["SystemModstamp".into(), "LastModifiedDate".into()],
     }
 }
 

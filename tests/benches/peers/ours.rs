@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use lockgate::{
-    Connection, Flow, Host, LoginTo, NewConnection, Operation, QueryOptions, Records, RowResult,
+    Connection, Flow, LoginTo, NewConnection, Operation, QueryOptions, Records, RowResult,
     WriteOptions,
 };
 use lockgate_tests::packages::package;
+use lockgate_tests::sandbox::TestHost;
 use serde_json::json;
-use tempfile::TempDir;
 
 use crate::client::{say, wait};
 use crate::contact::{Outcome, Row, SOQL, Shown, contacts, templates};
@@ -40,17 +40,15 @@ fn written(way: &str) -> WriteOptions {
 pub(crate) struct Session {
     connection: Connection,
     // The last call's count is stored when it goes.
-    _host: Host,
-    _directory: TempDir,
+    _host: TestHost,
 }
 
 impl Session {
-    /// Loads the connector and logs in by client credentials.
+    /// Loads the connector, whose code was compiled by an earlier start as in any app
+    /// that has run before, and logs in by client credentials.
     pub(crate) async fn open(origin: &str) -> Result<Self> {
-        let directory = tempfile::tempdir()?;
-        let host = Host::builder().data_dir(directory.path()).build().await?;
-        let package = package("salesforce");
-        host.load(&package, package.asked_grants()).await?;
+        let host = TestHost::new().await;
+        host.load(&package("salesforce")).await;
         let login = LoginTo::Local {
             origin: origin.to_owned(),
         };
@@ -65,7 +63,6 @@ impl Session {
         Ok(Self {
             connection,
             _host: host,
-            _directory: directory,
         })
     }
 
