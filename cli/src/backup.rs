@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use lockgate::Error;
-use lockgate::store;
+use lockgate::{Error, MASTER_KEY_FILE, store};
 
 use crate::args::Common;
-use crate::exit::Status;
+use crate::exit::{Status, advised};
 use crate::{output, place, session, text};
 
 const BACKUP_EXAMPLES: &str = "\
@@ -16,11 +15,13 @@ Examples:
       Others may work with the data directory meanwhile, `lockgate run` too.
 
 Tokens and secrets are sealed in the copy as they are in the data directory: keep the
-master key elsewhere, and do not lose it. Tables of syncs are in your own databases.";
+master key elsewhere, and do not lose it, nor an older one that a backup was sealed
+with before `lockgate key rotate`. Tables of syncs are in your own databases.";
 
 const RESTORE_EXAMPLES: &str = "\
 Examples:
-  lockgate restore lockgate-2026-11-26.backup --data-dir /var/lib/lockgate
+  install -Dm600 master.key /var/lib/lockgate/master.key &&
+      lockgate restore lockgate-2026-11-26.backup --data-dir /var/lib/lockgate
   lockgate restore lockgate-2026-11-26.backup --master-key-file master.key
 
 Refresh tokens that were rotated since the backup are good no more: such a connection
@@ -51,11 +52,32 @@ pub(crate) async fn back_up(common: &Common, args: BackupArgs) -> Result<Status>
 
 pub(crate) async fn restore(common: &Common, args: RestoreArgs) -> Result<Status> {
     let data_dir = place::data_dir(common)?;
+    if !place::has_key(common)? {
+        return Err(advised(
+            "the master key that the backup was sealed with is not here",
+            format!(
+                "copy it to {} first, or give it with --master-key-file or LOCKGATE_MASTER_KEY, \
+                 now and from then on",
+                data_dir.join(MASTER_KEY_FILE).display()
+            ),
+        ));
+    }
     let place = data_dir.clone();
     let restored = tokio::task::spawn_blocking(move || store::restore(&args.file, &place)).await?;
     restored.map_err(Error::Store)?;
     // Tells at once whether the master key is the right one.
-    let host = session::open(common, None).await?;
+    let host = match session::open(common, None).await {
+        Ok(host) => host,
+        Err(error) => {
+            // So that it can be tried again with the right one.
+            for end in ["", "-wal", "-shm"] {
+                let file = data_dir.join(format!("{}{end}", store::FILE_NAME));
+                // What is not there need not go.
+                let _ = std::fs::remove_file(file);
+            }
+            return Err(error);
+        }
+    };
     let count = host.connections(None).await?.len();
     let connections = text::counted(count, "connection");
     output::line(&format!("{} has {connections}", data_dir.display()))?;

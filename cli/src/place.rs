@@ -72,6 +72,13 @@ pub(crate) fn key(common: &Common) -> Result<KeyPlace> {
     )?))
 }
 
+/// Whether there is a master key already, rather than one to be made.
+pub(crate) fn has_key(common: &Common) -> Result<bool> {
+    let is_given = common.master_key_file.is_some()
+        || std::env::var_os(MASTER_KEY).is_some_and(|value| !value.is_empty());
+    Ok(is_given || data_dir(common)?.join(MASTER_KEY_FILE).exists())
+}
+
 /// The master key, wherever it comes from.
 pub(crate) fn read_key(common: &Common) -> Result<MasterKey> {
     let key = match key(common)? {

@@ -82,10 +82,21 @@ async fn a_backup_is_restored_elsewhere_with_the_key_and_is_of_no_use_without() 
         tokio::task::block_in_place(|| run(command, ""))
     };
     let key = key.to_str().unwrap();
+    let refused = at(&["restore", file]).ended(1);
+    assert!(refused.err.contains("--master-key-file"), "{refused:#?}");
+    // A wrong key leaves nothing behind that would be in the way of the right one.
+    let wrong = bench.data.path().join("wrong.key");
+    at(&[
+        "restore",
+        file,
+        "--master-key-file",
+        wrong.to_str().unwrap(),
+    ])
+    .ended(1);
     let restored = at(&["restore", file, "--master-key-file", key]).ended(0);
     assert!(restored.out.contains("1 connection"), "{restored:#?}");
     at(&["connection", "test", "crm", "--master-key-file", key]).ended(0);
-    at(&["restore", file]).ended(1);
+    at(&["restore", file, "--master-key-file", key]).ended(1);
     let wrong = at(&["connection", "test", "crm"]).ended(1);
     assert!(wrong.err.contains("was sealed with key"), "{wrong:#?}");
 }

@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::package::Package;
 use crate::private_file;
-use crate::seal::MasterKey;
+use crate::seal::{KeyId, MasterKey};
 
 /// The directory in the data directory.
 pub(crate) const DIRECTORY: &str = "code";
@@ -43,6 +43,8 @@ pub(crate) struct CodeCache {
     /// `None` where it cannot be used.
     dir: Option<Dir>,
     key: Zeroizing<[u8; 32]>,
+    /// Part of each name, so that a new key begins anew.
+    key_id: KeyId,
 }
 
 impl CodeCache {
@@ -57,6 +59,7 @@ impl CodeCache {
         Self {
             dir: dir.ok(),
             key: key.derive("code"),
+            key_id: key.id(),
         }
     }
 
@@ -66,7 +69,7 @@ impl CodeCache {
         engine: &Engine,
         package: &Package,
     ) -> wasmtime::Result<Component> {
-        let name = name(engine, package);
+        let name = self.name(engine, package);
         if let Some(component) = self.kept(engine, &name) {
             return Ok(component);
         }
@@ -128,6 +131,18 @@ impl CodeCache {
         Ok(())
     }
 
+    /// The file of a package's code for an engine.
+    fn name(&self, engine: &Engine, package: &Package) -> String {
+        let mut hasher = Sha256Hasher(Sha256::new());
+        hasher.write(package.digest_bytes());
+        self.key_id.hash(&mut hasher);
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        let digest = hasher.0.finalize();
+        let mut name: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        name.push_str(SUFFIX);
+        name
+    }
+
     /// The code over a name and a content, still to be finished. The name has one
     /// length, so the two cannot be cut differently.
     fn mac(&self, name: &str, content: &[u8]) -> Option<Hmac<Sha256>> {
@@ -149,17 +164,6 @@ fn load(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
     // which may change later. That it is for this version and these settings is checked
     // by wasmtime, and is part of the authenticated name.
     unsafe { Component::deserialize(engine, code) }
-}
-
-/// The file of a package's code for an engine.
-fn name(engine: &Engine, package: &Package) -> String {
-    let mut hasher = Sha256Hasher(Sha256::new());
-    hasher.write(package.digest_bytes());
-    engine.precompile_compatibility_hash().hash(&mut hasher);
-    let digest = hasher.0.finalize();
-    let mut name: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    name.push_str(SUFFIX);
-    name
 }
 
 /// Takes what is hashed whole, rather than 64 bits of it.
@@ -215,7 +219,7 @@ mod tests {
     fn code_that_was_kept_is_read_again_and_what_was_touched_is_not() {
         let bench = Bench::new();
         let (cache, other) = (bench.cache(1), bench.cache(2));
-        let name = name(&bench.engine, &bench.package);
+        let name = cache.name(&bench.engine, &bench.package);
         assert!(cache.kept(&bench.engine, &name).is_none());
         cache.component(&bench.engine, &bench.package).unwrap();
         assert!(cache.kept(&bench.engine, &name).is_some());
@@ -246,10 +250,10 @@ mod tests {
         let mut config = wasmtime::Config::new();
         config.epoch_interruption(true);
         let other = Engine::new(&config).unwrap();
-        assert_ne!(
-            name(&bench.engine, &bench.package),
-            name(&other, &bench.package)
-        );
+        let cache = bench.cache(1);
+        let ours = cache.name(&bench.engine, &bench.package);
+        assert_ne!(ours, cache.name(&other, &bench.package));
+        assert_ne!(ours, bench.cache(2).name(&bench.engine, &bench.package));
     }
 
     #[test]
@@ -263,7 +267,7 @@ mod tests {
         std::fs::write(bench.directory.path().join("other"), "").unwrap();
         cache.component(&bench.engine, &bench.package).unwrap();
         assert_eq!(bench.files().len(), MAX_FILES + 1);
-        let name = name(&bench.engine, &bench.package);
+        let name = cache.name(&bench.engine, &bench.package);
         assert!(cache.kept(&bench.engine, &name).is_some());
     }
 

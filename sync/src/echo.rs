@@ -175,7 +175,9 @@ pub(crate) fn forget_all(
 
 /// The send that an event of our own making tells of: the oldest that it agrees
 /// with in a field, or else, since flows may have rewritten them, the oldest that
-/// has a field in common with it.
+/// the org has confirmed and that has a field in common with it. One that is under way
+/// may not have arrived, and the event may be of somebody who writes through the same
+/// client: another value is a change then, and never taken for ours.
 pub(crate) fn told_by<'a>(sent: &'a [Sent], fields: &Fields) -> Option<&'a Sent> {
     let open = || sent.iter().filter(|sent| sent.state != State::Told);
     let agrees = |sent: &&Sent| {
@@ -184,7 +186,8 @@ pub(crate) fn told_by<'a>(sent: &'a [Sent], fields: &Fields) -> Option<&'a Sent>
             .any(|(field, value)| fields.get(field) == Some(value))
     };
     let meets = |sent: &&Sent| sent.fields.keys().any(|field| fields.contains_key(field));
-    open().find(agrees).or_else(|| open().find(meets))
+    let mut confirmed = open().filter(|sent| sent.state == State::Done);
+    open().find(agrees).or_else(|| confirmed.find(meets))
 }
 
 /// The fields of which nobody knows whether the org has them as they were last sent.
@@ -220,6 +223,21 @@ mod tests {
             fields: fields(pairs),
             bases: Fields::new(),
             state: State::Done,
+        }
+    }
+
+    #[test]
+    fn another_value_is_no_echo_of_what_may_not_have_arrived() {
+        let mut all = [sent(1, &[("A", 1)])];
+        for (state, told) in [
+            (State::UnderWay, None),
+            (State::Lost, None),
+            (State::Done, Some(1)),
+        ] {
+            all[0].state = state;
+            let found = told_by(&all, &fields(&[("A", 7)])).map(|sent| sent.send);
+            assert_eq!(found, told, "{state:?}");
+            assert!(told_by(&all, &fields(&[("A", 1)])).is_some());
         }
     }
 

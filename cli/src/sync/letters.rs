@@ -17,7 +17,8 @@ Examples:
   lockgate sync letters crm --again 17
       After the cause is mended: the row goes out as it is now, a record is read again.
   lockgate sync letters crm --again all
-  lockgate sync letters crm --discard 17";
+  lockgate sync letters crm --discard 17
+      Both sides stay as they are.";
 
 /// Letters that are read at a time.
 const PAGE: u32 = 1_000;

@@ -16,7 +16,7 @@ use crate::{output, table};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  lockgate sync run-once crm\n  lockgate sync run-once crm --dry-run\n      Show what would be changed on both sides, and change nothing."
+    after_help = "Examples:\n  lockgate sync run-once crm\n  lockgate sync run-once crm --dry-run\n      Show what would be changed on both sides, and change nothing; what plugins would\n      make of records is not in it."
 )]
 pub(crate) struct Args {
     #[command(flatten)]

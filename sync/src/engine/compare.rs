@@ -9,6 +9,7 @@ use lockgate::{Pages, ScanOptions};
 
 use super::load::{fields, text};
 use super::{Engine, SyncError};
+use crate::apply::EARLY_MS;
 use crate::kind::milliseconds;
 use crate::plan::ObjectPlan;
 use crate::status::KnownRecord;
@@ -23,6 +24,8 @@ pub(super) enum Differs {
     OnlyThere,
     /// The org has changed it since.
     Changed,
+    /// It was read so soon after it was changed that it may have been changed again.
+    Unsure,
     /// It is known here, and the org has it no longer.
     OnlyHere,
 }
@@ -76,8 +79,11 @@ impl<'a> Comparison<'a> {
             match (there, here) {
                 (Some(there), None) => return Ok(Some((Differs::OnlyThere, there.org_id))),
                 (None, Some(here)) => return Ok(Some((Differs::OnlyHere, here.org_id))),
-                (Some(there), Some(here)) if there.stamp_ms > here.stamp_ms => {
+                (Some(there), Some(here)) if there.stamp_ms > here.stamp_ms + EARLY_MS => {
                     return Ok(Some((Differs::Changed, there.org_id)));
+                }
+                (Some(there), Some(here)) if there.stamp_ms > here.stamp_ms => {
+                    return Ok(Some((Differs::Unsure, there.org_id)));
                 }
                 _ => {}
             }

@@ -56,6 +56,8 @@ impl Engine {
                 match differs {
                     Differs::OnlyThere => differences.inserted += 1,
                     Differs::Changed => differences.changed += 1,
+                    // Most likely nothing has: a run looks.
+                    Differs::Unsure => {}
                     Differs::OnlyHere => differences.deleted += 1,
                 }
             }

@@ -150,6 +150,39 @@ async fn a_run_makes_both_sides_equal_without_any_event() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_by_the_syncs_own_client_is_no_echo_and_meets_the_policy() {
+    let mapping = "[objects.Account]\nkey_field = \"External_Id__c\"\n\
+                   fields.Phone.policy = \"local\"";
+    let pair = Pair::mapped(mapping).await;
+    let running = pair.run().await;
+    pair.equal(&running).await;
+    let sql = pair.sql();
+    sql.execute_batch("INSERT INTO account (name, phone, fax) VALUES ('One', '0', '0')")
+        .unwrap();
+    pair.equal(&running).await;
+    sql.execute_batch("UPDATE account SET phone = '1', fax = '1'")
+        .unwrap();
+    pair.equal(&running).await;
+    drop(running);
+    let id: String = sql
+        .query_row("SELECT id FROM account", [], |row| row.get(0))
+        .unwrap();
+    for n in 1..=4 {
+        let theirs = json!({"Id": id, "Phone": format!("org {n}"), "Fax": format!("org {n}")});
+        update(&pair, "Account", theirs).await;
+        let ours = "UPDATE account SET phone = ?1, fax = ?1";
+        sql.execute(ours, [format!("local {n}")]).unwrap();
+        let running = pair.run().await;
+        pair.equal(&running).await;
+        let read = &get(&pair.crm, "Account", &[&id], &["Phone", "Fax"]).await[0];
+        assert_eq!(read["Phone"], format!("local {n}"), "round {n}");
+        assert_eq!(read["Fax"], format!("org {n}"), "round {n}");
+        let conflicts = running.engine.database().conflicts(0, 100).await.unwrap();
+        assert_eq!(conflicts.len(), 2 * n, "round {n}: {conflicts:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_within_the_second_of_the_one_before_is_found_by_the_next_run() {
     let pair = Pair::new(0).await;
     let engine = pair.engine().await;

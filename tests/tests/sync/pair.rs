@@ -30,7 +30,7 @@ const COMPARED: [(&str, &str, &[Compared]); 2] = [
     (
         "Account",
         "account",
-        &[("Name", "name"), ("Phone", "phone")],
+        &[("Name", "name"), ("Phone", "phone"), ("Fax", "fax")],
     ),
     (
         "Contact",
@@ -175,6 +175,9 @@ impl Pair {
     pub(crate) async fn sides(&self) -> [(Rows, Rows); 2] {
         let mut sides = [(Rows::new(), Rows::new()), (Rows::new(), Rows::new())];
         for (side, (object, table, compared)) in sides.iter_mut().zip(COMPARED) {
+            if self.plan.object(object).is_none() {
+                continue;
+            }
             *side = (
                 self.in_org(object, compared).await,
                 self.in_table(table, compared),
