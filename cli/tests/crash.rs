@@ -78,6 +78,16 @@ fn number(name: &str, default: u64) -> u64 {
     text.map_or(default, |text| text.parse().unwrap())
 }
 
+/// The host at work. It is killed with this value, whatever becomes of the test.
+struct Host(Child);
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
 struct Bench {
     site: Site,
     data: TempDir,
@@ -137,13 +147,13 @@ impl Bench {
         sql
     }
 
-    fn host(&self) -> Child {
+    fn host(&self) -> Host {
         let mut command = command(self.data.path());
         command
             .arg("run")
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        command.spawn().unwrap()
+        Host(command.spawn().unwrap())
     }
 
     fn status(&self) -> Json {
@@ -325,7 +335,7 @@ async fn a_host_that_is_killed_again_and_again_loses_nothing_doubles_nothing_and
     bench.site.control.events().set(&deliveries).unwrap();
     let (model, writes) = (Arc::default(), Arc::new(AtomicU64::new(0)));
     for cycle in 0..cycles {
-        let mut host = bench.host();
+        let host = bench.host();
         let load = Load {
             cycle,
             model: Arc::clone(&model),
@@ -337,13 +347,12 @@ async fn a_host_that_is_killed_again_and_again_loses_nothing_doubles_nothing_and
         let (here, sql, random_here) = (load.clone(), bench.sql(), next());
         let table = tokio::task::spawn_blocking(move || write_to_table(&here, &sql, random_here));
         tokio::time::sleep(Duration::from_millis(random.below(LONGEST_LIFE_MS))).await;
-        host.kill().unwrap();
-        host.wait().unwrap();
+        drop(host);
         load.stop.store(true, Ordering::Relaxed);
         org.await.unwrap();
         table.await.unwrap();
     }
-    let mut host = bench.host();
+    let host = bench.host();
     let end = Instant::now() + PATIENCE;
     loop {
         let status = bench.status();
@@ -365,8 +374,7 @@ async fn a_host_that_is_killed_again_and_again_loses_nothing_doubles_nothing_and
             );
         }
     }
-    host.kill().unwrap();
-    host.wait().unwrap();
+    drop(host);
     let model = model.lock().unwrap().clone();
     let (lost_there, twice_there) = audit(&model, &bench.in_org().await);
     let (lost_here, twice_here) = audit(&model, &bench.in_table());
