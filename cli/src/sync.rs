@@ -2,13 +2,13 @@
 //! equal. What is here sets syncs up and looks after them; `lockgate run` has them at
 //! work.
 
-mod add;
 mod conflicts;
 mod create;
 pub(crate) mod definition;
 mod letters;
 mod list;
 pub(crate) mod open;
+mod plugin;
 mod remove;
 mod reset;
 mod run_once;

@@ -9,9 +9,9 @@ use lockgate::ConnectionKey;
 use lockgate_sync::{Database, Direction, ObjectPlan, Plan, Target as Place};
 use serde_json::json;
 
-use super::add::plugin;
 use super::definition::{self, Definition, Plugin, Sync};
 use super::open;
+use super::plugin::plugin;
 use crate::args::{Common, Shape, Target};
 use crate::exit::{Status, advised, usage};
 use crate::progress::Progress;

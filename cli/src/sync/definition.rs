@@ -115,7 +115,7 @@ pub(crate) async fn find(host: &Host, tenant: &str, name: &str) -> Result<Sync> 
         })
 }
 
-/// Keeps a sync; one of the same name is replaced if `replace` finds it right.
+/// Keeps a sync in the place of one of the same name, if there is one.
 pub(crate) async fn keep(host: &Host, sync: &Sync) -> Result<()> {
     let (key, definition) = (&sync.connection, Some(sync.definition.clone()));
     write(host, key, &sync.name, definition).await
