@@ -31,6 +31,7 @@ Exit codes:
 
 Environment:
   LOCKGATE_DATA_DIR       as --data-dir
+  LOCKGATE_STORE          as --store: keeps its password out of the list of processes
   LOCKGATE_MASTER_KEY     the key that seals tokens, 32 bytes in base64
   LOCKGATE_CLIENT_SECRET  as --client-secret
   LOCKGATE_SYNC_TO        as --to of `lockgate sync create`
@@ -54,6 +55,16 @@ pub(crate) struct Common {
     /// directory of this user's own
     #[arg(long, global = true, env = "LOCKGATE_DATA_DIR", value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// A PostgreSQL database that keeps connections, sealed tokens and budgets in place
+    /// of the data directory, for several machines; all need the same master key
+    #[arg(
+        long,
+        global = true,
+        env = "LOCKGATE_STORE",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub(crate) store: Option<String>,
     /// The key that seals tokens, made on first use; by default LOCKGATE_MASTER_KEY,
     /// or else a file in the data directory
     #[arg(long, global = true, value_name = "FILE")]

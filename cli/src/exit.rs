@@ -131,7 +131,10 @@ fn host_error(error: &anyhow::Error) -> Option<&Error> {
 
 fn status_of_host(error: &Error) -> Status {
     match error {
-        Error::Input(_) | Error::Settings { .. } | Error::Options(_) => Status::Usage,
+        Error::Input(_)
+        | Error::Settings { .. }
+        | Error::Options(_)
+        | Error::Store(StoreError::BadAddress) => Status::Usage,
         Error::NeedsReconnect { .. } => Status::NeedsReconnect,
         Error::Auth(error) if error.needs_person() => Status::NeedsReconnect,
         Error::Auth(AuthError::BadLogin(_)) => Status::Usage,

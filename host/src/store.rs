@@ -6,15 +6,17 @@
 //! backend is right if it passes the conformance suite beside this file.
 //!
 //! Every method is one transaction: when it returns `Ok` the change is durable,
-//! when it returns `Err` nothing was changed. A method whose future is dropped
+//! when it returns `Err` nothing was changed, but for [`StoreError::InDoubt`]. A method whose future is dropped
 //! may still take effect.
 //!
 //! Nothing that is secret reaches a store unsealed: see [`crate::seal`]. What
 //! packages store is theirs to protect, and is kept as it is given.
 
+mod columns;
 #[cfg(test)]
 pub(crate) mod conformance;
 mod error;
+mod postgres;
 mod record;
 mod sqlite;
 
@@ -23,6 +25,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 
 pub use error::{BadConnectionKey, StoreError};
+pub use postgres::PostgresStore;
 pub use record::{
     Authorization, ConnectionKey, ConnectionRecord, ConnectionState, Flow, KeyPage, LedgerBucket,
     LedgerObservation, Scope, Sealed, TokenUpdate, Value,

@@ -14,7 +14,7 @@ pub struct BadConnectionKey {
     pub name: String,
 }
 
-/// Why a store did not do it. Nothing was changed.
+/// Why a store did not do it. Nothing was changed, unless it is [`Self::InDoubt`].
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -43,6 +43,28 @@ pub enum StoreError {
     Full {
         /// The share, in bytes.
         limit: u64,
+    },
+    /// An address that is none of a database.
+    #[error("the store's address is not like postgres://USER:PASSWORD@HOST/DATABASE")]
+    BadAddress,
+    /// The database cannot be reached, or has no room for another connection.
+    #[error("{place} cannot be reached")]
+    Unreachable {
+        /// The server and the database.
+        place: String,
+        /// Why not.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The connection broke while a transaction was being committed: it was made, or
+    /// it was not. Read to find out.
+    #[error("{place} did not say whether it has kept what was written")]
+    InDoubt {
+        /// The server and the database.
+        place: String,
+        /// How it broke.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Another process kept the store locked for too long. Try again.
     #[error("another process keeps the store locked: try again")]
@@ -108,6 +130,6 @@ impl StoreError {
     /// pause.
     #[must_use]
     pub const fn is_passing(&self) -> bool {
-        matches!(self, Self::Busy)
+        matches!(self, Self::Busy | Self::Unreachable { .. })
     }
 }

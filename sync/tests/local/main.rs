@@ -19,7 +19,6 @@ mod place;
 mod plan;
 mod random;
 mod sending;
-mod server;
 mod tables;
 mod targets;
 mod together;

@@ -1,9 +1,9 @@
 //! All promises on PostgreSQL: one server for all, a database for each.
 
 use futures_util::{StreamExt as _, stream};
+use test_postgres::Server;
 
 use crate::place::Place;
-use crate::server::Server;
 use crate::{capture, conflicts, crash, incoming, letters, random, sending, tables, together};
 
 /// Promises that are shown at a time: most of each is waiting for the server.

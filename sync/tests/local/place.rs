@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 use futures_util::future::BoxFuture;
 use lockgate_sync::{Database, Direction, Mapping, Plan, Target};
 use postgres::SimpleQueryMessage;
+use test_postgres::Server;
 
 use crate::fixture::{account, contact};
-use crate::server::Server;
 
 /// A promise: the sentence, and what shows it.
 pub(crate) type Case = (&'static str, fn(Place) -> BoxFuture<'static, ()>);

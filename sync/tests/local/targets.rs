@@ -3,9 +3,9 @@
 use std::process::Command;
 
 use lockgate_sync::{Database, DatabaseError, Target};
+use test_postgres::Server;
 
 use crate::place::{KEYED, plan};
-use crate::server::Server;
 
 #[test]
 fn an_address_that_is_none_is_told_without_its_password() {
