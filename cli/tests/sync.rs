@@ -95,6 +95,36 @@ async fn a_sync_is_previewed_set_up_run_once_and_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_field_that_no_object_has_is_added_only_when_the_operator_says_so() {
+    let bench = Bench::connected().await;
+    let to = format!("sqlite:{}", file(&bench).display());
+    let create = ["sync", "create", "crm", "--object", "Account,Contact"];
+    let keyed = ["--to", &to, "--key-field", "Lockgate_Key__c"];
+    let create = [&create[..], &keyed[..]].concat();
+    let refused = bench.lockgate(&create).ended(1);
+    assert!(refused.err.contains("--add-key-field"), "{refused:#?}");
+
+    let add = [&create[..], &["--add-key-field"]].concat();
+    let created = bench.lockgate(&add).ended(0);
+    for object in ["Account", "Contact"] {
+        let added = format!("added Lockgate_Key__c to {object}");
+        assert!(created.err.contains(&added), "{created:#?}");
+    }
+    assert!(
+        created.out.contains("key in Lockgate_Key__c"),
+        "{created:#?}"
+    );
+    bench.lockgate(&["sync", "run-once", "crm"]).ended(0);
+    let insert = "INSERT INTO contact (last_name) VALUES ('Keyed')";
+    sql(&bench).execute(insert, []).unwrap();
+    bench.lockgate(&["sync", "run-once", "crm"]).ended(0);
+    let query = "SELECT Lockgate_Key__c FROM Contact WHERE LastName = 'Keyed'";
+    let found = bench.lockgate(&["query", "crm", query, "--output", "json"]);
+    let key = found.ended(0).json()[0]["Lockgate_Key__c"].clone();
+    assert!(key.as_str().is_some_and(|key| key.len() >= 32), "{key}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_taken_over_is_listed_with_its_reason_and_sent_again_once_mended() {
     let bench = synced(&["--plugin", "contact-normalizer"]).await;
     sql(&bench)

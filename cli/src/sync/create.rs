@@ -10,8 +10,8 @@ use lockgate_sync::{Database, Direction, ObjectPlan, Plan, Target as Place};
 use serde_json::json;
 
 use super::definition::{self, Definition, Plugin, Sync};
-use super::open;
 use super::plugin::plugin;
+use super::{key_field, open};
 use crate::args::{Common, Shape, Target};
 use crate::exit::{Status, advised, usage};
 use crate::progress::Progress;
@@ -27,6 +27,9 @@ Examples:
   LOCKGATE_SYNC_TO=postgres://app:PASSWORD@db.example.com/crm \\
       lockgate sync create crm --object Contact --key-field Sync_Key__c \\
       --plugin contact-normalizer
+  lockgate sync create crm --object Contact --to sqlite:crm.db \\
+      --key-field Lockgate_Key__c --add-key-field
+      Add the field to Contact if it is not there, then synchronise by it.
   lockgate sync create crm --object Contact --to sqlite:crm.db --mapping crm.toml
 
 A mapping file says what is to be otherwise than by itself:
@@ -79,6 +82,11 @@ pub(crate) struct Args {
     /// field of this name and of which the mapping names no other
     #[arg(long, value_name = "FIELD")]
     key_field: Option<String>,
+    /// Add the key field, an external id, to objects that lack it: this changes the
+    /// org's data model, for which the connected user needs an administrator's
+    /// permission
+    #[arg(long, requires = "key_field", conflicts_with = "dry_run")]
+    add_key_field: bool,
     /// A plugin that each record goes through, a package directory or the name of a
     /// built-in one, perhaps with its settings, a JSON file; repeat it for more
     #[arg(long = "plugin", value_name = "PACKAGE[=FILE]", value_parser = plugin)]
@@ -145,8 +153,12 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
     open::plugins(&host, &sync.definition).await?;
     open::decider(&host, &sync.definition).await?;
     let progress = Progress::spinner("asking what the objects are like");
-    let (plan, definition) = plan(&connection, &sync.definition, args.key_field.as_deref()).await?;
-    sync.definition = definition;
+    if let Some(key_field) = &args.key_field {
+        sync.definition.mapping =
+            key_field::mapping(&connection, &sync.definition, key_field, args.add_key_field)
+                .await?;
+    }
+    let plan = Arc::new(open::plan(&connection, &sync.definition).await?);
     drop(progress);
     let place = sync.definition.target()?;
     if args.dry_run {
@@ -248,38 +260,6 @@ fn absolute(address: &str) -> Result<String> {
         }
         Place::Postgres(_) => address.to_owned(),
     })
-}
-
-/// The plan, and the definition with the key field in its mapping.
-async fn plan(
-    connection: &lockgate::Connection,
-    definition: &Definition,
-    key_field: Option<&str>,
-) -> Result<(Arc<Plan>, Definition)> {
-    let mut definition = definition.clone();
-    if let Some(key_field) = key_field {
-        let mut mapping = definition.mapping()?;
-        let mut has_any = false;
-        for name in &definition.objects {
-            let described = connection.describe(name).await?;
-            let has_field = described.fields.iter().any(|field| field.name == key_field);
-            if has_field {
-                let object = mapping.objects.entry(name.clone()).or_default();
-                object.key_field.get_or_insert_with(|| key_field.to_owned());
-                has_any = true;
-            }
-        }
-        if !has_any {
-            return Err(advised(
-                format!("no object of this sync has a field {key_field}"),
-                "see their fields with `lockgate describe`; it must be an external id, a text of \
-                 32 characters or more",
-            ));
-        }
-        definition.mapping = mapping.to_toml();
-    }
-    let plan = open::plan(connection, &definition).await?;
-    Ok((Arc::new(plan), definition))
 }
 
 fn show(plan: &Plan, statements: &[String], shape: Shape) -> Result<()> {
