@@ -18,6 +18,9 @@ pub enum DatabaseError {
     /// Others kept it locked for too long. Try again.
     #[error("other programs keep the database locked: try again")]
     Busy,
+    /// There is no room for what it would write. Try again when there is.
+    #[error("the database's disk is full: make room for it")]
+    NoRoom,
     /// Another engine works on it.
     #[error("another sync works on this database: stop it first")]
     Taken,
@@ -77,7 +80,7 @@ impl DatabaseError {
     /// pause.
     #[must_use]
     pub const fn is_passing(&self) -> bool {
-        matches!(self, Self::Busy | Self::Unreachable(_))
+        matches!(self, Self::Busy | Self::NoRoom | Self::Unreachable(_))
     }
 
     pub(crate) fn damaged(detail: impl Into<String>) -> Self {

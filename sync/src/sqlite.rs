@@ -291,8 +291,14 @@ fn number(kind: Kind, text: &str) -> Cell {
 
 fn told(error: rusqlite::Error, sql: &str) -> DatabaseError {
     let detail = error.to_string();
+    // An index of the log that cannot grow is told as an input or output that failed.
+    let extended = error.sqlite_error().map(|error| error.extended_code);
+    if extended == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE) {
+        return DatabaseError::NoRoom;
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => DatabaseError::Busy,
+        Some(ErrorCode::DiskFull) => DatabaseError::NoRoom,
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             DatabaseError::damaged(detail)
         }

@@ -2,7 +2,8 @@
 //! the tests share.
 //!
 //! `packages` finds what the build script built, `sandbox` has a host in a
-//! directory of its own, `dice` are numbers from a seed, `proxy` a wire that fails;
+//! directory of its own, `dice` are numbers from a seed, `proxy` a wire
+//! that fails, `machine` a disk and a clock that do;
 //! `events`, `handmade`, `logs` and `loopback` are what the
 //! attacks on the sandbox need, `org` and `secrets` what the tests with an org do.
 #![allow(
@@ -18,6 +19,8 @@ pub mod events;
 pub mod handmade;
 pub mod logs;
 pub mod loopback;
+#[cfg(target_os = "linux")]
+pub mod machine;
 pub mod org;
 pub mod packages;
 pub mod proxy;

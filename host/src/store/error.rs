@@ -69,6 +69,12 @@ pub enum StoreError {
     /// Another process kept the store locked for too long. Try again.
     #[error("another process keeps the store locked: try again")]
     Busy,
+    /// There is no room for what would be written. Try again when there is.
+    #[error("the disk of {place} is full: make room for it")]
+    NoRoom {
+        /// The file, or the server and the database.
+        place: String,
+    },
     /// The file is something else.
     #[error("{path} is not a Lockgate store: move it away, or name another data directory")]
     NotOurs {
@@ -130,6 +136,9 @@ impl StoreError {
     /// pause.
     #[must_use]
     pub const fn is_passing(&self) -> bool {
-        matches!(self, Self::Busy | Self::Unreachable { .. })
+        matches!(
+            self,
+            Self::Busy | Self::NoRoom { .. } | Self::Unreachable { .. }
+        )
     }
 }

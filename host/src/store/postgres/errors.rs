@@ -1,6 +1,7 @@
 //! What the server's errors mean for who asked.
 
 use deadpool_postgres::PoolError;
+use tokio_postgres::error::SqlState;
 
 use crate::store::StoreError;
 
@@ -66,6 +67,9 @@ impl Failure {
                 source: error.into(),
             },
             Self::Database(error) => {
+                if error.code() == Some(&SqlState::DISK_FULL) {
+                    return StoreError::NoRoom { place };
+                }
                 let class = error.code().and_then(|code| code.code().get(..2));
                 match class {
                     // Deadlock, serialization, a lock that was not to be had.
