@@ -15,6 +15,11 @@ pub(super) fn number(column: i64) -> u64 {
     u64::try_from(column).unwrap_or(0)
 }
 
+/// How often something was tried, from a column.
+pub(super) fn tries(column: i64) -> u32 {
+    u32::try_from(column).unwrap_or(u32::MAX)
+}
+
 /// The two columns of a state.
 pub(super) fn of_state(state: &ConnectionState) -> (&'static str, Option<&str>) {
     match state {

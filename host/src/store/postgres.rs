@@ -15,6 +15,7 @@ mod connect;
 mod connections;
 mod errors;
 mod ledger;
+mod queues;
 mod schema;
 mod secrets;
 #[cfg(test)]
@@ -28,7 +29,8 @@ use deadpool_postgres::{Pool, Transaction};
 
 use super::{
     Authorization, ConnectionKey, ConnectionRecord, ConnectionState, KeyPage, LedgerBucket,
-    LedgerObservation, Scope, Sealed, Store, StoreError, TokenUpdate, Value,
+    LedgerObservation, QueueCounts, QueueKey, QueuePage, QueuePut, QueueState, QueueTake, Scope,
+    Sealed, Settled, Store, StoreError, Taken, TokenUpdate, Value, Which,
 };
 use errors::Failure;
 use values::Expect;
@@ -289,5 +291,82 @@ impl Store for PostgresStore {
         transact!(self, "prune a ledger", |tx| ledger::prune(
             &tx, key, before_ms
         ))
+    }
+
+    async fn queue_put(&self, queue: &QueueKey, put: &QueuePut) -> Result<u64, StoreError> {
+        queue.check()?;
+        put.check()?;
+        transact!(self, "put into a queue", |tx| queues::put(&tx, queue, put))
+    }
+
+    async fn queue_checkpoint(&self, queue: &QueueKey) -> Result<Option<Vec<u8>>, StoreError> {
+        transact!(self, "read a queue's checkpoint", |tx| {
+            queues::checkpoint(&tx, queue)
+        })
+    }
+
+    async fn queue_take(&self, queue: &QueueKey, take: QueueTake) -> Result<Taken, StoreError> {
+        transact!(self, "take from a queue", |tx| queues::take(
+            &tx, queue, take
+        ))
+    }
+
+    async fn queue_settle(
+        &self,
+        queue: &QueueKey,
+        settled: &[Settled],
+        at_ms: u64,
+    ) -> Result<u64, StoreError> {
+        transact!(self, "settle items of a queue", |tx| {
+            queues::settle(&tx, queue, settled, at_ms)
+        })
+    }
+
+    async fn queue_list(
+        &self,
+        queue: &QueueKey,
+        state: QueueState,
+        after: Option<u64>,
+        limit: u32,
+    ) -> Result<QueuePage, StoreError> {
+        transact!(self, "list a queue", |tx| {
+            queues::list(&tx, queue, state, after, limit)
+        })
+    }
+
+    async fn queue_again(
+        &self,
+        queue: &QueueKey,
+        which: &Which,
+        now_ms: u64,
+    ) -> Result<u64, StoreError> {
+        transact!(self, "bring items of a queue back", |tx| {
+            queues::again(&tx, queue, which, now_ms)
+        })
+    }
+
+    async fn queue_discard(
+        &self,
+        queue: &QueueKey,
+        which: &Which,
+        at_ms: u64,
+    ) -> Result<u64, StoreError> {
+        transact!(self, "throw items of a queue away", |tx| {
+            queues::discard(&tx, queue, which, at_ms)
+        })
+    }
+
+    async fn queue_counts(&self, queue: &QueueKey) -> Result<QueueCounts, StoreError> {
+        transact!(self, "count a queue", |tx| queues::counts(&tx, queue))
+    }
+
+    async fn queue_prune(&self, queue: &QueueKey, before_ms: u64) -> Result<u64, StoreError> {
+        transact!(self, "prune a queue", |tx| queues::prune(
+            &tx, queue, before_ms
+        ))
+    }
+
+    async fn queue_erase(&self, queue: &QueueKey) -> Result<bool, StoreError> {
+        transact!(self, "erase a queue", |tx| queues::erase(&tx, queue))
     }
 }

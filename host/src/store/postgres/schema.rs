@@ -8,7 +8,7 @@ use crate::store::StoreError;
 /// The step to each schema from the one before. The schema's number is how many steps
 /// have been made; it stands in the table `lockgate_schema`. A step is never changed
 /// once released.
-const STEPS: [&str; 1] = [FIRST];
+const STEPS: [&str; 2] = [FIRST, QUEUES];
 
 /// The newest schema that is known here.
 const NEWEST: i64 = STEPS.len() as i64;
@@ -97,6 +97,37 @@ CREATE TABLE ledger_observations (
     limit_calls bigint NOT NULL,
     at_ms bigint NOT NULL
 );
+"#;
+
+/// Numbers of items grow in the order in which items were put; `state` and `due_ms`
+/// mean what they mean in SQLite.
+const QUEUES: &str = r#"
+CREATE TABLE queues (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    connection bigint NOT NULL REFERENCES connections (id) ON DELETE CASCADE,
+    name text COLLATE "C" NOT NULL,
+    checkpoint bytea,
+    used_bytes bigint NOT NULL,
+    done bigint NOT NULL,
+    problem text,
+    problem_ms bigint,
+    UNIQUE (connection, name)
+);
+
+CREATE TABLE queue_items (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    queue bigint NOT NULL REFERENCES queues (id) ON DELETE CASCADE,
+    id text COLLATE "C" NOT NULL,
+    state text NOT NULL,
+    bytes bytea NOT NULL,
+    put_ms bigint NOT NULL,
+    due_ms bigint NOT NULL,
+    tries bigint NOT NULL,
+    problem text,
+    UNIQUE (queue, id)
+);
+CREATE INDEX queue_items_in_order ON queue_items (queue, state, number);
+CREATE INDEX queue_items_by_due ON queue_items (queue, state, due_ms, number);
 "#;
 
 /// Makes the steps that are missing, all or none.
