@@ -366,6 +366,29 @@ async fn the_host_that_stays_keeps_both_sides_equal_and_does_what_other_commands
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_the_budget_is_told_with_the_calls_that_it_takes_and_their_prospect() {
+    let bench = synced(&[]).await;
+    let _running = Running::start(&bench);
+    tokio::task::block_in_place(|| {
+        until(&bench, "loaded", is_live);
+        bench.control.set_quota_used(14_999);
+        let rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 500)
+                    INSERT INTO account (name) SELECT 'Late ' || i FROM n";
+        sql(&bench).execute_batch(rows).unwrap();
+        let waits = until(&bench, "waiting for calls", |status| {
+            let budget = &status["live"]["budget"];
+            budget["available"] == 0 && budget["to_do"].as_u64() >= Some(2)
+        });
+        // The others who used the budget up are taken to go on.
+        assert!(waits["live"]["budget"]["done_in_s"].is_null(), "{waits:#}");
+        assert!(waits["status"]["pending"].as_u64() > Some(0), "{waits:#}");
+        let shown = bench.lockgate(&["sync", "status", "crm"]).ended(0);
+        assert!(shown.out.contains("what waits takes about"), "{shown:#?}");
+        assert!(shown.out.contains("others leave too little"), "{shown:#?}");
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_sync_that_fails_says_why_and_goes_on_when_it_is_mended() {
     let bench = synced(&[]).await;
     sql(&bench).execute_batch("DROP TABLE contact").unwrap();

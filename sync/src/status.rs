@@ -37,6 +37,19 @@ pub struct SyncStatus {
     pub letters_out: u64,
 }
 
+/// About how many rows or records one call reads or writes.
+const RECORDS_A_CALL: u64 = 200;
+
+impl SyncStatus {
+    /// About how many API calls it takes to send what waits here, each part after a look
+    /// whether somebody was faster, and to read again what must be. A load under way is
+    /// not among it: how much there is still to come, only the org knows.
+    #[must_use]
+    pub const fn calls_to_do(&self) -> u64 {
+        self.pending.div_ceil(RECORDS_A_CALL) * 2 + self.unread.div_ceil(RECORDS_A_CALL)
+    }
+}
+
 /// How an object is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ObjectStatus {
