@@ -31,6 +31,7 @@ mod roots;
 mod rows;
 mod run;
 mod session;
+mod steps;
 mod sync;
 mod table;
 mod text;
