@@ -19,6 +19,7 @@ mod interrupt;
 mod key;
 mod limits;
 mod logging;
+mod mailing_list;
 mod objects;
 mod output;
 mod package;
@@ -75,6 +76,7 @@ async fn dispatch(args: Args) -> Result<Status> {
     match args.command {
         Command::Demo(args) => demo::run(args).await,
         Command::DevOrg(args) => dev_org::run(args).await,
+        Command::MailingList(args) => mailing_list::run(args).await,
         Command::Connection(args) => connection::run(&common, args).await,
         Command::Objects(args) => objects::run(&common, args).await,
         Command::Describe(args) => describe::run(&common, args).await,

@@ -4,7 +4,8 @@
 //! `packages` finds what the build script built, `sandbox` has a host in a
 //! directory of its own, `dice` are numbers from a seed, `proxy` a wire that fails;
 //! `events`, `handmade`, `logs` and `loopback` are what the
-//! attacks on the sandbox need, `org` and `secrets` what the tests with an org do.
+//! attacks on the sandbox need, `org` and `secrets` what the tests with an org do, and
+//! `list` is the other system that a second connector speaks to.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,6 +17,7 @@
 pub mod dice;
 pub mod events;
 pub mod handmade;
+pub mod list;
 pub mod logs;
 pub mod loopback;
 pub mod org;
