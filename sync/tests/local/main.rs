@@ -20,6 +20,7 @@ mod plan;
 mod random;
 mod sending;
 mod server;
+mod shared;
 mod tables;
 mod targets;
 mod together;
