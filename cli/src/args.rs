@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{
     action, backup, connection, demo, describe, dev_org, exit, file, key, limits, mailing_list,
-    objects, package, query, record, run, sync, transform, watch,
+    objects, package, query, recipe, record, run, sync, transform, watch,
 };
 
 const EXAMPLES: &str = "\
@@ -69,6 +69,8 @@ pub(crate) enum Command {
     Demo(demo::Args),
     /// Run a Salesforce-compatible org on this machine
     DevOrg(dev_org::Args),
+    /// Run use cases from beginning to end on this machine
+    Recipe(recipe::Args),
     /// Run a small mailing-list service on this machine
     MailingList(mailing_list::Args),
     /// Add, list, test, change and remove connections to orgs
@@ -170,6 +172,7 @@ impl Command {
             Self::Demo(_)
             | Self::DevOrg(_)
             | Self::MailingList(_)
+            | Self::Recipe(_)
             | Self::Run(_)
             | Self::Backup(_)
             | Self::Restore(_)

@@ -27,6 +27,7 @@ mod packages;
 mod place;
 mod progress;
 mod query;
+mod recipe;
 mod record;
 mod roots;
 mod rows;
@@ -77,6 +78,7 @@ async fn dispatch(args: Args) -> Result<Status> {
         Command::Demo(args) => demo::run(args).await,
         Command::DevOrg(args) => dev_org::run(args).await,
         Command::MailingList(args) => mailing_list::run(args).await,
+        Command::Recipe(args) => recipe::run(args).await,
         Command::Connection(args) => connection::run(&common, args).await,
         Command::Objects(args) => objects::run(&common, args).await,
         Command::Describe(args) => describe::run(&common, args).await,
