@@ -96,7 +96,7 @@ async fn admit(State(shared): State<Arc<Shared>>, mut request: Request, next: Ne
             request.extensions_mut().insert(Client(client));
             next.run(request).await
         }
-        Err(answer) => answer,
+        Err(refusal) => refusal.into_response(),
     };
     let mut access = shared.access();
     if let Ok(told) = HeaderValue::try_from(access.told()) {
@@ -111,20 +111,14 @@ async fn admit(State(shared): State<Arc<Shared>>, mut request: Request, next: Ne
     answer
 }
 
-fn admitted(shared: &Shared, request: &Request) -> Result<String, Response> {
+fn admitted(shared: &Shared, request: &Request) -> Result<String, Refusal> {
     let token = request.headers().get(header::AUTHORIZATION);
     let token = token.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     let mut access = shared.access();
-    let client = access
-        .client(token.unwrap_or_default())
-        .map_err(axum::response::IntoResponse::into_response)?;
-    access.count().map_err(|seconds| {
-        let refusal = Refusal::new(429, "rate_limited", "too many calls within an hour");
-        let mut answer = refusal.into_response();
-        answer
-            .headers_mut()
-            .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        answer
+    let client = access.client(token.unwrap_or_default())?;
+    access.count().map_err(|seconds| Refusal {
+        retry_after_s: Some(seconds),
+        ..Refusal::new(429, "rate_limited", "too many calls within an hour")
     })?;
     Ok(client)
 }

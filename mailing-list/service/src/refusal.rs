@@ -4,7 +4,7 @@
 use std::fmt;
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
@@ -21,6 +21,8 @@ pub struct Refusal {
     pub field: Option<String>,
     /// The member that is in the way, if one is.
     pub id: Option<String>,
+    /// In how many seconds the same may be asked again, if only time is in the way.
+    pub retry_after_s: Option<u64>,
 }
 
 impl Refusal {
@@ -31,6 +33,7 @@ impl Refusal {
             message: message.into(),
             field: None,
             id: None,
+            retry_after_s: None,
         }
     }
 
@@ -72,6 +75,11 @@ impl std::error::Error for Refusal {}
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_REQUEST);
-        (status, Json(json!({ "error": self.json() }))).into_response()
+        let mut answer = (status, Json(json!({ "error": self.json() }))).into_response();
+        if let Some(seconds) = self.retry_after_s {
+            let headers = answer.headers_mut();
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        answer
     }
 }
