@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{
-    action, backup, connection, demo, describe, dev_org, exit, file, key, limits, objects, package,
-    query, record, run, sync, transform, watch,
+    action, backup, connection, demo, describe, dev_org, exit, file, key, limits, mailing_list,
+    objects, package, query, recipe, record, run, sync, transform, watch,
 };
 
 const EXAMPLES: &str = "\
@@ -80,6 +80,10 @@ pub(crate) enum Command {
     Demo(demo::Args),
     /// Run a Salesforce-compatible org on this machine
     DevOrg(dev_org::Args),
+    /// Run use cases from beginning to end on this machine
+    Recipe(recipe::Args),
+    /// Run a small mailing-list service on this machine
+    MailingList(mailing_list::Args),
     /// Add, list, test, change and remove connections to orgs
     Connection(connection::Args),
     /// List the objects that the connected user can see
@@ -178,6 +182,8 @@ impl Command {
             Self::Sync(args) => args.target(),
             Self::Demo(_)
             | Self::DevOrg(_)
+            | Self::MailingList(_)
+            | Self::Recipe(_)
             | Self::Run(_)
             | Self::Backup(_)
             | Self::Restore(_)

@@ -115,6 +115,7 @@ fn database_error(error: &anyhow::Error) -> Option<&DatabaseError> {
 fn status_of_database(error: &DatabaseError) -> Status {
     match error {
         DatabaseError::BadAddress { .. }
+        | DatabaseError::BadName { .. }
         | DatabaseError::Tables { .. }
         | DatabaseError::NoSuch { .. } => Status::Usage,
         DatabaseError::Taken => Status::TryLater,

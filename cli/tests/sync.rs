@@ -125,6 +125,39 @@ async fn a_key_field_that_no_object_has_is_added_only_when_the_operator_says_so(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_syncs_share_a_database_and_one_that_ends_leaves_the_other() {
+    let bench = Bench::connected().await;
+    bench
+        .create("my-books", &["--flow", "client-credentials"])
+        .ended(0);
+    let to = format!("sqlite:{}", file(&bench).display());
+    let create = |connection: &str, more: &[&str]| {
+        let base = ["sync", "create", connection, "--to", &to];
+        bench.lockgate(&[&base[..], more].concat())
+    };
+    create("crm", &["--object", "Contact"]).ended(0);
+    create("my-books", &["--object", "Account"]).ended(0);
+    let taken = create("my-books", &["--object", "Contact", "--name", "third"]).ended(2);
+    assert!(taken.err.contains("the sync `crm`"), "{taken:#?}");
+    let alike = create("crm", &["--object", "Lead", "--name", "my_books"]).ended(1);
+    assert!(alike.err.contains("default/my-books"), "{alike:#?}");
+    for sync in ["crm", "my-books"] {
+        bench.lockgate(&["sync", "run-once", sync]).ended(0);
+    }
+    let rows = count(&bench, "lockgate_my_books_rows");
+    assert_eq!(count(&bench, "account"), rows);
+    assert!(rows > 0);
+    bench.lockgate(&["sync", "remove", "my-books"]).ended(0);
+    assert_eq!(count(&bench, "account"), rows);
+    sql(&bench)
+        .execute_batch("INSERT INTO contact (last_name) VALUES ('Last')")
+        .unwrap();
+    bench.lockgate(&["sync", "run-once", "crm"]).ended(0);
+    let sent = "contact WHERE last_name = 'Last' AND id IS NOT NULL";
+    assert_eq!(count(&bench, sent), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_taken_over_is_listed_with_its_reason_and_sent_again_once_mended() {
     let bench = synced(&["--plugin", "contact-normalizer"]).await;
     sql(&bench)
@@ -319,7 +352,10 @@ async fn the_host_that_stays_keeps_both_sides_equal_and_does_what_other_commands
         let second = bench.lockgate(&["run"]).ended(1);
         assert!(second.err.contains("another `lockgate run`"), "{second:#?}");
         let once = bench.lockgate(&["sync", "run-once", "crm"]).ended(6);
-        assert!(once.err.contains("another sync works"), "{once:#?}");
+        assert!(
+            once.err.contains("another engine of this sync works"),
+            "{once:#?}"
+        );
         let reset = bench.lockgate(&["sync", "reset", "crm"]).ended(1);
         assert!(reset.err.contains("lockgate sync pause crm"), "{reset:#?}");
 

@@ -12,6 +12,14 @@ pub enum DatabaseError {
         /// What was given, without what may be a password.
         address: String,
     },
+    /// Not a name that a sync's own tables can be called after.
+    #[error(
+        "`{name}` cannot name a sync in a database: take 1 to 24 of a-z, 0-9 and _, beginning with a letter and not ending with _"
+    )]
+    BadName {
+        /// What was given.
+        name: String,
+    },
     /// It cannot be opened or reached. Try again when it can.
     #[error("the database cannot be reached")]
     Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -21,8 +29,8 @@ pub enum DatabaseError {
     /// There is no room for what it would write. Try again when there is.
     #[error("the database's disk is full: make room for it")]
     NoRoom,
-    /// Another engine works on it.
-    #[error("another sync works on this database: stop it first")]
+    /// Another engine of the same sync works on it.
+    #[error("another engine of this sync works on this database: stop it first")]
     Taken,
     /// No sync was ever set up in it.
     #[error("no sync was set up in this database: create it first")]

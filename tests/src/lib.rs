@@ -5,7 +5,8 @@
 //! directory of its own, `dice` are numbers from a seed, `proxy` a wire
 //! that fails, `machine` a disk and a clock that do;
 //! `events`, `handmade`, `logs` and `loopback` are what the
-//! attacks on the sandbox need, `org` and `secrets` what the tests with an org do.
+//! attacks on the sandbox need, `org` and `secrets` what the tests with an org do, and
+//! `list` is the other system that a second connector speaks to.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -17,6 +18,7 @@
 pub mod dice;
 pub mod events;
 pub mod handmade;
+pub mod list;
 pub mod logs;
 pub mod loopback;
 #[cfg(target_os = "linux")]

@@ -31,6 +31,9 @@ Examples:
       --key-field Lockgate_Key__c --add-key-field
       Add the field to Contact if it is not there, then synchronise by it.
   lockgate sync create crm --object Contact --to sqlite:crm.db --mapping crm.toml
+  lockgate sync create list --object Member --to sqlite:crm.db --key-field external_key
+      Another product beside it in the same database; triggers of your own carry
+      values from one table to the other.
 
 A mapping file says what is to be otherwise than by itself:
   [objects.Contact]
@@ -148,6 +151,18 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
             "give this one another name with --name",
         ));
     }
+    if let Some(other) = definition::all(&host, None).await?.iter().find(|other| {
+        other.definition.to == sync.definition.to
+            && other.definition.tables == sync.definition.tables
+    }) {
+        return Err(advised(
+            format!(
+                "its own tables would be called as those of {} in that database",
+                other.title()
+            ),
+            "give this one another name with --name",
+        ));
+    }
     let connection = open::connection(&host, &sync).await?;
     // Whether plugins take their settings is told now rather than at night.
     open::plugins(&host, &sync.definition).await?;
@@ -162,9 +177,9 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
     drop(progress);
     let place = sync.definition.target()?;
     if args.dry_run {
-        let is_new = matches!(&place, Place::Sqlite(file) if !file.exists());
+        let is_new = place.file().is_some_and(|file| !file.exists());
         let statements = Database::preview(&place, &plan).await;
-        if let (true, Place::Sqlite(file)) = (is_new, &place) {
+        if let Some(file) = place.file().filter(|_| is_new) {
             clear(file);
         }
         show(&plan, &statements?, args.shape)?;
@@ -224,11 +239,13 @@ fn sync(args: &Args) -> Result<Sync> {
     let name = args.name.as_ref().unwrap_or(&args.target.connection);
     // It is written where names of connections are.
     key(name)?;
+    let connection = key(&args.target.connection)?;
     let mapping = args.mapping.as_deref();
     let mapping = mapping.map(|file| input::read(file, MAX_MAPPING_BYTES));
     let definition = Definition {
         objects: args.objects.clone(),
         to: absolute(&args.to)?,
+        tables: Some(definition::tables(&connection, name)),
         direction: args.direction.into(),
         mapping: mapping.transpose()?.unwrap_or_default(),
         plugins: args.plugins.clone(),
@@ -245,20 +262,20 @@ fn sync(args: &Args) -> Result<Sync> {
     definition.mapping()?;
     Ok(Sync {
         name: name.clone(),
-        connection: key(&args.target.connection)?,
+        connection,
         definition,
     })
 }
 
 /// The address as it is understood from any directory.
 fn absolute(address: &str) -> Result<String> {
-    Ok(match Place::parse(address)? {
-        Place::Sqlite(file) => {
-            let file = std::path::absolute(&file)
+    Ok(match Place::parse(address)?.file() {
+        Some(file) => {
+            let file = std::path::absolute(file)
                 .with_context(|| format!("{} is no file", file.display()))?;
             format!("sqlite:{}", file.display())
         }
-        Place::Postgres(_) => address.to_owned(),
+        None => address.to_owned(),
     })
 }
 

@@ -19,6 +19,7 @@ mod place;
 mod plan;
 mod random;
 mod sending;
+mod shared;
 mod tables;
 mod targets;
 mod together;

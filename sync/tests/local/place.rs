@@ -94,9 +94,9 @@ impl Place {
     /// A place that another process has made.
     pub(crate) fn at(address: &str) -> Self {
         let target = Target::parse(address).unwrap();
-        let other = match &target {
-            Target::Sqlite(file) => Other::Sqlite(file.clone()),
-            Target::Postgres(_) => Other::Postgres(Box::new(Client::connect(address))),
+        let other = match target.file() {
+            Some(file) => Other::Sqlite(file.to_owned()),
+            None => Other::Postgres(Box::new(Client::connect(address))),
         };
         Self {
             address: address.to_owned(),

@@ -23,6 +23,7 @@ mod features;
 mod fields;
 mod files;
 mod logins;
+mod mailing_list;
 mod model;
 mod notes;
 mod queries;
