@@ -5,8 +5,9 @@
 //! directory of its own, `dice` are numbers from a seed, `proxy` a wire
 //! that fails, `machine` a disk and a clock that do;
 //! `events`, `handmade`, `logs` and `loopback` are what the
-//! attacks on the sandbox need, `org` and `secrets` what the tests with an org do, and
-//! `list` is the other system that a second connector speaks to.
+//! attacks on the sandbox need, `org` and `secrets` what the tests with an org do,
+//! `list` is the other system that a second connector speaks to, and `receiver` an app
+//! that takes webhooks.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -26,5 +27,6 @@ pub mod machine;
 pub mod org;
 pub mod packages;
 pub mod proxy;
+pub mod receiver;
 pub mod sandbox;
 pub mod secrets;
