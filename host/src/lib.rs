@@ -39,6 +39,7 @@ mod error;
 mod events;
 mod grant;
 mod guest;
+mod hooks;
 mod host;
 pub mod ledger;
 mod limits;
@@ -72,6 +73,7 @@ pub use events::{
     Change, ChangeKind, Checkpoint, Delivery, Event, Message, Stale, Start, SubscribeOptions,
 };
 pub use grant::{Grant, Grants};
+pub use hooks::Received;
 pub use host::{Host, HostBuilder, LoginTo, MASTER_KEY_FILE, NewConnection};
 pub use ledger::{Budget, Forecast, Priority, Reserve};
 pub use limits::{AskedLimits, Limits};
