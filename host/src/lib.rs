@@ -39,11 +39,13 @@ mod error;
 mod events;
 mod grant;
 mod guest;
+mod hooks;
 mod host;
 pub mod ledger;
 mod limits;
 pub mod manifest;
 mod meter;
+pub mod outbound;
 mod outflow;
 mod package;
 mod pages;
@@ -64,7 +66,7 @@ mod writer;
 pub use auth::{
     AuthError, AuthorizationHints, AuthorizationStart, Callback, Connected, Revocation,
 };
-pub use connection::{Connection, Kept};
+pub use connection::{Connection, Kept, Queue};
 pub use content::{Content, Download};
 pub use deliveries::Deliveries;
 pub use error::{Blame, Error, GuestCall};
@@ -72,6 +74,7 @@ pub use events::{
     Change, ChangeKind, Checkpoint, Delivery, Event, Message, Stale, Start, SubscribeOptions,
 };
 pub use grant::{Grant, Grants};
+pub use hooks::Received;
 pub use host::{Host, HostBuilder, LoginTo, MASTER_KEY_FILE, NewConnection};
 pub use ledger::{Budget, Forecast, Priority, Reserve};
 pub use limits::{AskedLimits, Limits};

@@ -1,9 +1,10 @@
 //! What must outlive a process, behind one trait.
 //!
 //! Connections, their sealed secrets, authorizations under way, what packages
-//! store for a connection, and the ledger of calls all live behind [`Store`],
-//! so that the rest of the host never learns which database is below it. A
-//! backend is right if it passes the conformance suite beside this file.
+//! store for a connection, the ledger of calls, and queues of what is still to be
+//! done all live behind [`Store`], so that the rest of the host never learns which
+//! database is below it. A backend is right if it passes the conformance suite
+//! beside this file.
 //!
 //! Every method is one transaction: when it returns `Ok` the change is durable,
 //! when it returns `Err` nothing was changed. A method whose future is dropped
@@ -15,6 +16,7 @@
 #[cfg(test)]
 pub(crate) mod conformance;
 mod error;
+pub(crate) mod queue;
 mod record;
 mod sqlite;
 
@@ -23,6 +25,12 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 
 pub use error::{BadConnectionKey, StoreError};
+pub use queue::{
+    ListedItem, MAX_QUEUE_CHECKPOINT_BYTES, MAX_QUEUE_ID_BYTES, MAX_QUEUE_ITEM_BYTES,
+    MAX_QUEUE_NAME_BYTES, MAX_QUEUE_PAGE_BYTES, MAX_QUEUE_PAGE_ITEMS, MAX_QUEUE_PROBLEM_BYTES,
+    NewItem, QUEUE_ITEM_OVERHEAD_BYTES, QueueCounts, QueueKey, QueueOutcome, QueuePage,
+    QueueProblem, QueuePut, QueueState, QueueTake, Settled, Taken, TakenItem, Which,
+};
 pub use record::{
     Authorization, ConnectionKey, ConnectionRecord, ConnectionState, Flow, KeyPage, LedgerBucket,
     LedgerObservation, Scope, Sealed, TokenUpdate, Value,
@@ -83,7 +91,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     async fn connections(&self, tenant: Option<&str>) -> Result<Vec<ConnectionRecord>, StoreError>;
 
     /// Erases a connection with everything that belongs to it: secrets,
-    /// authorizations, stored values, ledger.
+    /// authorizations, stored values, ledger, queues.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
@@ -255,4 +263,78 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// Removes a connection's buckets that begin before `before_ms`, and gives
     /// their number.
     async fn ledger_prune(&self, key: &ConnectionKey, before_ms: u64) -> Result<u64, StoreError>;
+
+    /// Puts items into a queue that is made with the first of them, and keeps the
+    /// reader's checkpoint in the same transaction: what was read up to there is never
+    /// lost, and never put twice. Gives the number of items that were new.
+    ///
+    /// An item whose id the queue knows, also of one that is done, is not put again.
+    ///
+    /// # Errors
+    /// [`StoreError::QueueFull`] if new items would go beyond the limit, and
+    /// [`StoreError::TooLarge`]; neither the items nor the checkpoint are kept then.
+    /// [`StoreError::NotFound`] if there is no such connection. So do all that take a
+    /// [`QueueKey`].
+    async fn queue_put(&self, queue: &QueueKey, put: &QueuePut) -> Result<u64, StoreError>;
+
+    /// The checkpoint that was put last; `None` if none was.
+    async fn queue_checkpoint(&self, queue: &QueueKey) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Takes items that are due, those that have been due longest first. Nobody else
+    /// gets them before their lease ends: whoever takes them and does not settle them
+    /// until then, since it was killed for instance, leaves them to the next.
+    ///
+    /// A taking counts as a try, so that an item that kills whoever works on it is
+    /// known by its tries.
+    async fn queue_take(&self, queue: &QueueKey, take: QueueTake) -> Result<Taken, StoreError>;
+
+    /// Writes down what became of items at `at_ms`, and gives the number of those of
+    /// which it was taken for true: that something is done always is, and anything
+    /// else only as long as nobody else has taken the item or settled it.
+    async fn queue_settle(
+        &self,
+        queue: &QueueKey,
+        settled: &[Settled],
+        at_ms: u64,
+    ) -> Result<u64, StoreError>;
+
+    /// Items that were put after the one with the number `after`, in the order in which
+    /// they were put; at most `limit` of them, never more than
+    /// [`MAX_QUEUE_PAGE_ITEMS`] and about [`MAX_QUEUE_PAGE_BYTES`].
+    async fn queue_list(
+        &self,
+        queue: &QueueKey,
+        state: QueueState,
+        after: Option<u64>,
+        limit: u32,
+    ) -> Result<QueuePage, StoreError>;
+
+    /// Lets dead items wait again: due at `now_ms`, as if they had never been tried.
+    /// Gives their number.
+    async fn queue_again(
+        &self,
+        queue: &QueueKey,
+        which: &Which,
+        now_ms: u64,
+    ) -> Result<u64, StoreError>;
+
+    /// Throws dead items away at `at_ms`: their ids stay known as those of done ones do,
+    /// but they do not count as done. Gives their number.
+    async fn queue_discard(
+        &self,
+        queue: &QueueKey,
+        which: &Which,
+        at_ms: u64,
+    ) -> Result<u64, StoreError>;
+
+    /// How the queue is.
+    async fn queue_counts(&self, queue: &QueueKey) -> Result<QueueCounts, StoreError>;
+
+    /// Forgets items that were done or thrown away before `before_ms`, and gives their
+    /// number. From then on their ids are new again.
+    async fn queue_prune(&self, queue: &QueueKey, before_ms: u64) -> Result<u64, StoreError>;
+
+    /// Erases the queue with its items and its checkpoint, and says whether there was
+    /// one.
+    async fn queue_erase(&self, queue: &QueueKey) -> Result<bool, StoreError>;
 }

@@ -4,8 +4,9 @@
 //! `packages` finds what the build script built, `sandbox` has a host in a
 //! directory of its own, `dice` are numbers from a seed, `proxy` a wire that fails;
 //! `events`, `handmade`, `logs` and `loopback` are what the
-//! attacks on the sandbox need, `org` and `secrets` what the tests with an org do, and
-//! `list` is the other system that a second connector speaks to.
+//! attacks on the sandbox need, `org` and `secrets` what the tests with an org do,
+//! `list` is the other system that a second connector speaks to, and `receiver` an app
+//! that takes webhooks.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -23,5 +24,6 @@ pub mod loopback;
 pub mod org;
 pub mod packages;
 pub mod proxy;
+pub mod receiver;
 pub mod sandbox;
 pub mod secrets;

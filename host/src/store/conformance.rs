@@ -7,6 +7,7 @@
 mod authorizations;
 mod connections;
 mod ledger;
+mod queues;
 mod secrets;
 mod values;
 
@@ -51,6 +52,7 @@ pub(crate) async fn run(fresh: impl Fn() -> Place) {
         authorizations::CASES,
         values::CASES,
         ledger::CASES,
+        queues::CASES,
     ];
     let mut failed = Vec::new();
     let mut held = 0;

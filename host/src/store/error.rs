@@ -44,6 +44,22 @@ pub enum StoreError {
         /// The share, in bytes.
         limit: u64,
     },
+    /// The queue holds as much as it may.
+    #[error(
+        "the queue is full ({limit} bytes): let what waits be done, or discard what was given up"
+    )]
+    QueueFull {
+        /// What it may hold, in bytes.
+        limit: u64,
+    },
+    /// Something is larger than a queue takes.
+    #[error("the {what} is longer than {limit} bytes")]
+    TooLarge {
+        /// What.
+        what: &'static str,
+        /// Its limit, in bytes.
+        limit: usize,
+    },
     /// Another process kept the store locked for too long. Try again.
     #[error("another process keeps the store locked: try again")]
     Busy,

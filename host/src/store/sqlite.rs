@@ -19,6 +19,7 @@ mod backup;
 mod connections;
 mod ledger;
 mod open;
+mod queues;
 mod schema;
 mod secrets;
 #[cfg(test)]
@@ -34,7 +35,8 @@ use rusqlite::Transaction;
 
 use super::{
     Authorization, ConnectionKey, ConnectionRecord, ConnectionState, KeyPage, LedgerBucket,
-    LedgerObservation, Scope, Sealed, Store, StoreError, TokenUpdate, Value,
+    LedgerObservation, QueueCounts, QueueKey, QueuePage, QueuePut, QueueState, QueueTake, Scope,
+    Sealed, Settled, Store, StoreError, Taken, TokenUpdate, Value, Which,
 };
 use worker::{Access, Failure, Worker};
 
@@ -350,6 +352,106 @@ impl Store for SqliteStore {
             ledger::prune(tx, &key, before_ms)
         })
         .await
+    }
+
+    async fn queue_put(&self, queue: &QueueKey, put: &QueuePut) -> Result<u64, StoreError> {
+        queue.check()?;
+        put.check()?;
+        let (queue, put) = (queue.clone(), put.clone());
+        self.write("put into a queue", move |tx| queues::put(tx, &queue, &put))
+            .await
+    }
+
+    async fn queue_checkpoint(&self, queue: &QueueKey) -> Result<Option<Vec<u8>>, StoreError> {
+        let queue = queue.clone();
+        self.read("read a queue's checkpoint", move |tx| {
+            queues::checkpoint(tx, &queue)
+        })
+        .await
+    }
+
+    async fn queue_take(&self, queue: &QueueKey, take: QueueTake) -> Result<Taken, StoreError> {
+        let queue = queue.clone();
+        self.write("take from a queue", move |tx| {
+            queues::take(tx, &queue, take)
+        })
+        .await
+    }
+
+    async fn queue_settle(
+        &self,
+        queue: &QueueKey,
+        settled: &[Settled],
+        at_ms: u64,
+    ) -> Result<u64, StoreError> {
+        let (queue, settled) = (queue.clone(), settled.to_owned());
+        self.write("settle items of a queue", move |tx| {
+            queues::settle(tx, &queue, &settled, at_ms)
+        })
+        .await
+    }
+
+    async fn queue_list(
+        &self,
+        queue: &QueueKey,
+        state: QueueState,
+        after: Option<u64>,
+        limit: u32,
+    ) -> Result<QueuePage, StoreError> {
+        let queue = queue.clone();
+        self.read("list a queue", move |tx| {
+            queues::list(tx, &queue, state, after, limit)
+        })
+        .await
+    }
+
+    async fn queue_again(
+        &self,
+        queue: &QueueKey,
+        which: &Which,
+        now_ms: u64,
+    ) -> Result<u64, StoreError> {
+        let (queue, which) = (queue.clone(), which.clone());
+        self.write("bring items of a queue back", move |tx| {
+            queues::again(tx, &queue, &which, now_ms)
+        })
+        .await
+    }
+
+    async fn queue_discard(
+        &self,
+        queue: &QueueKey,
+        which: &Which,
+        at_ms: u64,
+    ) -> Result<u64, StoreError> {
+        let (queue, which) = (queue.clone(), which.clone());
+        self.write("throw items of a queue away", move |tx| {
+            queues::discard(tx, &queue, &which, at_ms)
+        })
+        .await
+    }
+
+    async fn queue_counts(&self, queue: &QueueKey) -> Result<QueueCounts, StoreError> {
+        let queue = queue.clone();
+        self.read("count a queue", move |tx| queues::counts(tx, &queue))
+            .await
+    }
+
+    async fn queue_prune(&self, queue: &QueueKey, before_ms: u64) -> Result<u64, StoreError> {
+        let queue = queue.clone();
+        self.write("prune a queue", move |tx| {
+            queues::prune(tx, &queue, before_ms)
+        })
+        .await
+    }
+
+    async fn queue_erase(&self, queue: &QueueKey) -> Result<bool, StoreError> {
+        let queue = queue.clone();
+        let erased = self
+            .write("erase a queue", move |tx| queues::erase(tx, &queue))
+            .await?;
+        self.wipe_log().await;
+        Ok(erased)
     }
 }
 

@@ -36,3 +36,4 @@ mod sessions;
 mod settings;
 mod tenants;
 mod trees;
+mod webhooks;

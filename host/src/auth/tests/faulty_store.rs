@@ -6,7 +6,8 @@ use async_trait::async_trait;
 
 use crate::store::{
     Authorization, ConnectionKey, ConnectionRecord, ConnectionState, KeyPage, LedgerBucket,
-    LedgerObservation, Scope, Sealed, SqliteStore, Store, StoreError, TokenUpdate, Value,
+    LedgerObservation, QueueCounts, QueueKey, QueuePage, QueuePut, QueueState, QueueTake, Scope,
+    Sealed, Settled, SqliteStore, Store, StoreError, Taken, TokenUpdate, Value, Which,
 };
 
 #[derive(Debug)]
@@ -82,4 +83,14 @@ pass! {
     async fn ledger_add(&self, key: &ConnectionKey, calls: &[LedgerBucket], observed: Option<&LedgerObservation>) -> ();
     async fn ledger(&self, key: &ConnectionKey, since_ms: u64) -> (Vec<LedgerBucket>, Option<LedgerObservation>);
     async fn ledger_prune(&self, key: &ConnectionKey, before_ms: u64) -> u64;
+    async fn queue_put(&self, queue: &QueueKey, put: &QueuePut) -> u64;
+    async fn queue_checkpoint(&self, queue: &QueueKey) -> Option<Vec<u8>>;
+    async fn queue_take(&self, queue: &QueueKey, take: QueueTake) -> Taken;
+    async fn queue_settle(&self, queue: &QueueKey, settled: &[Settled], at_ms: u64) -> u64;
+    async fn queue_list(&self, queue: &QueueKey, state: QueueState, after: Option<u64>, limit: u32) -> QueuePage;
+    async fn queue_again(&self, queue: &QueueKey, which: &Which, now_ms: u64) -> u64;
+    async fn queue_discard(&self, queue: &QueueKey, which: &Which, at_ms: u64) -> u64;
+    async fn queue_counts(&self, queue: &QueueKey) -> QueueCounts;
+    async fn queue_prune(&self, queue: &QueueKey, before_ms: u64) -> u64;
+    async fn queue_erase(&self, queue: &QueueKey) -> bool;
 }

@@ -95,13 +95,27 @@ fn missing(path: &Path) -> StoreError {
 mod tests {
     use super::*;
     use crate::store::conformance::record;
-    use crate::store::{SqliteStore, Store as _};
+    use crate::store::{NewItem, QueueKey, QueuePut, QueueState, SqliteStore, Store as _};
 
     #[tokio::test]
     async fn a_copy_of_a_store_at_work_becomes_a_store_with_all_that_was_in_it() {
         let temp = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(temp.path()).await.unwrap();
         store.insert_connection(&record("a", "one")).await.unwrap();
+        let queue = QueueKey {
+            connection: record("a", "one").key,
+            name: "q".to_owned(),
+        };
+        let put = QueuePut {
+            items: vec![NewItem {
+                id: "x".to_owned(),
+                bytes: b"to be done".to_vec(),
+            }],
+            checkpoint: Some(b"here".to_vec()),
+            at_ms: 1,
+            limit_bytes: 1_000,
+        };
+        store.queue_put(&queue, &put).await.unwrap();
         let file = temp.path().join("backup");
         back_up(temp.path(), &file).unwrap();
         store
@@ -124,6 +138,10 @@ mod tests {
         let restored = SqliteStore::open(&elsewhere).await.unwrap();
         let all = restored.connections(None).await.unwrap();
         assert_eq!(all, [record("a", "one")]);
+        let checkpoint = restored.queue_checkpoint(&queue).await.unwrap();
+        assert_eq!(checkpoint.as_deref(), Some(&b"here"[..]));
+        let waiting = restored.queue_list(&queue, QueueState::Waiting, None, 9);
+        assert_eq!(waiting.await.unwrap().items[0].bytes, b"to be done");
         assert!(restore(&file, &elsewhere).is_err(), "nor here");
         assert_eq!(restored.connections(None).await.unwrap().len(), 1);
     }

@@ -29,7 +29,7 @@ const CHECKED_BYTES: u64 = 8 * 1024 * 1024;
 const LOG_BYTES: i64 = 16 * 1024 * 1024;
 
 /// Statements kept prepared for each connection: more than there are.
-const STATEMENTS: usize = 64;
+const STATEMENTS: usize = 96;
 
 /// An open store.
 pub(super) struct Opened {

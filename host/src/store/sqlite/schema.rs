@@ -10,7 +10,7 @@ pub(super) const APPLICATION_ID: i32 = 0x4c4b_4754;
 /// The step to each schema from the one before. The schema's number is how many
 /// steps have been made; it stands in the file as `user_version`. A step is
 /// never changed once released.
-const STEPS: [&str; 1] = [FIRST];
+pub(super) const STEPS: [&str; 2] = [FIRST, QUEUES];
 
 /// The newest schema that is known here.
 pub(super) const NEWEST: i64 = STEPS.len() as i64;
@@ -100,6 +100,40 @@ CREATE TABLE ledger_observations (
     limit_calls INTEGER NOT NULL,
     at_ms INTEGER NOT NULL
 ) STRICT;
+";
+
+/// Items are listed and counted by state in the order of their numbers, and taken
+/// and forgotten by the time at which they are due. Numbers and the ids of queues
+/// are never used again, so that nobody settles or lists what came later.
+const QUEUES: &str = "
+CREATE TABLE queues (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    connection INTEGER NOT NULL REFERENCES connections (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    checkpoint BLOB,
+    used_bytes INTEGER NOT NULL,
+    done INTEGER NOT NULL,
+    problem TEXT,
+    problem_ms INTEGER,
+    UNIQUE (connection, name)
+) STRICT;
+
+-- state: waiting, dead or done. due_ms: of a waiting item when it is due or its
+-- lease ends, of the others since when they are what they are.
+CREATE TABLE queue_items (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    queue INTEGER NOT NULL REFERENCES queues (id) ON DELETE CASCADE,
+    id TEXT NOT NULL,
+    state TEXT NOT NULL,
+    bytes BLOB NOT NULL,
+    put_ms INTEGER NOT NULL,
+    due_ms INTEGER NOT NULL,
+    tries INTEGER NOT NULL,
+    problem TEXT,
+    UNIQUE (queue, id)
+) STRICT;
+CREATE INDEX queue_items_in_order ON queue_items (queue, state, number);
+CREATE INDEX queue_items_by_due ON queue_items (queue, state, due_ms, number);
 ";
 
 /// Makes the steps that are missing, all or none. Processes that open a new file

@@ -75,6 +75,54 @@ async fn a_file_of_a_newer_version_is_refused_by_number() {
     );
 }
 
+#[tokio::test]
+async fn a_file_of_each_older_schema_becomes_one_of_the_newest_with_all_that_was_in_it() {
+    for made in 1..schema::STEPS.len() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join(FILE_NAME);
+        let file = Connection::open(&path).unwrap();
+        for step in &schema::STEPS[..made] {
+            file.execute_batch(step).unwrap();
+        }
+        let version = i64::try_from(made).unwrap();
+        file.pragma_update(None, "application_id", schema::APPLICATION_ID)
+            .unwrap();
+        file.pragma_update(None, "user_version", version).unwrap();
+        file.execute_batch(
+            "INSERT INTO connections VALUES (7, 'acme', 'main', 'p', 'https://login.example.com', \
+             NULL, NULL, 'jwt-bearer', 'client', NULL, '[]', NULL, 'ready', NULL, '{}', '[]', \
+             '{}', 1, 2); \
+             INSERT INTO secrets VALUES (7, 'tokens', 3, x'0102');",
+        )
+        .unwrap();
+        drop(file);
+        private(&path);
+        let store = opened(temp.path()).await.unwrap();
+        let kept = store.connection(&key()).await.unwrap();
+        assert_eq!((kept.package.as_str(), kept.updated_ms), ("p", 2));
+        let secret = store.secret(&key(), "tokens").await.unwrap().unwrap();
+        assert_eq!((secret.version, secret.bytes.as_slice()), (3, &[1, 2][..]));
+        // What has come since works for what was there before.
+        let queue = QueueKey {
+            connection: key(),
+            name: "q".to_owned(),
+        };
+        let put = QueuePut {
+            items: Vec::new(),
+            checkpoint: Some(b"here".to_vec()),
+            at_ms: 1,
+            limit_bytes: 1,
+        };
+        store.queue_put(&queue, &put).await.unwrap();
+        drop(store);
+        let file = Connection::open(&path).unwrap();
+        let version: i64 = file
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .unwrap();
+        assert_eq!(version, schema::NEWEST);
+    }
+}
+
 /// The bytes of a store with enough in it to fill some pages.
 async fn bytes_of_a_store(dir: &Path) -> Vec<u8> {
     let store = opened(dir).await.unwrap();
