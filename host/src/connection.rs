@@ -4,6 +4,7 @@
 mod files;
 mod hooks;
 mod kept;
+mod queue;
 
 use std::sync::Arc;
 
@@ -25,10 +26,11 @@ use crate::records::{
     ConnectorDescription, ObjectDescription, ObjectSummary, Operation, QueryOptions, RecordResult,
     Records, RowResult, ScanOptions, WriteOptions, bounded,
 };
-use crate::store::{ConnectionKey, ConnectionRecord};
+use crate::store::{ConnectionKey, ConnectionRecord, StoreError};
 use crate::writer::Writer;
 
 pub use kept::Kept;
+pub use queue::Queue;
 
 /// The longest query text in bytes: products take less.
 const MAX_QUERY_BYTES: usize = 1024 * 1024;
@@ -36,7 +38,7 @@ const MAX_QUERY_BYTES: usize = 1024 * 1024;
 /// A tenant's authorised link to an org. Cheap to clone.
 #[derive(Clone)]
 pub struct Connection {
-    host: Arc<Inner>,
+    pub(crate) host: Arc<Inner>,
     key: ConnectionKey,
     how: How,
 }
@@ -456,6 +458,16 @@ async fn finish(
     }
     results.sort_unstable_by_key(|result| result.row);
     Ok(results.into_iter().map(|result| result.result).collect())
+}
+
+/// What the store says of a connection that is not there, as apps know it.
+pub(crate) fn no_connection(error: StoreError) -> Error {
+    match error {
+        StoreError::NotFound(key) => Error::NoConnection {
+            connection: key.to_string(),
+        },
+        other => other.into(),
+    }
 }
 
 fn is_record_or_null(row: &RawValue) -> bool {

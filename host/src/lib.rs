@@ -45,6 +45,7 @@ pub mod ledger;
 mod limits;
 pub mod manifest;
 mod meter;
+pub mod outbound;
 mod outflow;
 mod package;
 mod pages;
@@ -65,7 +66,7 @@ mod writer;
 pub use auth::{
     AuthError, AuthorizationHints, AuthorizationStart, Callback, Connected, Revocation,
 };
-pub use connection::{Connection, Kept};
+pub use connection::{Connection, Kept, Queue};
 pub use content::{Content, Download};
 pub use deliveries::Deliveries;
 pub use error::{Blame, Error, GuestCall};

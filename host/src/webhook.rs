@@ -324,7 +324,7 @@ pub fn verify<'a>(
     Err(WebhookError::WrongSignature)
 }
 
-fn is_id(id: &str) -> bool {
+pub(crate) fn is_id(id: &str) -> bool {
     (1..=MAX_ID_BYTES).contains(&id.len())
         && id
             .bytes()

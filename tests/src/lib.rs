@@ -4,7 +4,8 @@
 //! `packages` finds what the build script built, `sandbox` has a host in a
 //! directory of its own, `dice` are numbers from a seed, `proxy` a wire that fails;
 //! `events`, `handmade`, `logs` and `loopback` are what the
-//! attacks on the sandbox need, `org` and `secrets` what the tests with an org do.
+//! attacks on the sandbox need, `org` and `secrets` what the tests with an org do,
+//! `receiver` is an app that takes webhooks.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,5 +22,6 @@ pub mod loopback;
 pub mod org;
 pub mod packages;
 pub mod proxy;
+pub mod receiver;
 pub mod sandbox;
 pub mod secrets;

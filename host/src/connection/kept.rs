@@ -3,9 +3,8 @@
 
 use zeroize::Zeroizing;
 
-use super::Connection;
+use super::{Connection, no_connection};
 use crate::error::Error;
-use crate::store::StoreError;
 
 /// What names in the store begin with, so that no app reaches the host's own secrets.
 const APP: &str = "app:";
@@ -46,6 +45,8 @@ impl Connection {
     /// [`Error::Store`] with [`StoreError::Conflict`] if somebody else was faster: read
     /// again. [`Error::Input`] for a name or a size that is not allowed, and
     /// [`Error::NoConnection`].
+    ///
+    /// [`StoreError::Conflict`]: crate::store::StoreError::Conflict
     pub async fn keep(
         &self,
         name: &str,
@@ -95,15 +96,6 @@ impl Connection {
         let name = stored_name(name)?;
         let removed = self.host.store.delete_secret(&self.key, &name);
         removed.await.map_err(no_connection)
-    }
-}
-
-fn no_connection(error: StoreError) -> Error {
-    match error {
-        StoreError::NotFound(key) => Error::NoConnection {
-            connection: key.to_string(),
-        },
-        other => other.into(),
     }
 }
 

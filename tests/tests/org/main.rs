@@ -35,3 +35,4 @@ mod sessions;
 mod settings;
 mod tenants;
 mod trees;
+mod webhooks;
