@@ -5,7 +5,8 @@
 //! directory of its own, `dice` are numbers from a seed, `proxy` a wire that fails;
 //! `events`, `handmade`, `logs` and `loopback` are what the
 //! attacks on the sandbox need, `org` and `secrets` what the tests with an org do,
-//! `receiver` is an app that takes webhooks.
+//! `receiver` is an app that takes webhooks, and `hooks` a server that takes those of an
+//! org.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -17,6 +18,7 @@
 pub mod dice;
 pub mod events;
 pub mod handmade;
+pub mod hooks;
 pub mod logs;
 pub mod loopback;
 pub mod org;
