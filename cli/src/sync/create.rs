@@ -9,14 +9,14 @@ use lockgate::ConnectionKey;
 use lockgate_sync::{Database, Direction, ObjectPlan, Plan, Target as Place};
 use serde_json::json;
 
-use super::definition::{self, Definition, Plugin, Sync};
+use super::definition::{Definition, Plugin, Sync};
 use super::open;
 use super::plugin::plugin;
 use crate::args::{Common, Shape, Target};
 use crate::exit::{Status, advised, usage};
 use crate::progress::Progress;
 use crate::run::control;
-use crate::{input, output, session, text};
+use crate::{input, kept, output, session, text};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -133,13 +133,7 @@ impl Args {
 pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
     let mut sync = sync(&args)?;
     let host = session::of(common, &args.target).await?;
-    let others = definition::all(&host, Some(sync.connection.tenant())).await?;
-    if others.iter().any(|other| other.name == sync.name) {
-        return Err(advised(
-            format!("there is a sync `{}` already", sync.name),
-            "give this one another name with --name",
-        ));
-    }
+    kept::must_be_new(&host, &sync).await?;
     let connection = open::connection(&host, &sync).await?;
     // Whether plugins take their settings is told now rather than at night.
     open::plugins(&host, &sync.definition).await?;
@@ -159,7 +153,7 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
         return Ok(Status::Done);
     }
     Database::open(&place, &plan).await?;
-    definition::keep(&host, &sync).await?;
+    kept::keep(&host, &sync).await?;
     let is_at_work = control::reload(common).await?;
     if args.shape.is_json() {
         output::json(&super::list::json(&sync))?;
