@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{
     action, backup, connection, demo, describe, dev_org, exit, file, key, limits, mailing_list,
-    objects, package, query, recipe, record, run, sync, transform, watch,
+    objects, package, query, recipe, record, run, sync, transform, watch, webhook,
 };
 
 const EXAMPLES: &str = "\
@@ -34,6 +34,7 @@ Environment:
   LOCKGATE_MASTER_KEY     the key that seals tokens, 32 bytes in base64
   LOCKGATE_CLIENT_SECRET  as --client-secret
   LOCKGATE_SYNC_TO        as --to of `lockgate sync create`
+  LOCKGATE_WEBHOOK_TO     as --to of `lockgate webhook create`
   RUST_LOG                what is logged to standard error, such as lockgate=debug
   NO_COLOR                no colours";
 
@@ -89,7 +90,9 @@ pub(crate) enum Command {
     Watch(watch::Args),
     /// Keep an org and a database equal
     Sync(sync::Args),
-    /// Have all syncs at work, until it is told to stop
+    /// Send an org's events to an app as signed requests
+    Webhook(webhook::Args),
+    /// Have all syncs and webhooks at work, until it is told to stop
     Run(run::Args),
     /// Copy the data directory's store into a file
     Backup(backup::BackupArgs),
@@ -169,6 +172,7 @@ impl Command {
             Self::Limits(args) => Some(args.target()),
             Self::Connection(args) => args.target(),
             Self::Sync(args) => args.target(),
+            Self::Webhook(args) => args.target(),
             Self::Demo(_)
             | Self::DevOrg(_)
             | Self::MailingList(_)

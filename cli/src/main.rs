@@ -16,6 +16,7 @@ mod exit;
 mod file;
 mod input;
 mod interrupt;
+mod kept;
 mod key;
 mod limits;
 mod logging;
@@ -39,6 +40,7 @@ mod table;
 mod text;
 mod transform;
 mod watch;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -88,6 +90,7 @@ async fn dispatch(args: Args) -> Result<Status> {
         Command::Watch(args) => watch::run(&common, args).await,
         Command::Action(args) => action::run(&common, args).await,
         Command::Sync(args) => sync::run(&common, args).await,
+        Command::Webhook(args) => webhook::run(&common, args).await,
         Command::Run(args) => run::run(&common, args).await,
         Command::Backup(args) => backup::back_up(&common, args).await,
         Command::Restore(args) => backup::restore(&common, args).await,

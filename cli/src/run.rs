@@ -1,8 +1,9 @@
-//! `lockgate run`: the host that stays. It has all syncs at work until it is told to
-//! stop, and hears of changes from the other commands, with which it shares the data
-//! directory.
+//! `lockgate run`: the host that stays. It has all syncs and webhooks at work until it
+//! is told to stop, and hears of changes from the other commands, with which it shares
+//! the data directory.
 
 pub(crate) mod control;
+mod couriers;
 mod hosts;
 mod socket;
 mod supervisor;
@@ -14,7 +15,7 @@ use anyhow::{Context as _, Result};
 
 use crate::args::Common;
 use crate::exit::{Status, advised};
-use crate::{output, place, session, text};
+use crate::{output, place, session};
 use supervisor::Supervisor;
 
 const EXAMPLES: &str = "\
@@ -23,8 +24,9 @@ Examples:
   lockgate run --data-dir /var/lib/lockgate -v
 
 Each data directory has one at a time. It stops cleanly at SIGTERM and at Ctrl-C: each
-step of a sync is one transaction, and the next start goes on from the last one. Other
-commands reach it by a socket in the data directory, which is for its owner only.";
+step of a sync is one transaction, and the next start goes on from the last one; webhooks
+that were just being sent are sent again a minute later. Other commands reach it by a
+socket in the data directory, which is for its owner only.";
 
 /// Locked by the one that runs.
 const LOCK: &str = "run.lock";
@@ -44,7 +46,7 @@ pub(crate) async fn run(common: &Common, _args: Args) -> Result<Status> {
     supervisor.reload().await?;
     output::tell(&format!(
         "{} at work; Ctrl-C ends it",
-        text::counted(supervisor.count(), "sync")
+        supervisor.in_words()
     ));
     let ended = tokio::select! {
         () = stop.wait() => Ok(()),
@@ -84,7 +86,8 @@ fn lock(data_dir: &std::path::Path) -> Result<File> {
                 "another `lockgate run` is at work on {}",
                 data_dir.display()
             ),
-            "it has all syncs at work: see them with `lockgate sync status`",
+            "it has all syncs and webhooks at work: see them with `lockgate sync status` and \
+             `lockgate webhook status`",
         )),
         Err(std::fs::TryLockError::Error(error)) => Err(error).with_context(doing),
     }

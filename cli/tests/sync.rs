@@ -9,18 +9,12 @@
 
 mod support;
 
-use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
 
 use rusqlite::Connection as Sqlite;
 use serde_json::{Value as Json, json};
-use support::{Bench, command, lockgate};
-
-/// The longest that a test waits for something that has to come.
-const PATIENCE: Duration = Duration::from_secs(60);
+use support::running::{PATIENCE, Running};
+use support::{Bench, lockgate};
 
 fn file(bench: &Bench) -> PathBuf {
     bench.data.path().join("crm.db")
@@ -222,62 +216,6 @@ async fn a_conflict_is_listed_with_both_values_and_decided_by_hand() {
         .ended(0)
         .json();
     assert_eq!(rest, json!([]));
-}
-
-/// `lockgate run` at work.
-struct Running {
-    child: Child,
-    said: Receiver<String>,
-}
-
-impl Running {
-    fn start(bench: &Bench) -> Self {
-        let mut command = command(bench.data.path());
-        command
-            .arg("run")
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let (say, said) = channel();
-        std::thread::spawn(move || {
-            lines.map_while(Result::ok).for_each(|line| {
-                // Nobody may be left to hear it.
-                let _ = say.send(line);
-            });
-        });
-        let running = Self { child, said };
-        running.hear("at work");
-        running
-    }
-
-    /// Waits for a line with this text.
-    fn hear(&self, text: &str) -> String {
-        loop {
-            let line = self.said.recv_timeout(PATIENCE).unwrap();
-            if line.contains(text) {
-                return line;
-            }
-        }
-    }
-
-    /// Asks it to stop, and waits until it has.
-    fn stop(mut self) {
-        let id = self.child.id().to_string();
-        let kill = std::process::Command::new("kill")
-            .args(["-TERM", &id])
-            .status();
-        assert!(kill.unwrap().success());
-        assert!(self.child.wait().unwrap().success(), "it ends with 0");
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It has ended, or must not outlive the test.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// Waits until a status is as it should be.

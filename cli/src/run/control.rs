@@ -15,9 +15,10 @@ use crate::place;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Request {
-    /// How the syncs are.
+    /// How everything is.
     Status,
-    /// Look at the syncs that there are: some were added, changed or removed.
+    /// Look at the syncs and webhooks that there are: some were added, changed or
+    /// removed, or have something to do.
     Reload,
 }
 
@@ -25,10 +26,27 @@ pub(super) enum Request {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Response {
-    /// How the syncs are, by tenant and name.
-    Syncs(BTreeMap<String, Live>),
+    /// How everything is.
+    AtWork(AtWork),
     /// Why it was not done.
     Failed(String),
+}
+
+/// What is at work, by tenant and name.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct AtWork {
+    pub(crate) syncs: BTreeMap<String, Live>,
+    pub(crate) webhooks: BTreeMap<String, Sending>,
+}
+
+/// How a webhook at work is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Sending {
+    /// `starting`, `running`, `failing`, or how it has ended.
+    pub(crate) state: String,
+    /// Why it fails; it tries again by itself.
+    pub(crate) problems: Vec<String>,
 }
 
 /// How a sync at work is.
@@ -55,14 +73,14 @@ pub(crate) struct Calls {
     pub(crate) available: Option<u64>,
 }
 
-/// Tells the host that runs that syncs have changed, and waits until it has taken that
-/// up. False if none runs.
+/// Tells the host that runs that syncs or webhooks have changed, and waits until it has
+/// taken that up. False if none runs.
 pub(crate) async fn reload(common: &Common) -> Result<bool> {
     Ok(ask(common, Request::Reload).await?.is_some())
 }
 
-/// How the syncs at work are; `None` if no host runs.
-pub(crate) async fn status(common: &Common) -> Result<Option<BTreeMap<String, Live>>> {
+/// How what is at work is; `None` if no host runs.
+pub(crate) async fn status(common: &Common) -> Result<Option<AtWork>> {
     ask(common, Request::Status).await
 }
 
@@ -71,13 +89,13 @@ pub(crate) async fn is_at_work(common: &Common) -> Result<bool> {
     Ok(status(common).await?.is_some())
 }
 
-async fn ask(common: &Common, request: Request) -> Result<Option<BTreeMap<String, Live>>> {
+async fn ask(common: &Common, request: Request) -> Result<Option<AtWork>> {
     match socket::ask(&place::data_dir(common)?, request).await? {
         None => Ok(None),
-        Some(Response::Syncs(syncs)) => Ok(Some(syncs)),
+        Some(Response::AtWork(at_work)) => Ok(Some(at_work)),
         Some(Response::Failed(reason)) => Err(advised(
             format!("`lockgate run` did not do it: {reason}"),
-            "see what it says with `lockgate sync status`, or stop it and start it again",
+            "see what it says on its standard error, or stop it and start it again",
         )),
     }
 }

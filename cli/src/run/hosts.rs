@@ -2,14 +2,13 @@
 //! certificate that is trusted for a connection of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use lockgate::manifest::World;
-use lockgate::{Connection, Host};
+use lockgate::{Connection, ConnectionKey, Host};
 
 use crate::args::Common;
-use crate::sync::definition::Sync;
 use crate::{packages, roots, session};
 
 /// A root certificate; `None` stands for the platform's alone.
@@ -40,9 +39,13 @@ impl Hosts {
         }
     }
 
-    /// A sync's host and its connection, with its connector loaded.
-    pub(super) async fn connect(&mut self, sync: &Sync) -> Result<(Host, Connection)> {
-        let key = &sync.connection;
+    /// A connection and its host, with its connector loaded: the built-in one, or that of
+    /// a package directory.
+    pub(super) async fn connect(
+        &mut self,
+        key: &ConnectionKey,
+        package: Option<&Path>,
+    ) -> Result<(Host, Connection)> {
         let root = roots::of(&self.plain, key.tenant(), key.name()).await?;
         let open = match self.by_root.entry(root) {
             std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
@@ -53,8 +56,7 @@ impl Hosts {
         };
         let connection = open.host.connection(key.tenant(), key.name()).await?;
         let record = connection.record().await?;
-        let directory = sync.definition.package.clone();
-        let place = (record.package, directory);
+        let place = (record.package, package.map(Path::to_owned));
         if !open.connectors.contains(&place) {
             let package = packages::connector(&place.0, place.1.as_deref())?;
             packages::load(&open.host, &package, World::Connector).await?;

@@ -1,4 +1,4 @@
-//! Which syncs are at work: those that there are and that are not paused.
+//! What is at work: the syncs and webhooks that there are and that are not paused.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,30 +7,40 @@ use anyhow::Result;
 use lockgate::Host;
 use tokio::sync::Mutex;
 
-use super::control::{Request, Response};
+use super::control::{AtWork, Request, Response};
+use super::couriers::Couriers;
 use super::hosts::Hosts;
 use super::work::Work;
 use crate::args::Common;
-use crate::sync::definition::{self, Sync};
+use crate::sync::definition::{Definition, Sync};
+use crate::{kept, text};
 
-/// All syncs at work.
+/// All that is at work.
 pub(super) struct Supervisor {
     host: Host,
     hosts: Arc<Mutex<Hosts>>,
     at_work: BTreeMap<String, (Sync, Work)>,
+    couriers: Couriers,
 }
 
 impl Supervisor {
     pub(super) fn new(common: &Common, host: Host) -> Self {
+        let hosts = Arc::new(Mutex::new(Hosts::new(common, host.clone())));
         Self {
-            hosts: Arc::new(Mutex::new(Hosts::new(common, host.clone()))),
+            couriers: Couriers::new(host.clone(), Arc::clone(&hosts)),
+            hosts,
             host,
             at_work: BTreeMap::new(),
         }
     }
 
-    pub(super) fn count(&self) -> usize {
-        self.at_work.len()
+    /// `1 sync and 2 webhooks`.
+    pub(super) fn in_words(&self) -> String {
+        format!(
+            "{} and {}",
+            text::counted(self.at_work.len(), "sync"),
+            text::counted(self.couriers.count(), "webhook")
+        )
     }
 
     /// Answers a command.
@@ -46,12 +56,16 @@ impl Supervisor {
         for (title, (_, work)) in &self.at_work {
             syncs.insert(title.clone(), work.live().await);
         }
-        Response::Syncs(syncs)
+        Response::AtWork(AtWork {
+            syncs,
+            webhooks: self.couriers.live(),
+        })
     }
 
     /// Takes up what was added, changed or started, and lets go what is gone or paused.
     pub(super) async fn reload(&mut self) -> Result<()> {
-        let all = definition::all(&self.host, None).await?;
+        self.couriers.reload().await?;
+        let all = kept::all::<Definition>(&self.host, None).await?;
         let wanted = all.into_iter().filter(|sync| !sync.definition.is_paused);
         let mut wanted: BTreeMap<String, Sync> = wanted.map(|sync| (sync.title(), sync)).collect();
         let is_over = |title: &String, sync: &Sync| wanted.get(title) != Some(sync);
@@ -72,6 +86,7 @@ impl Supervisor {
 
     /// Stops everything. What was done is kept.
     pub(super) async fn stop(self) -> Result<()> {
+        self.couriers.stop().await;
         for (_, (_, work)) in self.at_work {
             work.stop().await;
         }

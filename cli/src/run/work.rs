@@ -137,7 +137,8 @@ async fn serve(
     let engine = {
         // One after the other: compilers would only slow each other down.
         let mut hosts = hosts.lock().await;
-        let (host, connection) = hosts.connect(sync).await?;
+        let package = sync.definition.package.as_deref();
+        let (host, connection) = hosts.connect(&sync.connection, package).await?;
         open::engine(&host, &connection, sync).await?
     };
     running(Arc::clone(&engine));

@@ -16,7 +16,7 @@ use crate::args::{Common, Shape, Target};
 use crate::exit::{Status, advised, usage};
 use crate::progress::Progress;
 use crate::run::control;
-use crate::{input, output, session, text};
+use crate::{input, kept, output, session, text};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -136,17 +136,15 @@ impl Args {
 pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
     let mut sync = sync(&args)?;
     let host = session::of(common, &args.target).await?;
-    let others = definition::all(&host, Some(sync.connection.tenant())).await?;
-    if others.iter().any(|other| other.name == sync.name) {
-        return Err(advised(
-            format!("there is a sync `{}` already", sync.name),
-            "give this one another name with --name",
-        ));
-    }
-    if let Some(other) = definition::all(&host, None).await?.iter().find(|other| {
-        other.definition.to == sync.definition.to
-            && other.definition.tables == sync.definition.tables
-    }) {
+    kept::must_be_new(&host, &sync).await?;
+    if let Some(other) = kept::all::<Definition>(&host, None)
+        .await?
+        .iter()
+        .find(|other| {
+            other.definition.to == sync.definition.to
+                && other.definition.tables == sync.definition.tables
+        })
+    {
         return Err(advised(
             format!(
                 "its own tables would be called as those of {} in that database",
@@ -174,7 +172,7 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
         return Ok(Status::Done);
     }
     Database::open(&place, &plan).await?;
-    definition::keep(&host, &sync).await?;
+    kept::keep(&host, &sync).await?;
     let is_at_work = control::reload(common).await?;
     if args.shape.is_json() {
         output::json(&super::list::json(&sync))?;

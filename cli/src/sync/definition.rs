@@ -1,20 +1,15 @@
-//! What a sync is, as it is kept with its connection: sealed, for the address of the
-//! database may hold a password, and erased with the connection.
+//! What a sync is, as it is kept with its connection.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
-use lockgate::store::StoreError;
-use lockgate::{Connection, ConnectionKey, Error, Host};
+use anyhow::Result;
+use lockgate::ConnectionKey;
 use lockgate_sync::{Direction, Mapping, Target};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use crate::exit::{advised, tenant_argument, usage};
-
-/// The name under which a connection's syncs are kept.
-const KEPT: &str = "syncs";
+use crate::exit::usage;
+use crate::kept::{self, Kept};
 
 /// The longest name that tables are called after.
 const MAX_TABLES: usize = 24;
@@ -58,14 +53,14 @@ pub(crate) struct Plugin {
 }
 
 /// A sync with its name and its connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Sync {
-    pub(crate) name: String,
-    pub(crate) connection: ConnectionKey,
-    pub(crate) definition: Definition,
-}
+pub(crate) type Sync = Kept<Definition>;
 
-type Syncs = BTreeMap<String, Definition>;
+impl kept::Definition for Definition {
+    const WORD: &'static str = "sync";
+    const KEPT: &'static str = "syncs";
+    const ADVICE: &'static str = "see them with `lockgate sync list`, or set one up with \
+         `lockgate sync create CONNECTION --object NAME --to sqlite:FILE`";
+}
 
 impl Definition {
     pub(crate) fn target(&self) -> Result<Target> {
@@ -97,94 +92,6 @@ pub(crate) fn tables(connection: &ConnectionKey, name: &str) -> String {
         short = format!("s{}", short.get(..MAX_TABLES - 1).unwrap_or(&short));
     }
     short.trim_end_matches('_').to_owned()
-}
-
-impl Sync {
-    /// As messages call it, and unique among all tenants.
-    pub(crate) fn title(&self) -> String {
-        format!("{}/{}", self.connection.tenant(), self.name)
-    }
-
-    /// The sync as commands take it.
-    pub(crate) fn as_arguments(&self) -> String {
-        format!("{}{}", self.name, tenant_argument(self.connection.tenant()))
-    }
-}
-
-/// All syncs of a tenant, or of all of them.
-pub(crate) async fn all(host: &Host, tenant: Option<&str>) -> Result<Vec<Sync>> {
-    let mut all = Vec::new();
-    for record in host.connections(tenant).await? {
-        let connection = host
-            .connection(record.key.tenant(), record.key.name())
-            .await?;
-        let (syncs, _) = of(&connection).await?;
-        all.extend(syncs.into_iter().map(|(name, definition)| Sync {
-            name,
-            connection: record.key.clone(),
-            definition,
-        }));
-    }
-    Ok(all)
-}
-
-/// A sync by its name.
-pub(crate) async fn find(host: &Host, tenant: &str, name: &str) -> Result<Sync> {
-    let all = all(host, Some(tenant)).await?;
-    all.into_iter()
-        .find(|sync| sync.name == name)
-        .ok_or_else(|| {
-            let argument = tenant_argument(tenant);
-            advised(
-                format!("there is no sync `{name}`{argument}"),
-                "see them with `lockgate sync list`, or set one up with \
-                 `lockgate sync create CONNECTION --object NAME --to sqlite:FILE`",
-            )
-        })
-}
-
-/// Keeps a sync in the place of one of the same name, if there is one.
-pub(crate) async fn keep(host: &Host, sync: &Sync) -> Result<()> {
-    let (key, definition) = (&sync.connection, Some(sync.definition.clone()));
-    write(host, key, &sync.name, definition).await
-}
-
-/// Forgets a sync.
-pub(crate) async fn forget(host: &Host, sync: &Sync) -> Result<()> {
-    write(host, &sync.connection, &sync.name, None).await
-}
-
-async fn write(
-    host: &Host,
-    key: &ConnectionKey,
-    name: &str,
-    definition: Option<Definition>,
-) -> Result<()> {
-    let connection = host.connection(key.tenant(), key.name()).await?;
-    loop {
-        let (mut syncs, version) = of(&connection).await?;
-        match definition.clone() {
-            Some(definition) => syncs.insert(name.to_owned(), definition),
-            None => syncs.remove(name),
-        };
-        let bytes = serde_json::to_vec(&syncs).context("cannot keep the sync")?;
-        match connection.keep(KEPT, &bytes, version).await {
-            // Somebody else was faster: on top of what they wrote.
-            Err(Error::Store(StoreError::Conflict { .. })) => {}
-            other => return Ok(other.map(|_| ())?),
-        }
-    }
-}
-
-async fn of(connection: &Connection) -> Result<(Syncs, Option<u64>)> {
-    let Some(kept) = connection.kept(KEPT).await? else {
-        return Ok((Syncs::new(), None));
-    };
-    let syncs = serde_json::from_slice(&kept.bytes).with_context(|| {
-        let key = connection.key();
-        format!("the syncs of {key} were written by another version of lockgate")
-    })?;
-    Ok((syncs, Some(kept.version)))
 }
 
 #[cfg(test)]

@@ -4,10 +4,10 @@ use anyhow::Result;
 use lockgate_sync::Target;
 use serde_json::{Value as Json, json};
 
-use super::definition::{self, Plugin, Sync};
+use super::definition::{Definition, Plugin, Sync};
 use crate::args::{Common, Shape};
 use crate::exit::Status;
-use crate::{output, session, table};
+use crate::{kept, output, session, table};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  lockgate sync list\n  lockgate sync list --output json")]
@@ -21,7 +21,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
     let host = session::open(common, None).await?;
-    let syncs = definition::all(&host, args.tenant.as_deref()).await?;
+    let syncs = kept::all::<Definition>(&host, args.tenant.as_deref()).await?;
     if args.shape.is_json() {
         output::json(&syncs.iter().map(json).collect::<Vec<_>>())?;
         return Ok(Status::Done);

@@ -10,15 +10,15 @@ use lockgate::{Connection, Host, Transform};
 use lockgate_sync::{Database, Engine, EngineOptions, Plan, SyncError};
 
 use super::Named;
-use super::definition::{self, Definition, Plugin, Sync};
+use super::definition::{Definition, Plugin, Sync};
 use crate::args::{Common, Owner};
 use crate::exit::usage;
-use crate::{packages, session};
+use crate::{kept, packages, session};
 
 /// A sync by its name, on a host that can reach its connection.
 pub(crate) async fn find(common: &Common, named: &Named) -> Result<(Host, Sync)> {
     let host = session::open(common, None).await?;
-    let sync = definition::find(&host, &named.tenant, &named.name).await?;
+    let sync: Sync = kept::find(&host, &named.tenant, &named.name).await?;
     let key = &sync.connection;
     let host = session::trusting(common, host, key.tenant(), key.name()).await?;
     Ok((host, sync))

@@ -3,11 +3,11 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::{Named, definition, open, reset};
+use super::{Named, open, reset};
 use crate::args::{Common, Shape};
 use crate::exit::Status;
-use crate::output;
 use crate::run::control;
+use crate::{kept, output};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -27,12 +27,12 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
     let (host, mut sync) = open::find(common, &args.sync).await?;
     // A host that has it at work lets it go first.
     sync.definition.is_paused = true;
-    definition::keep(&host, &sync).await?;
+    kept::keep(&host, &sync).await?;
     control::reload(common).await?;
     if !args.keep_database {
         reset::forget(&sync).await?;
     }
-    definition::forget(&host, &sync).await?;
+    kept::forget(&host, &sync).await?;
     control::reload(common).await?;
     match args.shape.is_json() {
         true => output::json(&json!({"name": sync.name, "removed": true}))?,

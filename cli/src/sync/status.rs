@@ -6,13 +6,13 @@ use anyhow::Result;
 use lockgate_sync::{Database, Progress, SyncStatus};
 use serde_json::{Value as Json, json};
 
-use super::definition::{self, Sync};
+use super::definition::{Definition, Sync};
 use super::{Named, open};
 use crate::args::{Common, Shape};
 use crate::exit::{Status, duration};
 use crate::run::control::{self, Live};
 use crate::text::grouped;
-use crate::{output, session, table};
+use crate::{kept, output, session, table};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -43,7 +43,7 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
     let known = |sync: Sync| {
         let live = live
             .as_ref()
-            .and_then(|all| all.get(&sync.title()).cloned());
+            .and_then(|all| all.syncs.get(&sync.title()).cloned());
         known(sync, live)
     };
     if let Some(name) = args.name {
@@ -57,7 +57,7 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
     }
     let host = session::open(common, None).await?;
     let mut all = Vec::new();
-    for sync in definition::all(&host, Some(&args.tenant)).await? {
+    for sync in kept::all::<Definition>(&host, Some(&args.tenant)).await? {
         all.push(known(sync).await);
     }
     if args.shape.is_json() {

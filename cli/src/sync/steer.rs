@@ -4,12 +4,12 @@ use anyhow::Result;
 use lockgate_sync::Database;
 use serde_json::json;
 
-use super::definition::{self, Sync};
+use super::definition::Sync;
 use super::{Named, open};
 use crate::args::{Common, Shape};
 use crate::exit::Status;
-use crate::output;
 use crate::run::control;
+use crate::{kept, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -38,7 +38,7 @@ pub(crate) async fn pause(common: &Common, args: Args) -> Result<Status> {
 async fn set_paused(common: &Common, args: &Args, is_paused: bool) -> Result<(Sync, bool)> {
     let (host, mut sync) = open::find(common, &args.sync).await?;
     sync.definition.is_paused = is_paused;
-    definition::keep(&host, &sync).await?;
+    kept::keep(&host, &sync).await?;
     Ok((sync, control::reload(common).await?))
 }
 

@@ -8,6 +8,8 @@
     reason = "what goes wrong here fails the test that uses it"
 )]
 
+pub(crate) mod running;
+
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};

@@ -25,6 +25,7 @@ mod manifests;
 mod pages;
 mod pool;
 mod quota;
+mod receiver;
 mod refusals;
 mod requests;
 mod storage;

@@ -1,0 +1,65 @@
+//! `lockgate run` at work, in a process of its own.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use super::{Bench, command};
+
+/// The longest that a test waits for something that has to come.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// `lockgate run` at work. It does not outlive this value.
+pub(crate) struct Running {
+    child: Child,
+    said: Receiver<String>,
+}
+
+impl Running {
+    pub(crate) fn start(bench: &Bench) -> Self {
+        let mut command = command(bench.data.path());
+        command
+            .arg("run")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (say, said) = channel();
+        std::thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| {
+                // Nobody may be left to hear it.
+                let _ = say.send(line);
+            });
+        });
+        let running = Self { child, said };
+        running.hear("at work");
+        running
+    }
+
+    /// Waits for a line with this text.
+    pub(crate) fn hear(&self, text: &str) -> String {
+        loop {
+            let line = self.said.recv_timeout(PATIENCE).unwrap();
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub(crate) fn stop(mut self) {
+        let id = self.child.id().to_string();
+        let kill = Command::new("kill").args(["-TERM", &id]).status();
+        assert!(kill.unwrap().success());
+        assert!(self.child.wait().unwrap().success(), "it ends with 0");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended, or must not outlive the test.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
