@@ -142,18 +142,22 @@ async fn work(hosts: Arc<Mutex<Hosts>>, webhook: Webhook, inbox: Inbox) {
 
 async fn serve(hosts: &Mutex<Hosts>, webhook: &Webhook, inbox: &Inbox) -> Result<Infallible> {
     let definition = &webhook.definition;
-    let (host, connection) = {
+    let connect = async || {
         // One after the other: compilers would only slow each other down.
         let mut hosts = hosts.lock().await;
         let package = definition.package.as_deref();
-        hosts.connect(&webhook.connection, package).await?
+        hosts.connect(&webhook.connection, package).await
     };
     let Some(into) = &definition.into else {
+        if definition.secrets.is_none() {
+            connect().await?;
+        }
         loop {
             inbox.prune().await?;
             sleep(PRUNE_EVERY).await;
         }
     };
+    let (host, connection) = connect().await?;
     let intake = Intake::new(
         inbox.clone(),
         connection.with_settings(into.settings.clone()),
