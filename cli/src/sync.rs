@@ -8,7 +8,7 @@ pub(crate) mod definition;
 mod letters;
 mod list;
 pub(crate) mod open;
-mod plugin;
+pub(crate) mod plugin;
 mod remove;
 mod reset;
 mod run_once;

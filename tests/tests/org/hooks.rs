@@ -415,3 +415,43 @@ async fn what_was_cut_off_while_it_was_written_is_written_again_by_its_key_and_n
     assert_eq!(done.done, 1);
     assert_eq!(form.leads().await.len(), 2);
 }
+
+#[tokio::test]
+async fn what_passes_is_put_off_and_what_nobody_knows_is_given_up_rather_than_created_twice() {
+    let form = Form::open().await;
+    let control = &form.site.control;
+    let (by_key, by_creating) = (form.intake(Some("Email")).await, form.intake(None).await);
+    let waiting = async || {
+        let page = form.inbox.queue().list(QueueState::Waiting, None, 10).await;
+        page.unwrap().items.remove(0)
+    };
+    let lost = |after| FaultRule {
+        after,
+        ..FaultRule::next(1, "/sobjects/Lead", FaultKind::Drop)
+    };
+    form.submit("msg_1", &submitted("Doe", "jane@example.com", 1))
+        .await;
+    control.add_fault(lost(true));
+    let (done, _) = by_creating.step().await.unwrap();
+    assert_eq!((done.done, done.given_up, done.put_off), (0, 1, 0));
+    assert!(form.letters().await[0].1.contains("the answer was lost"));
+    assert_eq!(form.leads().await.len(), 1);
+
+    form.submit("msg_2", &submitted("Roe", "a@example.com", 1))
+        .await;
+    control.add_fault(lost(true));
+    let (done, _) = by_key.step().await.unwrap();
+    assert_eq!((done.done, done.given_up, done.put_off), (0, 0, 1));
+    let item = waiting().await;
+    assert!(item.problem.unwrap().contains("the answer was lost"));
+    assert!(item.due_ms >= item.put_ms + 5_000);
+    form.inbox.queue().erase().await.unwrap();
+
+    form.submit("msg_3", &submitted("Poe", "b@example.com", 1))
+        .await;
+    let quota = control.quota();
+    control.set_quota_used(quota.max);
+    let (done, _) = by_creating.step().await.unwrap();
+    assert_eq!((done.done, done.given_up, done.put_off), (0, 0, 1));
+    assert_eq!(waiting().await.id, "msg_3");
+}
