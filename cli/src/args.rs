@@ -101,7 +101,7 @@ pub(crate) enum Command {
     Watch(watch::Args),
     /// Keep an org and a database equal
     Sync(sync::Args),
-    /// Send an org's events to an app as signed requests
+    /// Send an org's events to an app as signed requests, and receive webhooks
     Webhook(webhook::Args),
     /// Have all syncs and webhooks at work, until it is told to stop
     Run(run::Args),

@@ -5,6 +5,8 @@
 pub(crate) mod control;
 mod couriers;
 mod hosts;
+mod listener;
+mod receiving;
 mod socket;
 mod supervisor;
 mod work;
@@ -12,16 +14,23 @@ mod work;
 use std::fs::File;
 
 use anyhow::{Context as _, Result};
+use lockgate::receiver::Receiver;
 
 use crate::args::Common;
 use crate::exit::{Status, advised};
-use crate::{output, place, session};
+use crate::{output, place, session, text};
 use supervisor::Supervisor;
 
 const EXAMPLES: &str = "\
 Examples:
   lockgate run
   lockgate run --data-dir /var/lib/lockgate -v
+  lockgate run --listen 127.0.0.1:8723
+      Takes the webhooks of `lockgate webhook receive` as well. Something in front of it
+      has to end TLS for senders outside of this machine, unless it does so itself:
+  lockgate run --listen 0.0.0.0:8443 --tls-cert hooks.pem --tls-key hooks.key \\
+      --client-ca issuers.pem --client-name sender.example.com
+      Only for senders with a certificate for that name from one of these issuers.
 
 Each data directory has one at a time. It stops cleanly at SIGTERM and at Ctrl-C: each
 step of a sync is one transaction, and the next start goes on from the last one; webhooks
@@ -33,17 +42,23 @@ const LOCK: &str = "run.lock";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    #[command(flatten)]
+    listen: listener::Listen,
+}
 
-pub(crate) async fn run(common: &Common, _args: Args) -> Result<Status> {
+pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
     let mut stop = Stop::listen()?;
     let data_dir = place::data_dir(common)?;
     // Makes the directory, and tells at once what is wrong with it.
     let host = session::open(common, None).await?;
     let _lock = lock(&data_dir)?;
+    let web = listener::Listener::bind(&args.listen).await?;
     let listener = socket::Listener::bind(&data_dir)?;
-    let mut supervisor = Supervisor::new(common, host);
+    let receiver = Receiver::new(args.listen.options());
+    let mut supervisor = Supervisor::new(common, host, receiver.clone());
     supervisor.reload().await?;
+    tell_of_webhooks(supervisor.received(), web.as_ref());
     output::tell(&format!(
         "{} at work; Ctrl-C ends it",
         supervisor.in_words()
@@ -51,12 +66,24 @@ pub(crate) async fn run(common: &Common, _args: Args) -> Result<Status> {
     let ended = tokio::select! {
         () = stop.wait() => Ok(()),
         ended = serve(&listener, &mut supervisor) => ended,
+        ended = listener::serve(web.as_ref(), &receiver) => ended,
     };
     drop(listener);
     supervisor.stop().await?;
     ended?;
     output::tell("stopped");
     Ok(Status::Done)
+}
+
+fn tell_of_webhooks(n_webhooks: usize, web: Option<&listener::Listener>) {
+    let webhooks = text::counted(n_webhooks, "webhook");
+    match web {
+        Some(web) => output::tell(&format!("receives {webhooks} at {}", web.address())),
+        None if n_webhooks > 0 => output::warn(&format!(
+            "{webhooks} cannot come in: name an address with --listen"
+        )),
+        None => {}
+    }
 }
 
 /// Answers other commands, one after the other.

@@ -9,7 +9,7 @@ mod key_field;
 mod letters;
 mod list;
 pub(crate) mod open;
-mod plugin;
+pub(crate) mod plugin;
 mod remove;
 mod reset;
 mod run_once;

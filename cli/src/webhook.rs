@@ -1,11 +1,13 @@
-//! `lockgate webhook`: sends what happens in an org to an app, as signed requests. What
-//! is here sets webhooks up and looks after them; `lockgate run` has them at work.
+//! `lockgate webhook`: sends what happens in an org to an app, as signed requests, and
+//! receives those of the org and of others. What is here sets webhooks up and looks after
+//! them; `lockgate run` has them at work.
 
 mod create;
 pub(crate) mod definition;
 mod letters;
 mod list;
 pub(crate) mod open;
+pub(crate) mod receive;
 mod remove;
 mod rotate;
 mod status;
@@ -44,6 +46,8 @@ enum Command {
     Rotate(rotate::Args),
     /// End a webhook; what waits to be sent is thrown away
     Remove(remove::Args),
+    /// Webhooks that come in: from the org, or signed by anybody who has the secret
+    Receive(receive::Args),
 }
 
 /// A webhook that was created before.
@@ -61,6 +65,7 @@ impl Args {
     pub(crate) fn target(&self) -> Option<&Target> {
         match &self.command {
             Command::Create(args) => Some(args.target()),
+            Command::Receive(args) => args.target(),
             _ => None,
         }
     }
@@ -77,5 +82,6 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
         Command::Letters(args) => letters::run(common, args).await,
         Command::Rotate(args) => rotate::run(common, args).await,
         Command::Remove(args) => remove::run(common, args).await,
+        Command::Receive(args) => receive::run(common, args).await,
     }
 }

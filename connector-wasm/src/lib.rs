@@ -1,8 +1,9 @@
 //! The Salesforce connector: a component that runs inside Lockgate.
 //!
 //! This file holds the exports of the contract and nothing else. What they do is
-//! in `describe.rs`, `read.rs`, `scan.rs`, `write.rs`, `query.rs`, `events.rs` and
-//! `actions.rs`; all of them speak to the org through `api.rs`, and to the host through `host.rs`.
+//! in `describe.rs`, `read.rs`, `scan.rs`, `write.rs`, `query.rs`, `events.rs`,
+//! `hooks.rs` and `actions.rs`; all of them speak to the org through `api.rs`, and to the
+//! host through `host.rs`.
 
 mod actions;
 mod api;
@@ -16,6 +17,7 @@ mod events;
 mod fake;
 mod fault;
 mod files;
+mod hooks;
 mod host;
 mod names;
 mod query;
@@ -34,6 +36,7 @@ use api::Api;
 use bindings::exports::lockgate::connector::events::{
     Delivery, Guest as EventsGuest, GuestSubscription, Subscription, SubscriptionOptions,
 };
+use bindings::exports::lockgate::connector::hooks::{Guest as HooksGuest, Outcome, Request};
 use bindings::exports::lockgate::connector::records::{
     Content, Cursor, Description, Error, Guest, GuestCursor, GuestWriter, ObjectDescription,
     ObjectSummary, Operation, Page, QueryOptions, RecordResult, RowResult, ScanOptions,
@@ -212,5 +215,11 @@ impl GuestSubscription for events::Subscription<Imports> {
 
     async fn next(&self) -> Result<Delivery, Error> {
         Self::next(self).await
+    }
+}
+
+impl HooksGuest for Connector {
+    async fn receive(request: Request) -> Result<Outcome, Error> {
+        hooks::receive(&Self::api(), &request).await
     }
 }

@@ -2,6 +2,7 @@
 //! instance of its own.
 
 mod files;
+mod hooks;
 mod kept;
 mod queue;
 

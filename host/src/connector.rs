@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use wasmtime::component::{Accessor, ResourceAny, ResourceTable};
 
-use crate::bindings::connector::exports::lockgate::connector::{events, records as wit};
+use crate::bindings::connector::exports::lockgate::connector::{events, hooks, records as wit};
 use crate::bindings::connector::{Connector, ConnectorPre};
 use crate::capability::http::Http;
 use crate::capability::log::{Log, Speaker};
@@ -17,6 +17,7 @@ use crate::deliveries::LONGEST_WAIT;
 use crate::engine::Sandbox;
 use crate::error::{Error, GuestCall};
 use crate::guest::Guest;
+use crate::hooks::LONGEST_CALL;
 use crate::host::Inner;
 use crate::ledger::Priority;
 use crate::limits::Limits;
@@ -304,6 +305,19 @@ impl Instance {
     {
         let patience = Patience::firm(LONGEST_WAIT + self.wall());
         let exports = Connector::lockgate_connector_events;
+        self.call_export(exports, &patience, call, work).await
+    }
+
+    /// Calls the export of the interface `hooks`, while somebody waits outside.
+    pub(crate) async fn call_hooks<R, W>(&mut self, call: &'static str, work: W) -> Result<R, Error>
+    where
+        W: AsyncFnOnce(
+            &hooks::Guest,
+            &Accessor<ConnectorState>,
+        ) -> wasmtime::Result<Result<R, wit::Error>>,
+    {
+        let patience = Patience::firm(LONGEST_CALL.min(self.wall()));
+        let exports = Connector::lockgate_connector_hooks;
         self.call_export(exports, &patience, call, work).await
     }
 

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 use crate::error::Error;
 
-pub(crate) use contract::{Flaw, delivery, sources};
+pub(crate) use contract::{Flaw, delivery, events, sources};
 
 /// The longest checkpoint, in bytes. The contract promises it.
 const MAX_CHECKPOINT_BYTES: usize = 4 * 1024;

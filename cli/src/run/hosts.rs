@@ -46,14 +46,7 @@ impl Hosts {
         key: &ConnectionKey,
         package: Option<&Path>,
     ) -> Result<(Host, Connection)> {
-        let root = roots::of(&self.plain, key.tenant(), key.name()).await?;
-        let open = match self.by_root.entry(root) {
-            std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::btree_map::Entry::Vacant(entry) => {
-                let host = session::open(&self.common, entry.key().clone()).await?;
-                entry.insert(Open::new(host))
-            }
-        };
+        let open = self.open(key).await?;
         let connection = open.host.connection(key.tenant(), key.name()).await?;
         let record = connection.record().await?;
         let place = (record.package, package.map(Path::to_owned));
@@ -63,6 +56,24 @@ impl Hosts {
             open.connectors.insert(place);
         }
         Ok((open.host.clone(), connection))
+    }
+
+    /// A connection on its host, whatever is loaded there.
+    pub(super) async fn connection(&mut self, key: &ConnectionKey) -> Result<Connection> {
+        let open = self.open(key).await?;
+        Ok(open.host.connection(key.tenant(), key.name()).await?)
+    }
+
+    /// The host of a connection.
+    async fn open(&mut self, key: &ConnectionKey) -> Result<&mut Open> {
+        let root = roots::of(&self.plain, key.tenant(), key.name()).await?;
+        Ok(match self.by_root.entry(root) {
+            std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
+            std::collections::btree_map::Entry::Vacant(entry) => {
+                let host = session::open(&self.common, entry.key().clone()).await?;
+                entry.insert(Open::new(host))
+            }
+        })
     }
 
     /// Writes down what is only in memory yet.

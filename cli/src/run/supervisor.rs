@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use lockgate::Host;
+use lockgate::receiver::Receiver;
 use tokio::sync::Mutex;
 
 use super::control::{AtWork, Request, Response};
 use super::couriers::Couriers;
 use super::hosts::Hosts;
+use super::receiving::Receiving;
 use super::work::Work;
 use crate::args::Common;
 use crate::sync::definition::{Definition, Sync};
@@ -21,13 +23,15 @@ pub(super) struct Supervisor {
     hosts: Arc<Mutex<Hosts>>,
     at_work: BTreeMap<String, (Sync, Work)>,
     couriers: Couriers,
+    receiving: Receiving,
 }
 
 impl Supervisor {
-    pub(super) fn new(common: &Common, host: Host) -> Self {
+    pub(super) fn new(common: &Common, host: Host, receiver: Receiver) -> Self {
         let hosts = Arc::new(Mutex::new(Hosts::new(common, host.clone())));
         Self {
             couriers: Couriers::new(host.clone(), Arc::clone(&hosts)),
+            receiving: Receiving::new(Arc::clone(&hosts), receiver),
             hosts,
             host,
             at_work: BTreeMap::new(),
@@ -41,6 +45,11 @@ impl Supervisor {
             text::counted(self.at_work.len(), "sync"),
             text::counted(self.couriers.count(), "webhook")
         )
+    }
+
+    /// How many webhooks come in.
+    pub(super) fn received(&self) -> usize {
+        self.receiving.count()
     }
 
     /// Answers a command.
@@ -64,6 +73,8 @@ impl Supervisor {
 
     /// Takes up what was added, changed or started, and lets go what is gone or paused.
     pub(super) async fn reload(&mut self) -> Result<()> {
+        // First, since nobody sends again for ever what is not taken.
+        self.receiving.reload(&self.host).await?;
         self.couriers.reload().await?;
         let all = kept::all::<Definition>(&self.host, None).await?;
         let wanted = all.into_iter().filter(|sync| !sync.definition.is_paused);
@@ -86,6 +97,7 @@ impl Supervisor {
 
     /// Stops everything. What was done is kept.
     pub(super) async fn stop(self) -> Result<()> {
+        self.receiving.stop().await;
         self.couriers.stop().await;
         for (_, (_, work)) in self.at_work {
             work.stop().await;

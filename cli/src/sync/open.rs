@@ -50,11 +50,16 @@ pub(crate) async fn plan(connection: &Connection, definition: &Definition) -> Re
 
 /// The plugins of a sync.
 pub(crate) async fn plugins(host: &Host, definition: &Definition) -> Result<Vec<Transform>> {
-    let mut plugins = Vec::with_capacity(definition.plugins.len());
-    for plugin in &definition.plugins {
-        plugins.push(load(host, plugin).await?);
+    load_all(host, &definition.plugins).await
+}
+
+/// Plugins with their settings.
+pub(crate) async fn load_all(host: &Host, plugins: &[Plugin]) -> Result<Vec<Transform>> {
+    let mut loaded = Vec::with_capacity(plugins.len());
+    for plugin in plugins {
+        loaded.push(load(host, plugin).await?);
     }
-    Ok(plugins)
+    Ok(loaded)
 }
 
 /// What decides a sync's conflicts.

@@ -7,7 +7,7 @@ use crate::input;
 use crate::packages;
 
 /// `PACKAGE`, or `PACKAGE=FILE` with a file of settings.
-pub(super) fn plugin(text: &str) -> Result<Plugin, String> {
+pub(crate) fn plugin(text: &str) -> Result<Plugin, String> {
     let (place, settings) = match text.split_once('=') {
         Some((place, file)) => (place, Some(Path::new(file))),
         None => (text, None),

@@ -18,9 +18,26 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(bench: &Bench) -> Self {
+        let running = Self::begin(bench, &[]);
+        running.hear("at work");
+        running
+    }
+
+    /// With webhooks that come in; gives the address and port where they do.
+    pub(crate) fn listening(bench: &Bench, more: &[&str]) -> (Self, String) {
+        let listen = ["--listen", "127.0.0.1:0"];
+        let running = Self::begin(bench, &[&listen, more].concat());
+        let line = running.hear("receives ");
+        let address = line.rsplit(' ').next().unwrap().to_owned();
+        running.hear("at work");
+        (running, address)
+    }
+
+    fn begin(bench: &Bench, arguments: &[&str]) -> Self {
         let mut command = command(bench.data.path());
         command
             .arg("run")
+            .args(arguments)
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -32,9 +49,7 @@ impl Running {
                 let _ = say.send(line);
             });
         });
-        let running = Self { child, said };
-        running.hear("at work");
-        running
+        Self { child, said }
     }
 
     /// Waits for a line with this text.
@@ -45,6 +60,12 @@ impl Running {
                 return line;
             }
         }
+    }
+
+    /// Kills it, as a crash does.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     /// Asks it to stop, and waits until it has.

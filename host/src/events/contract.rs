@@ -62,20 +62,25 @@ pub(crate) fn sources(sources: &[impl AsRef<str>]) -> Result<Vec<String>, Error>
 
 /// Takes a delivery over, whole or not at all.
 pub(crate) fn delivery(delivery: wit::Delivery) -> Result<Delivery, Flaw> {
-    let n_events = delivery.events.len();
-    if n_events > MAX_EVENTS {
-        return Err(Flaw::Broken(format!(
-            "{n_events} events are more than {MAX_EVENTS} in a delivery"
-        )));
-    }
     let checkpoint = Checkpoint::from_bytes(delivery.checkpoint)
         .map_err(|error| Flaw::Broken(error.to_string()))?;
-    let events = delivery.events.into_iter().enumerate();
-    let events = events.map(|(at, told)| event(told).map_err(|flaw| flaw.of_event(at)));
     Ok(Delivery {
-        events: events.collect::<Result<_, _>>()?,
+        events: events(delivery.events)?,
         checkpoint,
     })
+}
+
+/// Takes events over that came at one time, all of them or none.
+pub(crate) fn events(events: Vec<wit::Event>) -> Result<Vec<Event>, Flaw> {
+    let n_events = events.len();
+    if n_events > MAX_EVENTS {
+        return Err(Flaw::Broken(format!(
+            "{n_events} events are more than {MAX_EVENTS} at one time"
+        )));
+    }
+    let events = events.into_iter().enumerate();
+    let events = events.map(|(at, told)| event(told).map_err(|flaw| flaw.of_event(at)));
+    events.collect()
 }
 
 fn event(event: wit::Event) -> Result<Event, Flaw> {
@@ -160,7 +165,7 @@ fn object(what: &str, json: Vec<u8>) -> Result<Box<RawValue>, Flaw> {
 
 impl Flaw {
     fn of_event(self, at: usize) -> Self {
-        let place = |what: String| format!("event {at} of a delivery: {what}");
+        let place = |what: String| format!("event {at}: {what}");
         match self {
             Self::Broken(what) => Self::Broken(place(what)),
             Self::NotUnderstood(what) => Self::NotUnderstood(place(what)),

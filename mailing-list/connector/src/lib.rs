@@ -23,6 +23,7 @@ use api::Api;
 use bindings::exports::lockgate::connector::events::{
     Delivery, Guest as EventsGuest, GuestSubscription, Subscription, SubscriptionOptions,
 };
+use bindings::exports::lockgate::connector::hooks::{Guest as HooksGuest, Outcome, Request};
 use bindings::exports::lockgate::connector::records::{
     Advice, Content, Cursor, Description, Error, Guest, GuestCursor, GuestWriter,
     ObjectDescription, ObjectSummary, Operation, Page, QueryOptions, RecordResult, RowResult,
@@ -190,5 +191,15 @@ impl GuestSubscription for events::Subscription<Imports> {
 
     async fn next(&self) -> Result<Delivery, Error> {
         Self::next(self).await
+    }
+}
+
+impl HooksGuest for Connector {
+    async fn receive(_request: Request) -> Result<Outcome, Error> {
+        Err(refused(
+            Advice::FixSchema,
+            "no_webhooks",
+            "the mailing list sends no webhooks: subscribe to Member instead",
+        ))
     }
 }

@@ -22,6 +22,7 @@ mod faults;
 mod features;
 mod fields;
 mod files;
+mod hooks;
 mod logins;
 mod mailing_list;
 mod model;

@@ -4,6 +4,7 @@ pub(crate) mod events;
 mod exchange;
 mod exhaust;
 pub(crate) mod files;
+pub(crate) mod hooks;
 mod http;
 mod storage;
 

@@ -1,5 +1,5 @@
-//! The component: the contract's `records`, in which a query is a command, and its
-//! `events`, in which the first source is one.
+//! The component: the contract's `records`, in which a query is a command, its
+//! `events`, in which the first source is one, and its `hooks`, in which the body is.
 
 #[expect(
     unsafe_code,
@@ -20,12 +20,12 @@ pub(crate) mod bindings {
 
 use std::cell::{Cell, RefCell};
 
-use bindings::exports::lockgate::connector::events;
 use bindings::exports::lockgate::connector::records::{
     Content, Cursor, Description, Error, Event as EventKind, Guest, GuestCursor, GuestWriter,
     ObjectDescription, ObjectSummary, Operation, Outcome, Page, QueryOptions, RecordResult,
     RowResult, ScanOptions, SettingProblem, Way, WriteOptions, Writer,
 };
+use bindings::exports::lockgate::connector::{events, hooks};
 
 use wit_bindgen::StreamReader;
 
@@ -210,6 +210,12 @@ impl events::GuestSubscription for attack::events::Feed {
 
     async fn next(&self) -> Result<events::Delivery, Error> {
         Self::next(self).await
+    }
+}
+
+impl hooks::Guest for Connector {
+    async fn receive(request: hooks::Request) -> Result<hooks::Outcome, Error> {
+        attack::hooks::receive(request).await
     }
 }
 

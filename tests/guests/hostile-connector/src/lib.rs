@@ -7,7 +7,7 @@
 //! the page, so that a test sees what the guest saw.
 //!
 //! The first source of a subscription is a command as well (see [`EVENTS`]), done
-//! by each `next`.
+//! by each `next`; the body of a webhook is one too (see [`HOOKS`]).
 
 #[cfg(target_arch = "wasm32")]
 mod attack;
@@ -81,4 +81,14 @@ pub const EVENTS: &[&str] = &[
     "now COMMAND...",
     "exchange METHOD",
     "listen METHOD",
+];
+
+/// Commands of webhooks.
+pub const HOOKS: &[&str] = &[
+    "tell N",
+    "show",
+    "lie KIND",
+    "refuse",
+    "fail KIND",
+    "do COMMAND...",
 ];

@@ -98,37 +98,7 @@ impl Feed {
 
     /// A delivery of which the second event is none, or all of it.
     fn lie(&self, kind: &str) -> Delivery {
-        let mut change = base(2);
-        let json: &[u8] = match kind {
-            "fields-utf8" | "payload-utf8" => b"{\"a\":\"\xff\"}",
-            "fields-array" | "payload-array" => b"[1,2]",
-            "fields-two" | "payload-two" => b"{} {}",
-            "fields-cut" | "payload-cut" => b"{\"a\":",
-            "fields-none" | "payload-none" => b"",
-            _ => b"{}",
-        };
-        change.fields = json.to_vec();
-        match kind {
-            "no-id" => change.id.clear(),
-            "long-id" => change.id = "i".repeat(129),
-            "forging-id" => change.id = "e\u{1b}[2J".to_owned(),
-            "no-object" => change.object.clear(),
-            "long-object" => change.object = "o".repeat(257),
-            "no-records" => change.record_ids.clear(),
-            "empty-record" => change.record_ids.push(String::new()),
-            "long-record" => change.record_ids.push("r".repeat(257)),
-            "forging-record" => change.record_ids.push("a\r\nb".to_owned()),
-            "empty-transaction" => change.transaction = Some(String::new()),
-            "long-user" => change.user = Some("u".repeat(257)),
-            "late" => change.committed_ms = u64::MAX,
-            _ => {}
-        }
-        let second = if kind.starts_with("payload-") {
-            message(2, json.to_vec())
-        } else {
-            Event::Change(change)
-        };
-        let mut delivery = self.deliver(vec![self::change(1), second]);
+        let mut delivery = self.deliver(vec![self::change(1), lying(kind)]);
         match kind {
             "flood" => delivery.events = (0..1_001).map(self::change).collect(),
             "no-checkpoint" => delivery.checkpoint.clear(),
@@ -202,7 +172,41 @@ fn base(number: u64) -> Change {
     }
 }
 
-fn change(number: u64) -> Event {
+/// An event that is none.
+pub(super) fn lying(kind: &str) -> Event {
+    let mut change = base(2);
+    let json: &[u8] = match kind {
+        "fields-utf8" | "payload-utf8" => b"{\"a\":\"\xff\"}",
+        "fields-array" | "payload-array" => b"[1,2]",
+        "fields-two" | "payload-two" => b"{} {}",
+        "fields-cut" | "payload-cut" => b"{\"a\":",
+        "fields-none" | "payload-none" => b"",
+        _ => b"{}",
+    };
+    change.fields = json.to_vec();
+    match kind {
+        "no-id" => change.id.clear(),
+        "long-id" => change.id = "i".repeat(129),
+        "forging-id" => change.id = "e\u{1b}[2J".to_owned(),
+        "no-object" => change.object.clear(),
+        "long-object" => change.object = "o".repeat(257),
+        "no-records" => change.record_ids.clear(),
+        "empty-record" => change.record_ids.push(String::new()),
+        "long-record" => change.record_ids.push("r".repeat(257)),
+        "forging-record" => change.record_ids.push("a\r\nb".to_owned()),
+        "empty-transaction" => change.transaction = Some(String::new()),
+        "long-user" => change.user = Some("u".repeat(257)),
+        "late" => change.committed_ms = u64::MAX,
+        _ => {}
+    }
+    if kind.starts_with("payload-") {
+        message(2, json.to_vec())
+    } else {
+        Event::Change(change)
+    }
+}
+
+pub(super) fn change(number: u64) -> Event {
     Event::Change(base(number))
 }
 
