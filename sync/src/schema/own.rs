@@ -5,9 +5,18 @@ use crate::error::DatabaseError;
 use crate::numbers;
 use crate::sql::Sql;
 
-/// The version of the tables below. One that changes them adds the statements
-/// that lead from the version before.
-const VERSION: i64 = 1;
+/// The version of the tables below. One that changes them adds a step that leads there
+/// from the version before.
+const VERSION: i64 = STEPS.len() as i64 + 1;
+
+/// What leads from each version to the next, the first from version 1.
+const STEPS: [&[&str]; 1] = [&[OUTBOX_SEND, LETTERS_ROW, LETTERS_RECORD]];
+
+/// Without these, each record that was sent, or taken over, cost a look at all that
+/// waits and at all letters.
+const OUTBOX_SEND: &str = "CREATE INDEX ~outbox_send ON ~outbox (send)";
+const LETTERS_ROW: &str = "CREATE INDEX ~letters_row ON ~letters (object, local_key)";
+const LETTERS_RECORD: &str = "CREATE INDEX ~letters_record ON ~letters (object, org_id)";
 
 /// `SERIAL` stands for the database's own word.
 const TABLES: [(&str, &str); 11] = [
@@ -79,11 +88,14 @@ const TABLES: [(&str, &str); 11] = [
     ),
 ];
 
-const INDEXES: [&str; 4] = [
+const INDEXES: [&str; 7] = [
     "CREATE INDEX ~outbox_row ON ~outbox (object, local_key)",
     "CREATE INDEX ~sent_row ON ~sent (object, local_key)",
     "CREATE INDEX ~inbox_seen ON ~inbox (seen_ms)",
     "CREATE INDEX ~conflicts_row ON ~conflicts (object, local_key, field)",
+    OUTBOX_SEND,
+    LETTERS_ROW,
+    LETTERS_RECORD,
 ];
 
 pub(super) fn prepare(sql: &mut dyn Sql) -> Result<(), DatabaseError> {
@@ -105,6 +117,13 @@ pub(super) fn prepare(sql: &mut dyn Sql) -> Result<(), DatabaseError> {
             found,
             known: VERSION,
         }),
+        Some(found @ 1..) => {
+            let made = usize::try_from(found - 1).unwrap_or(0);
+            for statement in STEPS.iter().skip(made).copied().flatten() {
+                sql.define(statement)?;
+            }
+            numbers::set_note(sql, "version", &VERSION.to_string())
+        }
         _ => Err(DatabaseError::damaged("their version is missing")),
     }
 }

@@ -10,6 +10,7 @@ use crate::place::{KEYED, Place, on_every_database};
 
 on_every_database!(
     opening_twice_changes_nothing,
+    tables_of_an_older_version_become_those_of_this_one,
     a_new_field_gets_a_column_and_its_object_is_read_anew,
     a_field_that_vanished_keeps_its_column_and_its_data,
     a_field_that_became_something_else_is_told_and_not_guessed,
@@ -49,6 +50,34 @@ async fn opening_twice_changes_nothing(place: Place) {
     let mut org = Org::default();
     assert_eq!(org.send(&first).await.len(), 1);
     assert_eq!(org.send(&second).await.len(), 0);
+}
+
+async fn tables_of_an_older_version_become_those_of_this_one(place: Place) {
+    drop(place.open(KEYED).await);
+    place.sql("INSERT INTO account (name) VALUES ('Acme')");
+    // As the first version left them.
+    let indexes = ["outbox_send", "letters_row", "letters_record"];
+    for index in indexes {
+        place.sql(&format!("DROP INDEX lockgate_{index}"));
+    }
+    place.sql("UPDATE lockgate_notes SET value = '1' WHERE name = 'version'");
+    let database = place.open(KEYED).await;
+    assert_eq!(
+        place.one("SELECT value FROM lockgate_notes WHERE name = 'version'"),
+        "2"
+    );
+    assert_eq!(Org::default().send(&database).await.len(), 1);
+    drop(database);
+    for index in indexes {
+        place.sql(&format!("DROP INDEX lockgate_{index}"));
+    }
+
+    place.sql("UPDATE lockgate_notes SET value = '3' WHERE name = 'version'");
+    let newer = Database::open(place.target(), &plan_of(account())).await;
+    assert!(
+        matches!(newer, Err(DatabaseError::Newer { found: 3, .. })),
+        "{newer:?}"
+    );
 }
 
 async fn a_new_field_gets_a_column_and_its_object_is_read_anew(place: Place) {
