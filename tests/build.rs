@@ -1,9 +1,10 @@
-//! Builds every component that the tests load: the connector, the plugins, and
+//! Builds every component that the tests load: the connectors, the plugins, and
 //! the guests that attack. They land in `OUT_DIR/packages`, one directory each.
 
 /// All guest crates that tests load, relative to this one.
-const GUESTS: [&str; 7] = [
+const GUESTS: [&str; 8] = [
     "../connector-wasm",
+    "../mailing-list/connector",
     "../plugins/contact-normalizer",
     "../plugins/lead-scorer",
     "guests/hostile-connector",

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{
-    action, backup, connection, demo, describe, dev_org, exit, file, key, limits, objects, package,
-    query, record, run, sync, transform, watch, webhook,
+    action, backup, connection, demo, describe, dev_org, exit, file, key, limits, mailing_list,
+    objects, package, query, recipe, record, run, sync, transform, watch, webhook,
 };
 
 const EXAMPLES: &str = "\
@@ -31,6 +31,7 @@ Exit codes:
 
 Environment:
   LOCKGATE_DATA_DIR       as --data-dir
+  LOCKGATE_STORE          as --store: keeps its password out of the list of processes
   LOCKGATE_MASTER_KEY     the key that seals tokens, 32 bytes in base64
   LOCKGATE_CLIENT_SECRET  as --client-secret
   LOCKGATE_SYNC_TO        as --to of `lockgate sync create`
@@ -55,6 +56,16 @@ pub(crate) struct Common {
     /// directory of this user's own
     #[arg(long, global = true, env = "LOCKGATE_DATA_DIR", value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// A PostgreSQL database that keeps connections, sealed tokens and budgets in place
+    /// of the data directory, for several machines; all need the same master key
+    #[arg(
+        long,
+        global = true,
+        env = "LOCKGATE_STORE",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub(crate) store: Option<String>,
     /// The key that seals tokens, made on first use; by default LOCKGATE_MASTER_KEY,
     /// or else a file in the data directory
     #[arg(long, global = true, value_name = "FILE")]
@@ -70,6 +81,10 @@ pub(crate) enum Command {
     Demo(demo::Args),
     /// Run a Salesforce-compatible org on this machine
     DevOrg(dev_org::Args),
+    /// Run use cases from beginning to end on this machine
+    Recipe(recipe::Args),
+    /// Run a small mailing-list service on this machine
+    MailingList(mailing_list::Args),
     /// Add, list, test, change and remove connections to orgs
     Connection(connection::Args),
     /// List the objects that the connected user can see
@@ -171,6 +186,8 @@ impl Command {
             Self::Webhook(args) => args.target(),
             Self::Demo(_)
             | Self::DevOrg(_)
+            | Self::MailingList(_)
+            | Self::Recipe(_)
             | Self::Run(_)
             | Self::Backup(_)
             | Self::Restore(_)

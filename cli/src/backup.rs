@@ -6,7 +6,7 @@ use anyhow::Result;
 use lockgate::{Error, MASTER_KEY_FILE, store};
 
 use crate::args::Common;
-use crate::exit::{Status, advised};
+use crate::exit::{Status, advised, usage};
 use crate::{output, place, session, text};
 
 const BACKUP_EXAMPLES: &str = "\
@@ -42,6 +42,7 @@ pub(crate) struct RestoreArgs {
 }
 
 pub(crate) async fn back_up(common: &Common, args: BackupArgs) -> Result<Status> {
+    is_a_file(common)?;
     let data_dir = place::data_dir(common)?;
     let file = args.file.clone();
     let copied = tokio::task::spawn_blocking(move || store::back_up(&data_dir, &file)).await?;
@@ -51,6 +52,7 @@ pub(crate) async fn back_up(common: &Common, args: BackupArgs) -> Result<Status>
 }
 
 pub(crate) async fn restore(common: &Common, args: RestoreArgs) -> Result<Status> {
+    is_a_file(common)?;
     let data_dir = place::data_dir(common)?;
     if !place::has_key(common)? {
         return Err(advised(
@@ -82,4 +84,14 @@ pub(crate) async fn restore(common: &Common, args: RestoreArgs) -> Result<Status
     let connections = text::counted(count, "connection");
     output::line(&format!("{} has {connections}", data_dir.display()))?;
     Ok(Status::Done)
+}
+
+/// Whether the store is a file of ours rather than a database.
+fn is_a_file(common: &Common) -> Result<()> {
+    match place::store(common) {
+        None => Ok(()),
+        Some(_) => Err(usage(
+            "the store is a database: copy it with `pg_dump`, and restore it with `pg_restore`",
+        )),
+    }
 }

@@ -16,8 +16,8 @@ use anyhow::{Context as _, Result};
 
 use crate::args::Shape;
 use crate::exit::Status;
-use crate::progress::Progress;
-use report::{QuotaReport, Report, Step};
+use crate::steps::{self, Step};
+use report::{QuotaReport, Report};
 use show::Screen;
 use stage::Stage;
 
@@ -106,42 +106,27 @@ pub(crate) async fn run(args: Args) -> Result<Status> {
 }
 
 async fn perform(stage: &mut Stage, act: Act, name: &'static str) -> Step {
-    let progress = Progress::spinner(name);
-    let (began, calls) = (Instant::now(), stage.calls());
-    let done = match act {
-        Act::Load => stage.load().await,
-        Act::Connect => stage.connect().await,
-        Act::Create => stage.create().await,
-        Act::Read => stage.read().await,
-        Act::Normalise => stage.normalise().await,
-        Act::Score => stage.score().await,
-        Act::Update => stage.update().await,
-        Act::Upsert => stage.upsert().await,
-        Act::RefuseGrant => stage.refuse_grant().await,
-        Act::RefuseStranger => stage.refuse_stranger().await,
-        Act::StopRunaways => stage.stop_runaways().await,
-        Act::StillWorks => stage.still_works().await,
-        Act::Delete => stage.delete().await,
+    let control = stage.control.clone();
+    let work = async {
+        let what = match act {
+            Act::Load => stage.load().await,
+            Act::Connect => stage.connect().await,
+            Act::Create => stage.create().await,
+            Act::Read => stage.read().await,
+            Act::Normalise => stage.normalise().await,
+            Act::Score => stage.score().await,
+            Act::Update => stage.update().await,
+            Act::Upsert => stage.upsert().await,
+            Act::RefuseGrant => stage.refuse_grant().await,
+            Act::RefuseStranger => stage.refuse_stranger().await,
+            Act::StopRunaways => stage.stop_runaways().await,
+            Act::StillWorks => stage.still_works().await,
+            Act::Delete => stage.delete().await,
+        };
+        Ok(((), what?))
     };
-    drop(progress);
-    let seconds = began.elapsed().as_secs_f64();
-    let api_calls = stage.calls().saturating_sub(calls);
-    match done {
-        Ok(what) => Step {
-            name,
-            ok: true,
-            seconds,
-            api_calls,
-            what,
-        },
-        Err(error) => Step {
-            name,
-            ok: false,
-            seconds,
-            api_calls,
-            what: format!("{error:#}"),
-        },
-    }
+    let (step, _) = steps::take(name, || control.quota().used, work).await;
+    step
 }
 
 /// Counts what the org saw, once no request is under way any more.

@@ -115,6 +115,7 @@ fn database_error(error: &anyhow::Error) -> Option<&DatabaseError> {
 fn status_of_database(error: &DatabaseError) -> Status {
     match error {
         DatabaseError::BadAddress { .. }
+        | DatabaseError::BadName { .. }
         | DatabaseError::Tables { .. }
         | DatabaseError::NoSuch { .. } => Status::Usage,
         DatabaseError::Taken => Status::TryLater,
@@ -131,7 +132,10 @@ fn host_error(error: &anyhow::Error) -> Option<&Error> {
 
 fn status_of_host(error: &Error) -> Status {
     match error {
-        Error::Input(_) | Error::Settings { .. } | Error::Options(_) => Status::Usage,
+        Error::Input(_)
+        | Error::Settings { .. }
+        | Error::Options(_)
+        | Error::Store(StoreError::BadAddress) => Status::Usage,
         Error::NeedsReconnect { .. } => Status::NeedsReconnect,
         Error::Auth(error) if error.needs_person() => Status::NeedsReconnect,
         Error::Auth(AuthError::BadLogin(_)) => Status::Usage,

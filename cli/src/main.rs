@@ -20,6 +20,7 @@ mod kept;
 mod key;
 mod limits;
 mod logging;
+mod mailing_list;
 mod objects;
 mod output;
 mod package;
@@ -27,11 +28,13 @@ mod packages;
 mod place;
 mod progress;
 mod query;
+mod recipe;
 mod record;
 mod roots;
 mod rows;
 mod run;
 mod session;
+mod steps;
 mod sync;
 mod table;
 mod text;
@@ -76,6 +79,8 @@ async fn dispatch(args: Args) -> Result<Status> {
     match args.command {
         Command::Demo(args) => demo::run(args).await,
         Command::DevOrg(args) => dev_org::run(args).await,
+        Command::MailingList(args) => mailing_list::run(args).await,
+        Command::Recipe(args) => recipe::run(args).await,
         Command::Connection(args) => connection::run(&common, args).await,
         Command::Objects(args) => objects::run(&common, args).await,
         Command::Describe(args) => describe::run(&common, args).await,

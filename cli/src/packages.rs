@@ -32,17 +32,24 @@ macro_rules! built_in {
 type Parts = (&'static str, &'static [u8]);
 
 const SALESFORCE: Parts = built_in!("salesforce-connector");
+const MAILING_LIST: Parts = built_in!("mailing-list-connector");
 const CONTACT_NORMALIZER: Parts = built_in!("contact-normalizer");
 const LEAD_SCORER: Parts = built_in!("lead-scorer");
 const HOSTILE: Parts = built_in!("hostile-transform");
 
 /// The connectors and plugins for use, by the names in their manifests.
-pub(crate) const NAMES: [&str; 3] = ["salesforce", "contact-normalizer", "lead-scorer"];
+pub(crate) const NAMES: [&str; 4] = [
+    "salesforce",
+    "mailing-list",
+    "contact-normalizer",
+    "lead-scorer",
+];
 
 /// A package that the binary carries.
 pub(crate) fn built_in(name: &str) -> Option<Result<Package>> {
     let (manifest, component) = match name {
         "salesforce" => SALESFORCE,
+        "mailing-list" => MAILING_LIST,
         "contact-normalizer" => CONTACT_NORMALIZER,
         "lead-scorer" => LEAD_SCORER,
         _ => return None,

@@ -26,6 +26,15 @@ pub(crate) fn data_dir(common: &Common) -> Result<PathBuf> {
     }
 }
 
+/// The address of the database that keeps what the data directory would; `None` if
+/// that does.
+pub(crate) fn store(common: &Common) -> Option<&str> {
+    common
+        .store
+        .as_deref()
+        .filter(|address| !address.is_empty())
+}
+
 /// The usual place of the platform for a program's data.
 fn users_own() -> Option<PathBuf> {
     let set = |name: &str| {

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use anyhow::Result;
 use lockgate::manifest::World;
-use lockgate::{Connection, Host};
+use lockgate::store::PostgresStore;
+use lockgate::{Connection, Error, Host};
 
 use crate::args::{Common, Owner, Target};
 use crate::{packages, place, roots};
@@ -19,6 +20,9 @@ pub(crate) async fn open(common: &Common, root: Option<Vec<u8>>) -> Result<Host>
         .user_agent(USER_AGENT);
     if let Some(key) = place::master_key(common)? {
         builder = builder.master_key(key);
+    }
+    if let Some(address) = place::store(common) {
+        builder = builder.store(PostgresStore::open(address).await.map_err(Error::Store)?);
     }
     if let Some(root) = root {
         builder = builder.trust_root(root);

@@ -5,6 +5,7 @@
 mod conflicts;
 mod create;
 pub(crate) mod definition;
+mod key_field;
 mod letters;
 mod list;
 pub(crate) mod open;

@@ -179,10 +179,52 @@ fn a_dev_org_tells_where_it_is_and_who_may_log_in() {
 }
 
 #[test]
+fn a_mailing_list_is_started_connected_to_and_read_from_the_command_line() {
+    let data = tempfile::tempdir().unwrap();
+    let mut service = command(data.path());
+    service.args(["mailing-list", "--listen", "127.0.0.1:0"]);
+    let mut child = service.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    let first: Vec<String> = lines.by_ref().take(3).map(Result::unwrap).collect();
+    let lockgate = |arguments: &[&str], input: &str| {
+        let mut command = command(data.path());
+        command.args(arguments);
+        run(command, input)
+    };
+    let url = first[0].strip_prefix("listening on ").unwrap();
+    let create = [
+        "connection",
+        "create",
+        "list",
+        "--connector",
+        "mailing-list",
+    ];
+    let flow = ["--flow", "client-credentials", "--local", url];
+    let client = ["--client-id", "mailing-list-client"];
+    let secret = ["--client-secret", "mailing-list-secret"];
+    let create = [&create[..], &flow, &client, &secret].concat();
+    let created = lockgate(&create, "");
+    let people = r#"[{"email": "ann@example.com", "tags": "vip"}, {"email": "bo@example.com"}]"#;
+    let upsert = ["record", "upsert", "list", "Member", "--key", "email"];
+    let written = lockgate(&upsert, people);
+    let query = r#"Member {"tag": "vip"}"#;
+    let read = lockgate(&["query", "list", query, "--output", "json"], "");
+    let wrong = lockgate(&["query", "list", "Member WHERE tag = 'vip'"], "");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    created.ended(0);
+    written.ended(0);
+    assert_eq!(read.ended(0).json()[0]["email"], "ann@example.com");
+    assert!(wrong.err.contains("a query is Member"), "{wrong:#?}");
+}
+
+#[test]
 fn every_command_has_help_with_examples() {
     for command in [
         "demo",
         "dev-org",
+        "mailing-list",
+        "recipe run",
         "objects",
         "describe",
         "query",

@@ -89,6 +89,69 @@ async fn a_sync_is_previewed_set_up_run_once_and_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_field_that_no_object_has_is_added_only_when_the_operator_says_so() {
+    let bench = Bench::connected().await;
+    let to = format!("sqlite:{}", file(&bench).display());
+    let create = ["sync", "create", "crm", "--object", "Account,Contact"];
+    let keyed = ["--to", &to, "--key-field", "Lockgate_Key__c"];
+    let create = [&create[..], &keyed[..]].concat();
+    let refused = bench.lockgate(&create).ended(1);
+    assert!(refused.err.contains("--add-key-field"), "{refused:#?}");
+
+    let add = [&create[..], &["--add-key-field"]].concat();
+    let created = bench.lockgate(&add).ended(0);
+    for object in ["Account", "Contact"] {
+        let added = format!("added Lockgate_Key__c to {object}");
+        assert!(created.err.contains(&added), "{created:#?}");
+    }
+    assert!(
+        created.out.contains("key in Lockgate_Key__c"),
+        "{created:#?}"
+    );
+    bench.lockgate(&["sync", "run-once", "crm"]).ended(0);
+    let insert = "INSERT INTO contact (last_name) VALUES ('Keyed')";
+    sql(&bench).execute(insert, []).unwrap();
+    bench.lockgate(&["sync", "run-once", "crm"]).ended(0);
+    let query = "SELECT Lockgate_Key__c FROM Contact WHERE LastName = 'Keyed'";
+    let found = bench.lockgate(&["query", "crm", query, "--output", "json"]);
+    let key = found.ended(0).json()[0]["Lockgate_Key__c"].clone();
+    assert!(key.as_str().is_some_and(|key| key.len() >= 32), "{key}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_syncs_share_a_database_and_one_that_ends_leaves_the_other() {
+    let bench = Bench::connected().await;
+    bench
+        .create("my-books", &["--flow", "client-credentials"])
+        .ended(0);
+    let to = format!("sqlite:{}", file(&bench).display());
+    let create = |connection: &str, more: &[&str]| {
+        let base = ["sync", "create", connection, "--to", &to];
+        bench.lockgate(&[&base[..], more].concat())
+    };
+    create("crm", &["--object", "Contact"]).ended(0);
+    create("my-books", &["--object", "Account"]).ended(0);
+    let taken = create("my-books", &["--object", "Contact", "--name", "third"]).ended(2);
+    assert!(taken.err.contains("the sync `crm`"), "{taken:#?}");
+    let alike = create("crm", &["--object", "Lead", "--name", "my_books"]).ended(1);
+    assert!(alike.err.contains("default/my-books"), "{alike:#?}");
+    for sync in ["crm", "my-books"] {
+        bench.lockgate(&["sync", "run-once", sync]).ended(0);
+    }
+    let rows = count(&bench, "lockgate_my_books_rows");
+    assert_eq!(count(&bench, "account"), rows);
+    assert!(rows > 0);
+    bench.lockgate(&["sync", "remove", "my-books"]).ended(0);
+    assert_eq!(count(&bench, "account"), rows);
+    sql(&bench)
+        .execute_batch("INSERT INTO contact (last_name) VALUES ('Last')")
+        .unwrap();
+    bench.lockgate(&["sync", "run-once", "crm"]).ended(0);
+    let sent = "contact WHERE last_name = 'Last' AND id IS NOT NULL";
+    assert_eq!(count(&bench, sent), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_taken_over_is_listed_with_its_reason_and_sent_again_once_mended() {
     let bench = synced(&["--plugin", "contact-normalizer"]).await;
     sql(&bench)
@@ -227,7 +290,10 @@ async fn the_host_that_stays_keeps_both_sides_equal_and_does_what_other_commands
         let second = bench.lockgate(&["run"]).ended(1);
         assert!(second.err.contains("another `lockgate run`"), "{second:#?}");
         let once = bench.lockgate(&["sync", "run-once", "crm"]).ended(6);
-        assert!(once.err.contains("another sync works"), "{once:#?}");
+        assert!(
+            once.err.contains("another engine of this sync works"),
+            "{once:#?}"
+        );
         let reset = bench.lockgate(&["sync", "reset", "crm"]).ended(1);
         assert!(reset.err.contains("lockgate sync pause crm"), "{reset:#?}");
 
@@ -271,6 +337,29 @@ async fn the_host_that_stays_keeps_both_sides_equal_and_does_what_other_commands
     assert!(!bench.data.path().join("run.sock").exists());
     let status = bench.lockgate(&["sync", "status", "crm"]).ended(0);
     assert!(status.out.contains("not running"), "{status:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_the_budget_is_told_with_the_calls_that_it_takes_and_their_prospect() {
+    let bench = synced(&[]).await;
+    let _running = Running::start(&bench);
+    tokio::task::block_in_place(|| {
+        until(&bench, "loaded", is_live);
+        bench.control.set_quota_used(14_999);
+        let rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 500)
+                    INSERT INTO account (name) SELECT 'Late ' || i FROM n";
+        sql(&bench).execute_batch(rows).unwrap();
+        let waits = until(&bench, "waiting for calls", |status| {
+            let budget = &status["live"]["budget"];
+            budget["available"] == 0 && budget["to_do"].as_u64() >= Some(2)
+        });
+        // The others who used the budget up are taken to go on.
+        assert!(waits["live"]["budget"]["done_in_s"].is_null(), "{waits:#}");
+        assert!(waits["status"]["pending"].as_u64() > Some(0), "{waits:#}");
+        let shown = bench.lockgate(&["sync", "status", "crm"]).ended(0);
+        assert!(shown.out.contains("what waits takes about"), "{shown:#?}");
+        assert!(shown.out.contains("others leave too little"), "{shown:#?}");
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]

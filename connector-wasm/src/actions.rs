@@ -7,6 +7,7 @@ mod changes;
 mod composite;
 mod find;
 pub(crate) mod graph;
+mod key_field;
 mod lead;
 mod notes;
 mod order;
@@ -23,12 +24,13 @@ mod usage;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::api::Api;
+use crate::api::{Api, Ask, Kind};
 use crate::bindings::exports::lockgate::connector::records::{
     Action, Advice, Error, Outcome, RecordResult,
 };
-use crate::fault::refused;
-use crate::host::Host;
+use crate::fault::{refused, unexpected};
+use crate::host::{Host, Method};
+use crate::wire;
 use changes::Change;
 
 /// Names, sentences and schemas.
@@ -74,6 +76,7 @@ pub(crate) async fn invoke<H: Host>(
         "search" => search::statement(api, read(input)?).await,
         "parameterized-search" => search::words(api, read(input)?).await,
         "activate-order" => order::activate(api, read(input)?).await,
+        "add-key-field" => key_field::add(api, read(input)?).await,
         "set-price" => price::set(api, read(input)?).await,
         "convert-leads" => lead::convert(api, read(input)?).await,
         "get-by-key" => related::by_key(api, read(input)?).await,
@@ -125,6 +128,24 @@ fn at_most(what: &str, n: usize, most: usize) -> Result<(), Error> {
         "LIMIT_EXCEEDED",
         &format!("{n} {what}, and one call takes {most}: ask in parts"),
     ))
+}
+
+/// The rows of a query that gives few.
+async fn query<H: Host, T: serde::de::DeserializeOwned>(
+    api: &Api<H>,
+    soql: String,
+    object: &str,
+) -> Result<Vec<T>, Error> {
+    #[derive(Deserialize)]
+    struct Found<T> {
+        records: Vec<T>,
+    }
+
+    let ask = Ask::new(Method::Get, "/query", Kind::Query { page_size: None }).pair("q", soql);
+    let body = api.fetch(ask, Some(object)).await?;
+    wire::read::<Found<T>>(&body)
+        .map(|found| found.records)
+        .ok_or_else(|| unexpected("a page of a query"))
 }
 
 /// The id of a record that was written, or the first reason why it was not.

@@ -299,7 +299,7 @@ impl Error {
             Self::OverQuota { .. } | Self::Unavailable { .. } | Self::Busy => true,
             Self::Refused { problem, .. } => problem.advice.is_retryable(),
             Self::Auth(error) => error.retry_after().is_some(),
-            Self::Store(StoreError::Busy) => true,
+            Self::Store(error) => error.is_passing(),
             _ => false,
         }
     }

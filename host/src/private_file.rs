@@ -1,8 +1,21 @@
-//! Files that only their owner may read: the master key and the store.
+//! What only its owner may read: the data directory, the master key and the store.
 
 use std::io::{self, Write as _};
+use std::path::Path;
 
 use cap_std::fs::{Dir, File, Metadata, OpenOptions};
+
+/// Makes a directory for its owner only, unless it exists, and those above it.
+pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt as _;
+        builder.mode(0o700);
+    }
+    builder.create(path)
+}
 
 /// Makes the file `name` with these contents and mode 0600, unless it exists.
 ///

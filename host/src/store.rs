@@ -7,15 +7,17 @@
 //! beside this file.
 //!
 //! Every method is one transaction: when it returns `Ok` the change is durable,
-//! when it returns `Err` nothing was changed. A method whose future is dropped
-//! may still take effect.
+//! when it returns `Err` nothing was changed, but for [`StoreError::InDoubt`]. A
+//! method whose future is dropped may still take effect.
 //!
 //! Nothing that is secret reaches a store unsealed: see [`crate::seal`]. What
 //! packages store is theirs to protect, and is kept as it is given.
 
+mod columns;
 #[cfg(test)]
 pub(crate) mod conformance;
 mod error;
+mod postgres;
 pub(crate) mod queue;
 mod record;
 mod sqlite;
@@ -25,6 +27,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 
 pub use error::{BadConnectionKey, StoreError};
+pub use postgres::PostgresStore;
 pub use queue::{
     ListedItem, MAX_QUEUE_CHECKPOINT_BYTES, MAX_QUEUE_ID_BYTES, MAX_QUEUE_ITEM_BYTES,
     MAX_QUEUE_NAME_BYTES, MAX_QUEUE_PAGE_BYTES, MAX_QUEUE_PAGE_ITEMS, MAX_QUEUE_PROBLEM_BYTES,

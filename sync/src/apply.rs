@@ -75,7 +75,7 @@ pub(crate) fn apply(
     prune(sql, now_ms)?;
     if let Some((source, checkpoint)) = &batch.checkpoint {
         sql.run(
-            "INSERT INTO lockgate_checkpoints (source, checkpoint, saved_ms) VALUES (?1, ?2, ?3) \
+            "INSERT INTO ~checkpoints (source, checkpoint, saved_ms) VALUES (?1, ?2, ?3) \
              ON CONFLICT (source) DO UPDATE SET checkpoint = excluded.checkpoint, \
              saved_ms = excluded.saved_ms",
             &[
@@ -94,16 +94,13 @@ pub(crate) fn apply(
 
 fn prune(sql: &mut dyn Sql, now_ms: i64) -> Result<(), DatabaseError> {
     let before = now_ms - KEPT_MS;
+    sql.run("DELETE FROM ~inbox WHERE seen_ms < ?1", &[before.into()])?;
     sql.run(
-        "DELETE FROM lockgate_inbox WHERE seen_ms < ?1",
+        "DELETE FROM ~sent WHERE sent_ms < ?1 AND state IN ('done', 'lost')",
         &[before.into()],
     )?;
     sql.run(
-        "DELETE FROM lockgate_sent WHERE sent_ms < ?1 AND state IN ('done', 'lost')",
-        &[before.into()],
-    )?;
-    sql.run(
-        "DELETE FROM lockgate_rows WHERE gone_seen_ms IS NOT NULL AND gone_seen_ms < ?1",
+        "DELETE FROM ~rows WHERE gone_seen_ms IS NOT NULL AND gone_seen_ms < ?1",
         &[before.into()],
     )
     .map(|_| ())
@@ -230,7 +227,7 @@ impl Work<'_> {
     /// Notes the id of a change; false if it was there already.
     fn is_first(&mut self, id: &str) -> Result<bool, DatabaseError> {
         let count = self.sql.run(
-            "INSERT INTO lockgate_inbox (id, seen_ms) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING",
+            "INSERT INTO ~inbox (id, seen_ms) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING",
             &[id.into(), self.now_ms.into()],
         )?;
         Ok(count > 0)

@@ -116,7 +116,7 @@ fn json(value: &Value) -> Cell {
 pub(crate) fn put(sql: &mut dyn Sql, kept: &Kept<'_>, now_ms: i64) -> Result<(), DatabaseError> {
     if kept.taken == Taken::Undecided {
         sql.run(
-            "DELETE FROM lockgate_conflicts WHERE object = ?1 AND local_key = ?2 AND field = ?3 \
+            "DELETE FROM ~conflicts WHERE object = ?1 AND local_key = ?2 AND field = ?3 \
              AND taken = 'undecided' AND resolved_ms IS NULL",
             &[
                 kept.object.into(),
@@ -127,7 +127,7 @@ pub(crate) fn put(sql: &mut dyn Sql, kept: &Kept<'_>, now_ms: i64) -> Result<(),
     }
     let number = numbers::next(sql)?;
     sql.run(
-        "INSERT INTO lockgate_conflicts (number, object, local_key, org_id, field, base, local, \
+        "INSERT INTO ~conflicts (number, object, local_key, org_id, field, base, local, \
          incoming, policy, taken, found_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         &[
             number.into(),
@@ -153,7 +153,7 @@ pub(crate) fn undecided(
     local_key: &str,
 ) -> Result<Vec<String>, DatabaseError> {
     let rows = sql.rows(
-        "SELECT field FROM lockgate_conflicts WHERE object = ?1 AND local_key = ?2 \
+        "SELECT field FROM ~conflicts WHERE object = ?1 AND local_key = ?2 \
          AND taken = 'undecided' AND resolved_ms IS NULL",
         &[object.into(), local_key.into()],
     )?;
@@ -194,7 +194,7 @@ pub(crate) fn list(
 ) -> Result<Vec<Conflict>, DatabaseError> {
     let rows = sql.rows(
         &format!(
-            "SELECT {COLUMNS} FROM lockgate_conflicts \
+            "SELECT {COLUMNS} FROM ~conflicts \
              WHERE resolved_ms IS NULL AND number > ?1 ORDER BY number LIMIT ?2"
         ),
         &[after.into(), i64::from(limit).into()],
@@ -215,7 +215,7 @@ pub(crate) fn resolve(
     numbers::next(sql)?;
     let rows = sql.rows(
         &format!(
-            "SELECT {COLUMNS} FROM lockgate_conflicts \
+            "SELECT {COLUMNS} FROM ~conflicts \
              WHERE resolved_ms IS NULL AND number = ?1"
         ),
         &[number.into()],
@@ -227,7 +227,7 @@ pub(crate) fn resolve(
     };
     let conflict = conflict.ok_or(missing)?;
     sql.run(
-        "UPDATE lockgate_conflicts SET resolved_ms = ?2 WHERE number = ?1",
+        "UPDATE ~conflicts SET resolved_ms = ?2 WHERE number = ?1",
         &[number.into(), now_ms.into()],
     )?;
     let (Some(object), Some(field)) = (plan.object(&conflict.object), conflict.field) else {

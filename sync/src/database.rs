@@ -142,12 +142,8 @@ impl Database {
     /// # Errors
     /// [`DatabaseError::is_passing`] tells whether to try again.
     pub async fn has_outgoing(&self) -> Result<bool, DatabaseError> {
-        self.read(|sql, _| {
-            Ok(!sql
-                .rows("SELECT 1 FROM lockgate_outbox LIMIT 1", &[])?
-                .is_empty())
-        })
-        .await
+        self.read(|sql, _| Ok(!sql.rows("SELECT 1 FROM ~outbox LIMIT 1", &[])?.is_empty()))
+            .await
     }
 
     /// What is to be sent, at most `limit` changes.

@@ -74,7 +74,7 @@ pub(crate) fn list(
     local_key: &str,
 ) -> Result<Vec<Sent>, DatabaseError> {
     let rows = sql.rows(
-        "SELECT send, fields, bases, state FROM lockgate_sent \
+        "SELECT send, fields, bases, state FROM ~sent \
          WHERE object = ?1 AND local_key = ?2 ORDER BY send",
         &[object.into(), local_key.into()],
     )?;
@@ -99,7 +99,7 @@ pub(crate) fn remember(
     now_ms: i64,
 ) -> Result<(), DatabaseError> {
     sql.run(
-        "INSERT INTO lockgate_sent (send, object, local_key, op, fields, bases, state, \
+        "INSERT INTO ~sent (send, object, local_key, op, fields, bases, state, \
          sent_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         &[
             sent.send.into(),
@@ -118,7 +118,7 @@ pub(crate) fn remember(
 /// Remembers a send with other fields than at first.
 pub(crate) fn replace(sql: &mut dyn Sql, sent: &Sent) -> Result<(), DatabaseError> {
     sql.run(
-        "UPDATE lockgate_sent SET fields = ?2, bases = ?3 WHERE send = ?1",
+        "UPDATE ~sent SET fields = ?2, bases = ?3 WHERE send = ?1",
         &[
             sent.send.into(),
             fields_to_json(&sent.fields).into(),
@@ -130,14 +130,14 @@ pub(crate) fn replace(sql: &mut dyn Sql, sent: &Sent) -> Result<(), DatabaseErro
 
 pub(crate) fn set_state(sql: &mut dyn Sql, send: i64, state: State) -> Result<(), DatabaseError> {
     sql.run(
-        "UPDATE lockgate_sent SET state = ?2 WHERE send = ?1",
+        "UPDATE ~sent SET state = ?2 WHERE send = ?1",
         &[send.into(), state.word().into()],
     )
     .map(|_| ())
 }
 
 pub(crate) fn forget(sql: &mut dyn Sql, send: i64) -> Result<(), DatabaseError> {
-    sql.run("DELETE FROM lockgate_sent WHERE send = ?1", &[send.into()])
+    sql.run("DELETE FROM ~sent WHERE send = ?1", &[send.into()])
         .map(|_| ())
 }
 
@@ -167,7 +167,7 @@ pub(crate) fn forget_all(
     local_key: &str,
 ) -> Result<(), DatabaseError> {
     sql.run(
-        "DELETE FROM lockgate_sent WHERE object = ?1 AND local_key = ?2",
+        "DELETE FROM ~sent WHERE object = ?1 AND local_key = ?2",
         &[object.into(), local_key.into()],
     )
     .map(|_| ())

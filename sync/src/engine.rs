@@ -50,7 +50,7 @@ const EVENTS: &str = "events";
 
 /// Keeps a connection and a database equal.
 ///
-/// Two engines on one database would send everything twice, so the second waits a
+/// Two engines of one sync would send everything twice, so the second waits a
 /// while for the first to end, and then fails with [`DatabaseError::Taken`].
 #[derive(Debug)]
 pub struct Engine {

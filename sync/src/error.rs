@@ -12,14 +12,25 @@ pub enum DatabaseError {
         /// What was given, without what may be a password.
         address: String,
     },
+    /// Not a name that a sync's own tables can be called after.
+    #[error(
+        "`{name}` cannot name a sync in a database: take 1 to 24 of a-z, 0-9 and _, beginning with a letter and not ending with _"
+    )]
+    BadName {
+        /// What was given.
+        name: String,
+    },
     /// It cannot be opened or reached. Try again when it can.
     #[error("the database cannot be reached")]
     Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Others kept it locked for too long. Try again.
     #[error("other programs keep the database locked: try again")]
     Busy,
-    /// Another engine works on it.
-    #[error("another sync works on this database: stop it first")]
+    /// There is no room for what it would write. Try again when there is.
+    #[error("the database's disk is full: make room for it")]
+    NoRoom,
+    /// Another engine of the same sync works on it.
+    #[error("another engine of this sync works on this database: stop it first")]
     Taken,
     /// No sync was ever set up in it.
     #[error("no sync was set up in this database: create it first")]
@@ -77,7 +88,7 @@ impl DatabaseError {
     /// pause.
     #[must_use]
     pub const fn is_passing(&self) -> bool {
-        matches!(self, Self::Busy | Self::Unreachable(_))
+        matches!(self, Self::Busy | Self::NoRoom | Self::Unreachable(_))
     }
 
     pub(crate) fn damaged(detail: impl Into<String>) -> Self {

@@ -51,7 +51,7 @@ pub(crate) fn put(sql: &mut dyn Sql, letter: &New<'_>, now_ms: i64) -> Result<()
     if let Some((column, value)) = place {
         sql.run(
             &format!(
-                "DELETE FROM lockgate_letters \
+                "DELETE FROM ~letters \
                  WHERE direction = ?1 AND object = ?2 AND {column} = ?3"
             ),
             &[direction.into(), letter.object.into(), value.into()],
@@ -59,7 +59,7 @@ pub(crate) fn put(sql: &mut dyn Sql, letter: &New<'_>, now_ms: i64) -> Result<()
     }
     let number = numbers::next(sql)?;
     sql.run(
-        "INSERT INTO lockgate_letters \
+        "INSERT INTO ~letters \
          (number, direction, object, local_key, org_id, reason, content, at_ms) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         &[
@@ -83,7 +83,7 @@ pub(crate) fn remove_of(
     local_key: &str,
 ) -> Result<(), DatabaseError> {
     sql.run(
-        "DELETE FROM lockgate_letters \
+        "DELETE FROM ~letters \
          WHERE direction = 'out' AND object = ?1 AND local_key = ?2",
         &[object.into(), local_key.into()],
     )
@@ -91,7 +91,7 @@ pub(crate) fn remove_of(
 }
 
 const COLUMNS: &str =
-    "number, direction, object, local_key, org_id, reason, content, at_ms FROM lockgate_letters";
+    "number, direction, object, local_key, org_id, reason, content, at_ms FROM ~letters";
 
 fn letter(row: &Row) -> Result<Letter, DatabaseError> {
     Ok(Letter {
@@ -145,10 +145,7 @@ pub(crate) fn again(sql: &mut dyn Sql, number: i64, now_ms: i64) -> Result<(), D
 
 /// Throws a letter away.
 pub(crate) fn remove(sql: &mut dyn Sql, number: i64) -> Result<(), DatabaseError> {
-    let count = sql.run(
-        "DELETE FROM lockgate_letters WHERE number = ?1",
-        &[number.into()],
-    )?;
+    let count = sql.run("DELETE FROM ~letters WHERE number = ?1", &[number.into()])?;
     if count == 0 {
         return Err(DatabaseError::NoSuch {
             what: "dead letter",

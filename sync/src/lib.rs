@@ -51,6 +51,14 @@
 //! What the sync knows lies in tables whose names begin with `lockgate_`, in the same
 //! database, so that it commits with the rows that it is about.
 //!
+//! Several syncs may share a database, say one of a CRM and one of a mailing list: each
+//! has a name ([`Target::of_sync`]), tables of its own that are called after it, and
+//! objects' tables that no other sync has. Triggers of the user's between two such
+//! tables carry values over: what one sync applies fires them, and what they write into
+//! the other's table is captured there as any program's change is. Such a trigger writes
+//! only where something differs, or two of them would call each other for ever; and what
+//! it writes into a table of the sync that is at work just then is not captured.
+//!
 //! # What always holds
 //!
 //! - Every change that is committed in a table is in `lockgate_outbox`, by triggers,
@@ -94,6 +102,7 @@ pub mod merge;
 mod numbers;
 mod outbox;
 mod outgoing;
+mod own;
 mod plan;
 mod postgres;
 mod rewriting;

@@ -19,7 +19,7 @@ pub(crate) fn changed_ms(
     local_key: &str,
 ) -> Result<BTreeMap<String, i64>, DatabaseError> {
     let rows = sql.rows(
-        "SELECT fields, captured_ms FROM lockgate_outbox WHERE object = ?1 AND local_key = ?2 \
+        "SELECT fields, captured_ms FROM ~outbox WHERE object = ?1 AND local_key = ?2 \
          ORDER BY seq",
         &[object.into(), local_key.into()],
     )?;
@@ -74,7 +74,7 @@ pub(crate) fn look(
 
 fn last(sql: &mut dyn Sql, object: &str, local_key: &str) -> Result<Option<i64>, DatabaseError> {
     let rows = sql.rows(
-        "SELECT max(seq) FROM lockgate_outbox WHERE object = ?1 AND local_key = ?2",
+        "SELECT max(seq) FROM ~outbox WHERE object = ?1 AND local_key = ?2",
         &[object.into(), local_key.into()],
     )?;
     rows.first().map_or(Ok(None), |row| row.maybe_int(0))
@@ -89,7 +89,7 @@ pub(crate) fn mark(
     send: i64,
 ) -> Result<(), DatabaseError> {
     sql.run(
-        "UPDATE lockgate_outbox SET send = ?4 WHERE object = ?1 AND local_key = ?2 AND seq <= ?3",
+        "UPDATE ~outbox SET send = ?4 WHERE object = ?1 AND local_key = ?2 AND seq <= ?3",
         &[
             object.into(),
             local_key.into(),
@@ -102,17 +102,14 @@ pub(crate) fn mark(
 
 /// Removes the entries that were sent with `send`, and no others.
 pub(crate) fn remove_sent(sql: &mut dyn Sql, send: i64) -> Result<(), DatabaseError> {
-    sql.run(
-        "DELETE FROM lockgate_outbox WHERE send = ?1",
-        &[send.into()],
-    )
-    .map(|_| ())
+    sql.run("DELETE FROM ~outbox WHERE send = ?1", &[send.into()])
+        .map(|_| ())
 }
 
 /// Takes the mark of a send away: its entries wait again.
 pub(crate) fn unmark(sql: &mut dyn Sql, send: i64) -> Result<(), DatabaseError> {
     sql.run(
-        "UPDATE lockgate_outbox SET send = NULL WHERE send = ?1",
+        "UPDATE ~outbox SET send = NULL WHERE send = ?1",
         &[send.into()],
     )
     .map(|_| ())
@@ -126,7 +123,7 @@ pub(crate) fn remove(
     look: &Look,
 ) -> Result<(), DatabaseError> {
     sql.run(
-        "DELETE FROM lockgate_outbox WHERE object = ?1 AND local_key = ?2 AND seq <= ?3",
+        "DELETE FROM ~outbox WHERE object = ?1 AND local_key = ?2 AND seq <= ?3",
         &[
             object.into(),
             local_key.into(),
@@ -144,7 +141,7 @@ pub(crate) fn add(
     now_ms: i64,
 ) -> Result<(), DatabaseError> {
     sql.run(
-        "INSERT INTO lockgate_outbox (object, local_key, op, fields, captured_ms) \
+        "INSERT INTO ~outbox (object, local_key, op, fields, captured_ms) \
          VALUES (?1, ?2, 'update', '', ?3)",
         &[object.into(), local_key.into(), now_ms.into()],
     )

@@ -105,7 +105,7 @@ pub(crate) fn outgoing(
     let (mut after, mut seen) = (0, BTreeSet::new());
     while work.out.changes.len() < limit {
         let rows = work.sql.rows(
-            "SELECT object, local_key, seq FROM lockgate_outbox WHERE seq > ?1 \
+            "SELECT object, local_key, seq FROM ~outbox WHERE seq > ?1 \
              ORDER BY seq LIMIT ?2",
             &[after.into(), LOOKED_AT.into()],
         )?;

@@ -47,6 +47,9 @@ pub struct ObjectPlan {
     pub policy: Policy,
     /// The field that holds the org's id.
     pub id_field: String,
+    /// The longest id in characters; 0 if the product does not say.
+    #[serde(default = "earlier_id_length")]
+    pub id_length: u32,
     /// Fields that say when the org last changed a record, the finest first.
     pub stamp_fields: Vec<String>,
     /// The external id field that holds the rows' keys.
@@ -57,6 +60,11 @@ pub struct ObjectPlan {
     pub deletable: bool,
     /// The fields with a column, in the product's order.
     pub columns: Vec<ColumnPlan>,
+}
+
+/// Plans that were kept before they told it are of products with such ids.
+const fn earlier_id_length() -> u32 {
+    18
 }
 
 /// One field and its column.
@@ -316,6 +324,7 @@ fn plan_object(
         direction,
         policy,
         id_field: id_field.name.clone(),
+        id_length: id_field.max_length,
         stamp_fields: description.stamp_fields.clone(),
         key_field: wanted.key_field.clone(),
         createable: description.summary.createable,

@@ -1,7 +1,7 @@
 //! A user's database in PostgreSQL.
 //!
-//! Our own writes are told from others' by the setting `lockgate.quiet`, which ends
-//! with our transaction and no other session sees. Rows that a transaction reads
+//! A sync's own writes are told from others' by the setting `lockgate.quiet`, which names
+//! the sync, ends with our transaction, and is seen by no other session. Rows that a transaction reads
 //! to write them are locked, so a program that writes one meanwhile comes before us,
 //! with its entry in the outbox, or after us.
 //!
@@ -24,6 +24,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::DatabaseError;
 use crate::kind::Kind;
+use crate::own::{OURS, OwnTables};
 use crate::plan::ObjectPlan;
 use crate::sql::{Cell, FoundColumn, Row, Sql};
 use crate::value::Value;
@@ -40,13 +41,14 @@ const SESSION: &str = "SET lock_timeout = '10s'; SET client_min_messages = warni
                        SET application_name = 'lockgate-sync'";
 
 /// The second number is that of the schema, so that syncs in several do not wait for
-/// each other.
+/// each other. All syncs of one schema do: triggers between their tables would have them
+/// wait for each other's rows, in a circle.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
-                     SELECT set_config('lockgate.quiet', 'on', true); \
+                     SELECT set_config('lockgate.quiet', '~', true); \
                      SELECT pg_advisory_xact_lock(7627641, hashtext(current_schema()))";
 
-/// Held by the session of an engine at work, one of each schema.
-const CLAIM: &str = "SELECT pg_advisory_lock(7627642, hashtext(current_schema()))";
+/// Held by the session of an engine at work, one of each sync of each schema.
+const CLAIM: &str = "SELECT pg_advisory_lock(7627642, hashtext(current_schema() || $claim$))";
 
 /// Whether an engine of ours works here.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,11 +66,12 @@ pub(crate) struct Postgres {
     statements: HashMap<String, Statement>,
     /// The schema that tables are made in, as SQL writes it.
     schema: String,
+    own: OwnTables,
 }
 
 impl Postgres {
     /// Connects. Blocks, and must not be called by a thread of an async runtime.
-    pub(crate) fn open(config: &Config) -> Result<Self, DatabaseError> {
+    pub(crate) fn open(config: &Config, own: OwnTables) -> Result<Self, DatabaseError> {
         let (client, schema) = connect(config)?;
         Ok(Self {
             config: config.clone(),
@@ -76,6 +79,7 @@ impl Postgres {
             claim: Claim::None,
             statements: HashMap::new(),
             schema,
+            own,
         })
     }
 
@@ -92,7 +96,7 @@ impl Postgres {
         let statement = match self.statements.get(sql) {
             Some(statement) => statement.clone(),
             None => {
-                let text = sql.replace('?', "$");
+                let text = self.own.fill(sql).replace('?', "$");
                 let prepared = self.client.prepare(&text);
                 let statement = prepared.map_err(|error| told(error, sql))?;
                 if self.statements.len() == STATEMENTS {
@@ -153,7 +157,7 @@ fn tls() -> Result<ClientConfig, DatabaseError> {
 
 impl Sql for Postgres {
     fn begin(&mut self) -> Result<(), DatabaseError> {
-        let begun = self.client.batch_execute(BEGIN);
+        let begun = self.client.batch_execute(&self.own.fill(BEGIN));
         begun.map_err(|error| {
             self.rollback();
             told(error, "begin a transaction")
@@ -196,11 +200,24 @@ impl Sql for Postgres {
 
     fn define(&mut self, sql: &str) -> Result<(), DatabaseError> {
         self.statements.clear();
-        let defined = self.client.batch_execute(sql);
+        let defined = self.client.batch_execute(&self.own.fill(sql));
         defined.map_err(|error| told(error, sql))
     }
 
+    fn other_syncs(&mut self) -> Result<Vec<String>, DatabaseError> {
+        let rows = self.rows(
+            "SELECT left(relname::text, -length('columns')) FROM pg_class \
+             JOIN pg_namespace ON pg_namespace.oid = relnamespace \
+             WHERE nspname = current_schema() AND relkind = 'r' \
+             AND starts_with(relname::text, ?1::text) AND right(relname::text, 8) = '_columns' \
+             AND relname::text <> '~columns'",
+            &[OURS.into()],
+        )?;
+        rows.iter().map(|row| row.text(0)).collect()
+    }
+
     fn found_columns(&mut self, table: &str) -> Result<Vec<FoundColumn>, DatabaseError> {
+        let table = self.own.fill(table).into_owned();
         let rows = self.rows(
             "SELECT attname::text, format_type(atttypid, atttypmod), \
              attnotnull AND NOT atthasdef AND attidentity = '' \
@@ -296,16 +313,25 @@ impl Sql for Postgres {
         triggers::unwatch(table)
     }
 
-    fn document(&self, table: &str, column: &str, text: &str) -> Option<String> {
+    fn document(&mut self, table: &str, column: &str, text: &str) -> Result<(), DatabaseError> {
+        self.statements.clear();
+        // The text is the product's own, and may have any sign in it.
         let text = text.replace('\'', "''");
-        Some(format!("COMMENT ON COLUMN {table}.{column} IS '{text}'"))
+        let sql = format!("COMMENT ON COLUMN {table}.{column} IS '{text}'");
+        let documented = self.client.batch_execute(&sql);
+        documented.map_err(|error| told(error, "document a column"))
     }
 
     fn claim(&mut self) -> Result<(), DatabaseError> {
         if self.claim == Claim::Held {
             return Ok(());
         }
-        let claimed = self.client.batch_execute(CLAIM);
+        // Of a sync without a name it is the schema's alone, as it always was.
+        let name = self.own.name().map(|name| format!("/{name}"));
+        let name = name.unwrap_or_default();
+        let claimed = self
+            .client
+            .batch_execute(&CLAIM.replace("$claim$", &format!("'{name}'")));
         claimed.map_err(|error| match told(error, CLAIM) {
             // The session's time for a lock is over.
             DatabaseError::Busy => DatabaseError::Taken,

@@ -62,7 +62,7 @@ pub(crate) fn stored_fields(json: &str) -> Result<Fields, DatabaseError> {
 }
 
 const KNOWN: &str = "SELECT local_key, org_id, base, stamp_ms, gone_ms, gone_seen_ms \
-                     FROM lockgate_rows";
+                     FROM ~rows";
 
 /// What is known of the record with this id.
 pub(crate) fn by_id(
@@ -89,7 +89,7 @@ pub(crate) fn by_key(
 /// Keeps what is known.
 pub(crate) fn keep(sql: &mut dyn Sql, object: &str, known: &Known) -> Result<(), DatabaseError> {
     sql.run(
-        "INSERT INTO lockgate_rows (object, local_key, org_id, base, stamp_ms, gone_ms, gone_seen_ms) \
+        "INSERT INTO ~rows (object, local_key, org_id, base, stamp_ms, gone_ms, gone_seen_ms) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
          ON CONFLICT (object, local_key) DO UPDATE SET org_id = excluded.org_id, \
          base = excluded.base, stamp_ms = excluded.stamp_ms, gone_ms = excluded.gone_ms, \
@@ -127,7 +127,7 @@ pub(crate) fn forget(
     local_key: &str,
 ) -> Result<(), DatabaseError> {
     sql.run(
-        "DELETE FROM lockgate_rows WHERE object = ?1 AND local_key = ?2",
+        "DELETE FROM ~rows WHERE object = ?1 AND local_key = ?2",
         &[object.into(), local_key.into()],
     )
     .map(|_| ())
@@ -140,7 +140,7 @@ pub(crate) fn forget_gone(
     org_id: &str,
 ) -> Result<(), DatabaseError> {
     sql.run(
-        "DELETE FROM lockgate_rows WHERE object = ?1 AND org_id = ?2 AND gone_ms IS NOT NULL",
+        "DELETE FROM ~rows WHERE object = ?1 AND org_id = ?2 AND gone_ms IS NOT NULL",
         &[object.into(), org_id.into()],
     )
     .map(|_| ())

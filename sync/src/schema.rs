@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use crate::error::DatabaseError;
 use crate::kind::Kind;
+use crate::own as own_tables;
 use crate::plan::{ColumnPlan, ID_COLUMN, KEY_COLUMN, ObjectPlan, Plan};
 use crate::sql::{Cell, FoundColumn, Sql};
 use crate::{numbers, unread};
@@ -57,7 +58,7 @@ fn keep_plan(sql: &mut dyn Sql, plan: &Plan) -> Result<(), DatabaseError> {
 
 /// The plan that the tables were last brought to.
 pub(crate) fn kept_plan(sql: &mut dyn Sql) -> Result<Plan, DatabaseError> {
-    if sql.found_columns("lockgate_notes")?.is_empty() {
+    if sql.found_columns("~notes")?.is_empty() {
         return Err(DatabaseError::NoSync);
     }
     let json = numbers::note(sql, PLAN)?.ok_or(DatabaseError::NoSync)?;
@@ -84,6 +85,16 @@ impl Work<'_> {
     fn object(&mut self, object: &ObjectPlan) -> Result<(), DatabaseError> {
         let known = self.known(object)?;
         let found = self.sql.found_columns(&object.table)?;
+        if known.is_empty()
+            && !found.is_empty()
+            && let Some(other) = self.holder(&object.table)?
+        {
+            self.problems.push(format!(
+                "{}: the sync {other} of this database has this table; choose another name in the mapping",
+                object.table
+            ));
+            return Ok(());
+        }
         let other_table = known
             .values()
             .map(|known| &known.table)
@@ -113,7 +124,7 @@ impl Work<'_> {
 
     fn known(&mut self, object: &ObjectPlan) -> Result<BTreeMap<String, Known>, DatabaseError> {
         let rows = self.sql.rows(
-            "SELECT field, table_name, column_name, kind, max_length FROM lockgate_columns \
+            "SELECT field, table_name, column_name, kind, max_length FROM ~columns \
              WHERE object = ?1",
             &[object.object.as_str().into()],
         )?;
@@ -131,12 +142,31 @@ impl Work<'_> {
         known.collect()
     }
 
+    /// The other sync of this database that has a table, in words.
+    fn holder(&mut self, table: &str) -> Result<Option<String>, DatabaseError> {
+        for prefix in self.sql.other_syncs()? {
+            let quoted = prefix.replace('"', "\"\"");
+            let held = self.sql.rows(
+                &format!("SELECT 1 FROM \"{quoted}columns\" WHERE table_name = ?1 LIMIT 1"),
+                &[table.into()],
+            )?;
+            if !held.is_empty() {
+                let name = own_tables::name_in(&prefix);
+                return Ok(Some(name.map_or_else(
+                    || "without a name".to_owned(),
+                    |name| format!("`{name}`"),
+                )));
+            }
+        }
+        Ok(None)
+    }
+
     fn create(&mut self, object: &ObjectPlan) -> Result<(), DatabaseError> {
         let mut lines = vec![
             format!("{KEY_COLUMN} {}", self.sql.key_definition()),
             format!(
                 "{ID_COLUMN} {} UNIQUE",
-                self.sql.column_type(Kind::Text, 18)
+                self.sql.column_type(Kind::Text, object.id_length)
             ),
         ];
         let columns = object.columns.iter();
@@ -159,7 +189,7 @@ impl Work<'_> {
         }
         let (table, column) = (&object.table, &column.column);
         self.define(format!(
-            "CREATE INDEX IF NOT EXISTS lockgate_{table}_{column} ON {table} ({column})"
+            "CREATE INDEX IF NOT EXISTS lockgate_{table}_{column}_index ON {table} ({column})"
         ))
     }
 
@@ -174,7 +204,7 @@ impl Work<'_> {
     fn adopt(&mut self, object: &ObjectPlan, found: &[FoundColumn]) -> Result<(), DatabaseError> {
         let table = &object.table;
         let mut wrong = Vec::new();
-        let id = self.sql.column_type(Kind::Text, 18);
+        let id = self.sql.column_type(Kind::Text, object.id_length);
         let key = self.sql.column_type(Kind::Text, 0);
         let planned = object.columns.iter().map(|column| {
             let column_type = self.sql.column_type(column.kind, column.max_length);
@@ -210,7 +240,7 @@ impl Work<'_> {
         let values = [object.object.as_str().into(), Cell::Int(self.now_ms)];
         self.sql.run(
             &format!(
-                "INSERT INTO lockgate_rows (object, local_key, org_id, base, stamp_ms) \
+                "INSERT INTO ~rows (object, local_key, org_id, base, stamp_ms) \
                  SELECT ?1, {KEY_COLUMN}, {ID_COLUMN}, '{{}}', 0 FROM {table} \
                  WHERE {ID_COLUMN} IS NOT NULL"
             ),
@@ -219,7 +249,7 @@ impl Work<'_> {
         if object.sends() {
             self.sql.run(
                 &format!(
-                    "INSERT INTO lockgate_outbox (object, local_key, op, fields, captured_ms) \
+                    "INSERT INTO ~outbox (object, local_key, op, fields, captured_ms) \
                      SELECT ?1, {KEY_COLUMN}, 'insert', '', ?2 FROM {table} \
                      WHERE {ID_COLUMN} IS NULL"
                 ),
@@ -318,7 +348,7 @@ impl Work<'_> {
             };
             let picklist = column.picklist.join(";");
             let same = self.sql.rows(
-                "SELECT 1 FROM lockgate_columns WHERE object = ?1 AND field = ?2 AND kind = ?3 \
+                "SELECT 1 FROM ~columns WHERE object = ?1 AND field = ?2 AND kind = ?3 \
                  AND max_length = ?4 AND label = ?5 AND product_kind = ?6 AND access = ?7 \
                  AND picklist = ?8",
                 &[
@@ -337,7 +367,7 @@ impl Work<'_> {
                 continue;
             }
             self.sql.run(
-                "INSERT INTO lockgate_columns (object, field, table_name, column_name, kind, \
+                "INSERT INTO ~columns (object, field, table_name, column_name, kind, \
                  max_length, label, product_kind, access, picklist) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
                  ON CONFLICT (object, field) DO UPDATE SET kind = excluded.kind, \
@@ -361,9 +391,7 @@ impl Work<'_> {
             if !picklist.is_empty() {
                 text += &format!("; one of {picklist}");
             }
-            if let Some(statement) = self.sql.document(&object.table, &column.column, &text) {
-                self.sql.define(&statement)?;
-            }
+            self.sql.document(&object.table, &column.column, &text)?;
         }
         Ok(())
     }
@@ -390,10 +418,10 @@ impl Work<'_> {
 /// Ends the sync of a database: the triggers and our own tables go, the users'
 /// tables stay with all that is in them.
 pub(crate) fn forget(sql: &mut dyn Sql) -> Result<(), DatabaseError> {
-    if sql.found_columns("lockgate_columns")?.is_empty() {
+    if sql.found_columns("~columns")?.is_empty() {
         return Ok(());
     }
-    let tables = sql.rows("SELECT DISTINCT table_name FROM lockgate_columns", &[])?;
+    let tables = sql.rows("SELECT DISTINCT table_name FROM ~columns", &[])?;
     for table in &tables {
         let table = table.text(0)?;
         if !sql.found_columns(&table)?.is_empty() {

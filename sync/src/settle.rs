@@ -124,7 +124,7 @@ fn find<'a>(
     send: i64,
 ) -> Result<Option<Found<'a>>, DatabaseError> {
     let rows = sql.rows(
-        "SELECT object, local_key FROM lockgate_sent WHERE send = ?1 AND state IN ('under-way', 'told')",
+        "SELECT object, local_key FROM ~sent WHERE send = ?1 AND state IN ('under-way', 'told')",
         &[send.into()],
     )?;
     let Some(row) = rows.first() else {

@@ -95,8 +95,8 @@ pub(crate) struct FoundColumn {
 
 /// A connection to a database. Blocks.
 ///
-/// Statements name their values `?1`, `?2` and so on. Outside of `begin` and
-/// `commit` nothing is written.
+/// Statements name their values `?1`, `?2` and so on, and the sync's own tables `~rows`
+/// and so on; see `own.rs`. Outside of `begin` and `commit` nothing is written.
 pub(crate) trait Sql: Send {
     /// Begins to write. From here to the end, what is written to the users' tables
     /// is not captured; what other programs write is.
@@ -120,6 +120,9 @@ pub(crate) trait Sql: Send {
 
     /// Runs statements that change tables.
     fn define(&mut self, sql: &str) -> Result<(), DatabaseError>;
+
+    /// The prefixes of the own tables of the other syncs in this database.
+    fn other_syncs(&mut self) -> Result<Vec<String>, DatabaseError>;
 
     /// The columns of a table, none if there is no such table.
     fn found_columns(&mut self, table: &str) -> Result<Vec<FoundColumn>, DatabaseError>;
@@ -162,11 +165,11 @@ pub(crate) trait Sql: Send {
     /// Statements that end that; they may find nothing.
     fn unwatch(&self, table: &str) -> String;
 
-    /// A statement that documents a column, where the database has a place for it.
-    fn document(&self, table: &str, column: &str, text: &str) -> Option<String>;
+    /// Documents a column, where the database has a place for it.
+    fn document(&mut self, table: &str, column: &str, text: &str) -> Result<(), DatabaseError>;
 
-    /// Takes the database for one engine, until this connection ends: waits a while
-    /// for another that has it, then gives [`DatabaseError::Taken`].
+    /// Takes the sync for one engine, until this connection ends: waits a while for
+    /// another that has it, then gives [`DatabaseError::Taken`].
     fn claim(&mut self) -> Result<(), DatabaseError>;
 
     /// Whether it can be used; tried before each job.

@@ -1,7 +1,7 @@
 //! A user's database in a file of SQLite.
 //!
-//! Our own writes are told from others' by a row in `lockgate_quiet`: it is put
-//! there at the beginning of a transaction of ours and taken away at its end, so
+//! A sync's own writes are told from others' by a row in its table `lockgate_quiet`: it
+//! is put there at the beginning of a transaction of ours and taken away at its end, so
 //! nobody else ever sees it, for SQLite has one writer at a time.
 //!
 //! Numbers with a fraction have columns without affinity: up to fifteen digits are
@@ -19,6 +19,7 @@ use rusqlite::{Connection, ErrorCode, Statement, ToSql};
 
 use crate::error::DatabaseError;
 use crate::kind::Kind;
+use crate::own::{OURS, OwnTables};
 use crate::plan::ObjectPlan;
 use crate::sql::{Cell, FoundColumn, Row, Sql};
 use crate::value::Value;
@@ -39,6 +40,7 @@ const EXACT_DIGITS: usize = 15;
 pub(crate) struct Sqlite {
     connection: Connection,
     path: PathBuf,
+    own: OwnTables,
     /// Locked while an engine of ours works. SQLite has no lock that outlives a
     /// transaction.
     claim: Option<File>,
@@ -46,7 +48,7 @@ pub(crate) struct Sqlite {
 
 impl Sqlite {
     /// Opens the file, and makes it if there is none.
-    pub(crate) fn open(path: &Path) -> Result<Self, DatabaseError> {
+    pub(crate) fn open(path: &Path, own: OwnTables) -> Result<Self, DatabaseError> {
         let is_new = !path.exists();
         let open = || -> rusqlite::Result<Connection> {
             let connection = Connection::open(path)?;
@@ -70,6 +72,7 @@ impl Sqlite {
         Ok(Self {
             connection,
             path: path.to_owned(),
+            own,
             claim: None,
         })
     }
@@ -81,13 +84,13 @@ impl Sqlite {
         run: impl FnOnce(&mut Statement<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, DatabaseError> {
         let go = || -> rusqlite::Result<T> {
-            let mut statement = self.connection.prepare_cached(sql)?;
+            let mut statement = self.connection.prepare_cached(&self.own.fill(sql))?;
             for (at, value) in values.iter().enumerate() {
                 statement.raw_bind_parameter(at + 1, value)?;
             }
             run(&mut statement)
         };
-        go().map_err(|error| told(error, sql))
+        go().map_err(|error| told(error, &self.own.fill(sql)))
     }
 }
 
@@ -105,13 +108,13 @@ impl ToSql for Cell {
 impl Sql for Sqlite {
     fn begin(&mut self) -> Result<(), DatabaseError> {
         self.run("BEGIN IMMEDIATE", &[])?;
-        let quiet = "CREATE TABLE IF NOT EXISTS lockgate_quiet (mark INTEGER NOT NULL); \
-                     INSERT INTO lockgate_quiet VALUES (1)";
+        let quiet = "CREATE TABLE IF NOT EXISTS ~quiet (mark INTEGER NOT NULL); \
+                     INSERT INTO ~quiet VALUES (1)";
         self.define(quiet).inspect_err(|_| self.rollback())
     }
 
     fn commit(&mut self) -> Result<(), DatabaseError> {
-        self.run("DELETE FROM lockgate_quiet", &[])?;
+        self.run("DELETE FROM ~quiet", &[])?;
         self.run("COMMIT", &[]).map(|_| ())
     }
 
@@ -156,11 +159,25 @@ impl Sql for Sqlite {
 
     fn define(&mut self, sql: &str) -> Result<(), DatabaseError> {
         self.connection
-            .execute_batch(sql)
-            .map_err(|error| told(error, sql))
+            .execute_batch(&self.own.fill(sql))
+            .map_err(|error| told(error, &self.own.fill(sql)))
+    }
+
+    fn other_syncs(&mut self) -> Result<Vec<String>, DatabaseError> {
+        let rows = self.rows(
+            "SELECT substr(name, 1, length(name) - length('columns')) FROM sqlite_schema \
+             WHERE type = 'table' AND substr(name, 1, ?2) = ?1 AND name GLOB '*_columns' \
+             AND name <> '~columns'",
+            &[
+                OURS.into(),
+                Cell::Int(i64::try_from(OURS.len()).unwrap_or(0)),
+            ],
+        )?;
+        rows.iter().map(|row| row.text(0)).collect()
     }
 
     fn found_columns(&mut self, table: &str) -> Result<Vec<FoundColumn>, DatabaseError> {
+        let table = self.own.fill(table).into_owned();
         let rows = self.rows(
             "SELECT name, type, \"notnull\", dflt_value FROM pragma_table_info(?1)",
             &[table.into()],
@@ -240,8 +257,8 @@ impl Sql for Sqlite {
         triggers::unwatch(table)
     }
 
-    fn document(&self, _: &str, _: &str, _: &str) -> Option<String> {
-        None
+    fn document(&mut self, _: &str, _: &str, _: &str) -> Result<(), DatabaseError> {
+        Ok(())
     }
 
     fn claim(&mut self) -> Result<(), DatabaseError> {
@@ -254,6 +271,10 @@ impl Sql for Sqlite {
         };
         let mut path = self.path.clone().into_os_string();
         path.push("-engine");
+        if let Some(name) = self.own.name() {
+            path.push("-");
+            path.push(name);
+        }
         let mut options = File::options();
         let file = options.create(true).truncate(false).write(true).open(path);
         let file = file.map_err(failed)?;
@@ -291,8 +312,14 @@ fn number(kind: Kind, text: &str) -> Cell {
 
 fn told(error: rusqlite::Error, sql: &str) -> DatabaseError {
     let detail = error.to_string();
+    // An index of the log that cannot grow is told as an input or output that failed.
+    let extended = error.sqlite_error().map(|error| error.extended_code);
+    if extended == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE) {
+        return DatabaseError::NoRoom;
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => DatabaseError::Busy,
+        Some(ErrorCode::DiskFull) => DatabaseError::NoRoom,
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             DatabaseError::damaged(detail)
         }

@@ -37,6 +37,19 @@ pub struct SyncStatus {
     pub letters_out: u64,
 }
 
+/// About how many rows or records one call reads or writes.
+const RECORDS_A_CALL: u64 = 200;
+
+impl SyncStatus {
+    /// About how many API calls it takes to send what waits here, each part after a look
+    /// whether somebody was faster, and to read again what must be. A load under way is
+    /// not among it: how much there is still to come, only the org knows.
+    #[must_use]
+    pub const fn calls_to_do(&self) -> u64 {
+        self.pending.div_ceil(RECORDS_A_CALL) * 2 + self.unread.div_ceil(RECORDS_A_CALL)
+    }
+}
+
 /// How an object is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ObjectStatus {
@@ -60,7 +73,7 @@ pub(crate) fn status(sql: &mut dyn Sql, plan: &Plan) -> Result<SyncStatus, Datab
     for object in &plan.objects {
         let rows = count(
             sql,
-            "SELECT count(*) FROM lockgate_rows \
+            "SELECT count(*) FROM ~rows \
              WHERE object = ?1 AND org_id IS NOT NULL AND gone_ms IS NULL",
             Some(&object.object),
         )?;
@@ -69,40 +82,40 @@ pub(crate) fn status(sql: &mut dyn Sql, plan: &Plan) -> Result<SyncStatus, Datab
             .objects
             .insert(object.object.clone(), ObjectStatus { progress, rows });
     }
-    for row in sql.rows("SELECT source, saved_ms FROM lockgate_checkpoints", &[])? {
+    for row in sql.rows("SELECT source, saved_ms FROM ~checkpoints", &[])? {
         status.checkpoints_ms.insert(row.text(0)?, row.int(1)?);
     }
     let counts: [(&mut u64, &str); 7] = [
         (
             &mut status.pending,
-            "FROM (SELECT DISTINCT object, local_key FROM lockgate_outbox) AS pending",
+            "FROM (SELECT DISTINCT object, local_key FROM ~outbox) AS pending",
         ),
         (
             &mut status.under_way,
-            "FROM lockgate_sent WHERE state IN ('under-way', 'told')",
+            "FROM ~sent WHERE state IN ('under-way', 'told')",
         ),
-        (&mut status.unread, "FROM lockgate_unread"),
+        (&mut status.unread, "FROM ~unread"),
         (
             &mut status.undecided,
-            "FROM lockgate_conflicts WHERE resolved_ms IS NULL AND taken = 'undecided'",
+            "FROM ~conflicts WHERE resolved_ms IS NULL AND taken = 'undecided'",
         ),
         (
             &mut status.decided,
-            "FROM lockgate_conflicts WHERE resolved_ms IS NULL AND taken <> 'undecided'",
+            "FROM ~conflicts WHERE resolved_ms IS NULL AND taken <> 'undecided'",
         ),
         (
             &mut status.letters_in,
-            "FROM lockgate_letters WHERE direction = 'in'",
+            "FROM ~letters WHERE direction = 'in'",
         ),
         (
             &mut status.letters_out,
-            "FROM lockgate_letters WHERE direction = 'out'",
+            "FROM ~letters WHERE direction = 'out'",
         ),
     ];
     for (place, rest) in counts {
         *place = count(sql, &format!("SELECT count(*) {rest}"), None)?;
     }
-    let oldest = sql.rows("SELECT min(captured_ms) FROM lockgate_outbox", &[])?;
+    let oldest = sql.rows("SELECT min(captured_ms) FROM ~outbox", &[])?;
     if let Some(row) = oldest.first() {
         status.pending_since_ms = row.maybe_int(0)?;
     }
@@ -131,7 +144,7 @@ pub(crate) fn checkpoint(
     source: &str,
 ) -> Result<Option<Vec<u8>>, DatabaseError> {
     let rows = sql.rows(
-        "SELECT checkpoint FROM lockgate_checkpoints WHERE source = ?1",
+        "SELECT checkpoint FROM ~checkpoints WHERE source = ?1",
         &[source.into()],
     )?;
     let Some(row) = rows.first() else {
@@ -153,7 +166,7 @@ pub(crate) fn known_records(
     let order = sql.by_bytes("org_id");
     let rows = sql.rows(
         &format!(
-            "SELECT org_id, stamp_ms FROM lockgate_rows \
+            "SELECT org_id, stamp_ms FROM ~rows \
              WHERE object = ?1 AND org_id IS NOT NULL AND gone_ms IS NULL AND {order} > ?2 \
              ORDER BY {order} LIMIT ?3"
         ),

@@ -1,18 +1,27 @@
-//! Where a user's database is.
+//! Where a user's database is, and whose of the syncs in it.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ::postgres::Config;
 
 use crate::error::DatabaseError;
+use crate::own::OwnTables;
 use crate::postgres::Postgres;
 use crate::sql::Sql;
 use crate::sqlite::Sqlite;
 
-/// Where a database is.
+/// Where a database is, and which of the syncs in it is meant.
+///
+/// Several syncs may share a database if each has a name; see [`Self::of_sync`].
 #[derive(Clone)]
-pub enum Target {
+pub struct Target {
+    place: Place,
+    own: OwnTables,
+}
+
+#[derive(Clone)]
+enum Place {
     /// A file of SQLite, made if there is none.
     Sqlite(PathBuf),
     /// A database of PostgreSQL, in the first schema of the user's search path.
@@ -35,7 +44,7 @@ impl Target {
         };
         let (scheme, rest) = address.split_once(':').ok_or_else(bad)?;
         match scheme {
-            "sqlite" if !rest.is_empty() => Ok(Self::Sqlite(rest.into())),
+            "sqlite" if !rest.is_empty() => Ok(Self::sqlite(rest)),
             "postgres" | "postgresql" => {
                 let url = if rest.starts_with("//") {
                     address
@@ -43,9 +52,45 @@ impl Target {
                     rest
                 };
                 let config = url.parse().map_err(|_| bad())?;
-                Ok(Self::Postgres(Box::new(config)))
+                Ok(Self::at(Place::Postgres(Box::new(config))))
             }
             _ => Err(bad()),
+        }
+    }
+
+    /// A file of SQLite, made if there is none.
+    pub fn sqlite(file: impl Into<PathBuf>) -> Self {
+        Self::at(Place::Sqlite(file.into()))
+    }
+
+    fn at(place: Place) -> Self {
+        Self {
+            place,
+            own: OwnTables::default(),
+        }
+    }
+
+    /// The same database for the sync with this name, 1 to 24 of `a-z 0-9 _`, beginning
+    /// with a letter: what it knows lies in tables that are called after it, so that
+    /// several syncs share a database, each with its own objects' tables. What one of
+    /// them writes is to the others a change like any program's, also what triggers of
+    /// the user's do then.
+    ///
+    /// # Errors
+    /// [`DatabaseError::BadName`].
+    pub fn of_sync(self, name: &str) -> Result<Self, DatabaseError> {
+        Ok(Self {
+            own: OwnTables::of(name)?,
+            ..self
+        })
+    }
+
+    /// The file, of SQLite.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Sqlite(file) => Some(file),
+            Place::Postgres(_) => None,
         }
     }
 
@@ -56,20 +101,23 @@ impl Target {
     }
 
     pub(crate) fn open(&self) -> Result<Box<dyn Sql>, DatabaseError> {
-        match self {
-            Self::Sqlite(path) => Ok(Box::new(Sqlite::open(path)?)),
-            Self::Postgres(config) => Ok(Box::new(Postgres::open(config)?)),
+        let own = self.own.clone();
+        match &self.place {
+            Place::Sqlite(path) => Ok(Box::new(Sqlite::open(path, own)?)),
+            Place::Postgres(config) => Ok(Box::new(Postgres::open(config, own)?)),
         }
     }
 }
 
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sqlite(path) => f.debug_tuple("Sqlite").field(path).finish(),
+        let mut debug = f.debug_struct("Target");
+        match &self.place {
+            Place::Sqlite(path) => debug.field("sqlite", path),
             // The configuration has the password.
-            Self::Postgres(_) => f.debug_tuple("Postgres").finish_non_exhaustive(),
-        }
+            Place::Postgres(_) => debug.field("postgres", &"…"),
+        };
+        debug.field("sync", &self.own.name()).finish()
     }
 }
 

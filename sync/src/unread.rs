@@ -31,7 +31,7 @@ pub(crate) fn mark(
 ) -> Result<(), DatabaseError> {
     let ticket = numbers::next(sql)?;
     sql.run(
-        "INSERT INTO lockgate_unread (object, org_id, ticket, since_ms) VALUES (?1, ?2, ?3, ?4) \
+        "INSERT INTO ~unread (object, org_id, ticket, since_ms) VALUES (?1, ?2, ?3, ?4) \
          ON CONFLICT (object, org_id) DO UPDATE SET ticket = excluded.ticket",
         &[object.into(), org_id.into(), ticket.into(), since_ms.into()],
     )
@@ -46,7 +46,7 @@ pub(crate) fn answered(
     ticket: i64,
 ) -> Result<(), DatabaseError> {
     sql.run(
-        "DELETE FROM lockgate_unread WHERE object = ?1 AND org_id = ?2 AND ticket = ?3",
+        "DELETE FROM ~unread WHERE object = ?1 AND org_id = ?2 AND ticket = ?3",
         &[object.into(), org_id.into(), ticket.into()],
     )
     .map(|_| ())
@@ -54,7 +54,7 @@ pub(crate) fn answered(
 
 pub(crate) fn list(sql: &mut dyn Sql, limit: u32) -> Result<Vec<Unread>, DatabaseError> {
     let rows = sql.rows(
-        "SELECT object, org_id, ticket, since_ms FROM lockgate_unread ORDER BY ticket LIMIT ?1",
+        "SELECT object, org_id, ticket, since_ms FROM ~unread ORDER BY ticket LIMIT ?1",
         &[i64::from(limit).into()],
     )?;
     let unread = |row: &Row| {

@@ -2,11 +2,12 @@
 //! the tests share.
 //!
 //! `packages` finds what the build script built, `sandbox` has a host in a
-//! directory of its own, `dice` are numbers from a seed, `proxy` a wire that fails;
+//! directory of its own, `dice` are numbers from a seed, `proxy` a wire
+//! that fails, `machine` a disk and a clock that do;
 //! `events`, `handmade`, `logs` and `loopback` are what the
 //! attacks on the sandbox need, `org` and `secrets` what the tests with an org do,
-//! `receiver` is an app that takes webhooks, and `hooks` a server that takes those of an
-//! org.
+//! `list` is the other system that a second connector speaks to, `receiver` an app
+//! that takes webhooks, and `hooks` a server that takes those of an org.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -19,8 +20,11 @@ pub mod dice;
 pub mod events;
 pub mod handmade;
 pub mod hooks;
+pub mod list;
 pub mod logs;
 pub mod loopback;
+#[cfg(target_os = "linux")]
+pub mod machine;
 pub mod org;
 pub mod packages;
 pub mod proxy;

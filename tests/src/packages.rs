@@ -6,7 +6,10 @@ use lockgate::Package;
 
 /// Packages by name and by the directory that they were built into, which is
 /// called after the crate.
-const CRATES: [(&str, &str); 1] = [("salesforce", "salesforce-connector")];
+const CRATES: [(&str, &str); 2] = [
+    ("salesforce", "salesforce-connector"),
+    ("mailing-list", "mailing-list-connector"),
+];
 
 /// The directory of a package that was built from this workspace.
 pub fn package_dir(name: &str) -> PathBuf {

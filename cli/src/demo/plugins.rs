@@ -8,7 +8,8 @@ use serde_json::{Map, Value as Json, json};
 use super::kinds::{EXTERNAL_ID, KINDS};
 use super::records::written;
 use super::report::PluginReport;
-use super::stage::{Stage, same};
+use super::stage::Stage;
+use crate::steps::same;
 use crate::text::counted;
 
 /// Wished records a page: small, so that there are several.

@@ -8,7 +8,8 @@ use lockgate::{Connection, Outcome, QueryOptions, RecordResult, Records, WriteOp
 use serde_json::{Map, Value as Json, json};
 
 use super::kinds::{KINDS, Kind, Parents};
-use super::stage::{Stage, same};
+use super::stage::Stage;
+use crate::steps::same;
 use crate::text::counted;
 
 /// Ids in one query: with more, its address would become too long.

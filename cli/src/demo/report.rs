@@ -4,6 +4,8 @@
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
+use crate::steps::Step;
+
 /// The whole report.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Report {
@@ -73,16 +75,4 @@ pub(super) struct Refusal {
     pub(super) answer: String,
     /// How long it took.
     pub(super) seconds: f64,
-}
-
-/// One step.
-#[derive(Debug, Serialize)]
-pub(super) struct Step {
-    pub(super) name: &'static str,
-    pub(super) ok: bool,
-    pub(super) seconds: f64,
-    /// Calls that the org counted meanwhile.
-    pub(super) api_calls: u64,
-    /// What was done, or why it failed.
-    pub(super) what: String,
 }

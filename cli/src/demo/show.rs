@@ -3,8 +3,9 @@
 use anyhow::Result;
 use serde_json::Value as Json;
 
-use super::report::{Report, Step};
+use super::report::Report;
 use crate::args::Shape;
+use crate::steps::Step;
 use crate::text::clean;
 use crate::{output, table};
 
@@ -18,27 +19,9 @@ impl Screen {
         Self { shape }
     }
 
-    /// A step that has ended. In JSON all comes at the end, as one object.
+    /// A step that has ended.
     pub(super) fn step(&self, step: &Step) -> Result<()> {
-        if self.shape.is_json() {
-            return Ok(());
-        }
-        let (mark, colour) = if step.ok {
-            ("ok", "32")
-        } else {
-            ("FAILED", "31")
-        };
-        let mark = match output::is_terminal() && output::may_colour() {
-            true => format!("\u{1b}[{colour}m{mark:<6}\u{1b}[0m"),
-            false => format!("{mark:<6}"),
-        };
-        output::line(&format!(
-            "{mark} {:<19} {:>6.2} s {:>4} calls  {}",
-            step.name,
-            step.seconds,
-            step.api_calls,
-            clean(&step.what)
-        ))
+        step.tell(self.shape)
     }
 
     pub(super) fn report(&self, report: &Report) -> Result<()> {

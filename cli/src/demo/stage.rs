@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use dev_org::{Config, Control, DevOrg};
 use lockgate::manifest::World;
 use lockgate::{Connection, Flow, Host, LoginTo, NewConnection};
@@ -18,6 +18,9 @@ use crate::{packages, session};
 /// Whose connection the demo makes, and its name.
 pub(super) const TENANT: &str = "demo";
 pub(super) const NAME: &str = "crm";
+
+/// What the demo shows at work.
+const PACKAGES: [&str; 3] = ["salesforce", "contact-normalizer", "lead-scorer"];
 
 /// Records that the org starts with, so that queries have pages.
 const SEEDED: usize = 1_000;
@@ -84,7 +87,7 @@ impl Stage {
     /// Loads the connector and both plugins.
     pub(super) async fn load(&mut self) -> Result<String> {
         let mut loaded = Vec::new();
-        for name in packages::NAMES {
+        for name in PACKAGES {
             let package = packages::built_in(name).context("a built-in package is missing")??;
             self.host.load(&package, package.asked_grants()).await?;
             let granted: Vec<String> = package
@@ -156,17 +159,4 @@ impl Stage {
         )]
         &mut self.objects[at].1
     }
-
-    /// Calls that the org has counted so far.
-    pub(super) fn calls(&self) -> u64 {
-        self.control.quota().used
-    }
-}
-
-/// Fails unless two numbers are the same.
-pub(super) fn same(what: &str, found: usize, expected: usize) -> Result<()> {
-    if found == expected {
-        return Ok(());
-    }
-    bail!("{what}: {found}, not {expected}")
 }

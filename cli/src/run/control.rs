@@ -71,6 +71,13 @@ pub(crate) struct Calls {
     pub(crate) limit: Option<u64>,
     pub(crate) used: u64,
     pub(crate) available: Option<u64>,
+    /// About how many calls what waits takes.
+    #[serde(default)]
+    pub(crate) to_do: u64,
+    /// When the last of them is expected to be made, in seconds from now; `None` if
+    /// others leave too little of the budget for an end to be in sight.
+    #[serde(default)]
+    pub(crate) done_in_s: Option<u64>,
 }
 
 /// Tells the host that runs that syncs or webhooks have changed, and waits until it has

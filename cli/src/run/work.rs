@@ -70,17 +70,13 @@ impl Work {
                 budget: None,
             },
             State::Running(engine) => {
-                let budget = engine.connection().budget().await.ok();
                 Live {
                     state: "running".to_owned(),
                     problem: None,
                     waits: engine.waits(),
                     activity: *engine.activity().borrow(),
-                    budget: budget.map(|budget| Calls {
-                        limit: budget.limit,
-                        used: budget.used,
-                        available: budget.available,
-                    }),
+                    // A status without it is better than none.
+                    budget: calls(&engine).await.ok().flatten(),
                 }
             }
             State::Failing(problem, activity) => Live {
@@ -92,6 +88,24 @@ impl Work {
             },
         }
     }
+}
+
+/// What is left of the budget, and what of it this sync still needs; `None` if the
+/// product does not count calls.
+async fn calls(engine: &Engine) -> Result<Option<Calls>> {
+    let connection = engine.connection();
+    let to_do = engine.database().status().await?.calls_to_do();
+    let Some(forecast) = connection.forecast(to_do).await? else {
+        return Ok(None);
+    };
+    let budget = connection.budget().await?;
+    Ok(Some(Calls {
+        limit: budget.limit,
+        used: budget.used,
+        available: budget.available,
+        to_do,
+        done_in_s: forecast.done_in.map(|wait| wait.as_secs()),
+    }))
 }
 
 async fn work(hosts: Arc<Mutex<Hosts>>, sync: Sync, state: Arc<StdMutex<State>>) {

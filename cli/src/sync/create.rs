@@ -9,9 +9,9 @@ use lockgate::ConnectionKey;
 use lockgate_sync::{Database, Direction, ObjectPlan, Plan, Target as Place};
 use serde_json::json;
 
-use super::definition::{Definition, Plugin, Sync};
-use super::open;
+use super::definition::{self, Definition, Plugin, Sync};
 use super::plugin::plugin;
+use super::{key_field, open};
 use crate::args::{Common, Shape, Target};
 use crate::exit::{Status, advised, usage};
 use crate::progress::Progress;
@@ -27,7 +27,13 @@ Examples:
   LOCKGATE_SYNC_TO=postgres://app:PASSWORD@db.example.com/crm \\
       lockgate sync create crm --object Contact --key-field Sync_Key__c \\
       --plugin contact-normalizer
+  lockgate sync create crm --object Contact --to sqlite:crm.db \\
+      --key-field Lockgate_Key__c --add-key-field
+      Add the field to Contact if it is not there, then synchronise by it.
   lockgate sync create crm --object Contact --to sqlite:crm.db --mapping crm.toml
+  lockgate sync create list --object Member --to sqlite:crm.db --key-field external_key
+      Another product beside it in the same database; triggers of your own carry
+      values from one table to the other.
 
 A mapping file says what is to be otherwise than by itself:
   [objects.Contact]
@@ -79,6 +85,11 @@ pub(crate) struct Args {
     /// field of this name and of which the mapping names no other
     #[arg(long, value_name = "FIELD")]
     key_field: Option<String>,
+    /// Add the key field, an external id, to objects that lack it: this changes the
+    /// org's data model, for which the connected user needs an administrator's
+    /// permission
+    #[arg(long, requires = "key_field", conflicts_with = "dry_run")]
+    add_key_field: bool,
     /// A plugin that each record goes through, a package directory or the name of a
     /// built-in one, perhaps with its settings, a JSON file; repeat it for more
     #[arg(long = "plugin", value_name = "PACKAGE[=FILE]", value_parser = plugin)]
@@ -134,19 +145,39 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
     let mut sync = sync(&args)?;
     let host = session::of(common, &args.target).await?;
     kept::must_be_new(&host, &sync).await?;
+    if let Some(other) = kept::all::<Definition>(&host, None)
+        .await?
+        .iter()
+        .find(|other| {
+            other.definition.to == sync.definition.to
+                && other.definition.tables == sync.definition.tables
+        })
+    {
+        return Err(advised(
+            format!(
+                "its own tables would be called as those of {} in that database",
+                other.title()
+            ),
+            "give this one another name with --name",
+        ));
+    }
     let connection = open::connection(&host, &sync).await?;
     // Whether plugins take their settings is told now rather than at night.
     open::plugins(&host, &sync.definition).await?;
     open::decider(&host, &sync.definition).await?;
     let progress = Progress::spinner("asking what the objects are like");
-    let (plan, definition) = plan(&connection, &sync.definition, args.key_field.as_deref()).await?;
-    sync.definition = definition;
+    if let Some(key_field) = &args.key_field {
+        sync.definition.mapping =
+            key_field::mapping(&connection, &sync.definition, key_field, args.add_key_field)
+                .await?;
+    }
+    let plan = Arc::new(open::plan(&connection, &sync.definition).await?);
     drop(progress);
     let place = sync.definition.target()?;
     if args.dry_run {
-        let is_new = matches!(&place, Place::Sqlite(file) if !file.exists());
+        let is_new = place.file().is_some_and(|file| !file.exists());
         let statements = Database::preview(&place, &plan).await;
-        if let (true, Place::Sqlite(file)) = (is_new, &place) {
+        if let Some(file) = place.file().filter(|_| is_new) {
             clear(file);
         }
         show(&plan, &statements?, args.shape)?;
@@ -206,11 +237,13 @@ fn sync(args: &Args) -> Result<Sync> {
     let name = args.name.as_ref().unwrap_or(&args.target.connection);
     // It is written where names of connections are.
     key(name)?;
+    let connection = key(&args.target.connection)?;
     let mapping = args.mapping.as_deref();
     let mapping = mapping.map(|file| input::read(file, MAX_MAPPING_BYTES));
     let definition = Definition {
         objects: args.objects.clone(),
         to: absolute(&args.to)?,
+        tables: Some(definition::tables(&connection, name)),
         direction: args.direction.into(),
         mapping: mapping.transpose()?.unwrap_or_default(),
         plugins: args.plugins.clone(),
@@ -227,53 +260,21 @@ fn sync(args: &Args) -> Result<Sync> {
     definition.mapping()?;
     Ok(Sync {
         name: name.clone(),
-        connection: key(&args.target.connection)?,
+        connection,
         definition,
     })
 }
 
 /// The address as it is understood from any directory.
 fn absolute(address: &str) -> Result<String> {
-    Ok(match Place::parse(address)? {
-        Place::Sqlite(file) => {
-            let file = std::path::absolute(&file)
+    Ok(match Place::parse(address)?.file() {
+        Some(file) => {
+            let file = std::path::absolute(file)
                 .with_context(|| format!("{} is no file", file.display()))?;
             format!("sqlite:{}", file.display())
         }
-        Place::Postgres(_) => address.to_owned(),
+        None => address.to_owned(),
     })
-}
-
-/// The plan, and the definition with the key field in its mapping.
-async fn plan(
-    connection: &lockgate::Connection,
-    definition: &Definition,
-    key_field: Option<&str>,
-) -> Result<(Arc<Plan>, Definition)> {
-    let mut definition = definition.clone();
-    if let Some(key_field) = key_field {
-        let mut mapping = definition.mapping()?;
-        let mut has_any = false;
-        for name in &definition.objects {
-            let described = connection.describe(name).await?;
-            let has_field = described.fields.iter().any(|field| field.name == key_field);
-            if has_field {
-                let object = mapping.objects.entry(name.clone()).or_default();
-                object.key_field.get_or_insert_with(|| key_field.to_owned());
-                has_any = true;
-            }
-        }
-        if !has_any {
-            return Err(advised(
-                format!("no object of this sync has a field {key_field}"),
-                "see their fields with `lockgate describe`; it must be an external id, a text of \
-                 32 characters or more",
-            ));
-        }
-        definition.mapping = mapping.to_toml();
-    }
-    let plan = open::plan(connection, &definition).await?;
-    Ok((Arc::new(plan), definition))
 }
 
 fn show(plan: &Plan, statements: &[String], shape: Shape) -> Result<()> {

@@ -10,7 +10,7 @@ use super::definition::{Definition, Sync};
 use super::{Named, open};
 use crate::args::{Common, Shape};
 use crate::exit::{Status, duration};
-use crate::run::control::{self, Live};
+use crate::run::control::{self, Calls, Live};
 use crate::text::grouped;
 use crate::{kept, output, session, table};
 
@@ -144,6 +144,21 @@ fn in_a_line(known: &Known) -> [String; 7] {
     }
 }
 
+fn forecast(budget: &Calls) -> String {
+    let when = match budget.done_in_s {
+        Some(0) => "the budget has them at once".to_owned(),
+        Some(wait_s) => format!(
+            "under the budget the last is made in {}",
+            duration(Duration::from_secs(wait_s))
+        ),
+        None => "no end is in sight, since others leave too little of the budget".to_owned(),
+    };
+    format!(
+        "what waits takes about {} API calls: {when}",
+        grouped(budget.to_do)
+    )
+}
+
 fn json(known: &Known) -> Json {
     json!({
         "tenant": known.sync.connection.tenant(),
@@ -175,6 +190,9 @@ fn show(known: &Known, shape: Shape) -> Result<()> {
                 "  API calls: {} used, {available} may still be made by syncs",
                 grouped(budget.used)
             ))?;
+            if budget.to_do > 0 {
+                output::line(&format!("  {}", forecast(budget)))?;
+            }
         }
     }
     let status = match &known.status {

@@ -61,6 +61,8 @@ pub(crate) fn command(data: &Path) -> Command {
     for name in [
         "LOCKGATE_MASTER_KEY",
         "LOCKGATE_CLIENT_SECRET",
+        "LOCKGATE_STORE",
+        "LOCKGATE_SYNC_TO",
         "RUST_LOG",
         "DISPLAY",
     ] {

@@ -8,12 +8,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::api::{Api, Ask, Kind};
+use super::query;
+use crate::api::Api;
 use crate::bindings::exports::lockgate::connector::records::{Advice, Error, Operation};
-use crate::fault::{refused, unexpected};
-use crate::host::{Host, Method};
+use crate::fault::refused;
+use crate::host::Host;
 use crate::soql::Literal;
-use crate::{names, wire, write};
+use crate::{names, write};
 
 const OBJECT: &str = "PricebookEntry";
 
@@ -29,11 +30,6 @@ pub(super) struct PriceInput<'a> {
     standard_price: Option<&'a RawValue>,
     #[serde(default)]
     currency: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Found<T> {
-    records: Vec<T>,
 }
 
 #[derive(Deserialize)]
@@ -148,18 +144,6 @@ async fn entries<H: Host>(
         soql.push_str(&Literal::text(currency).to_string());
     }
     query(api, soql, OBJECT).await
-}
-
-async fn query<H: Host, T: serde::de::DeserializeOwned>(
-    api: &Api<H>,
-    soql: String,
-    object: &str,
-) -> Result<Vec<T>, Error> {
-    let ask = Ask::new(Method::Get, "/query", Kind::Query { page_size: None }).pair("q", soql);
-    let body = api.fetch(ask, Some(object)).await?;
-    wire::read::<Found<T>>(&body)
-        .map(|found| found.records)
-        .ok_or_else(|| unexpected("a page of a query"))
 }
 
 impl Price<'_> {

@@ -40,6 +40,7 @@ fn every_action_is_listed_with_its_schemas() {
             "set-price",
             "convert-leads",
             "publish-events",
+            "add-key-field",
         ]
     );
     for action in list() {

@@ -36,6 +36,7 @@ impl Org {
                 super::content::check_content(draft)?;
             }
             "ContentDocumentLink" => self.check_link(draft)?,
+            "FieldPermissions" | "PermissionSetAssignment" => self.check_grant(draft)?,
             _ => {}
         }
         Ok(())
@@ -56,6 +57,7 @@ impl Org {
             }
             "ContentVersion" if draft.is_new() => self.publish_version(who, draft, id),
             "ContentNote" => self.publish_note_change(who, draft, id),
+            "FieldPermissions" | "PermissionSetAssignment" => self.grant_fields(draft),
             _ => {}
         }
     }

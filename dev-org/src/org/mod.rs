@@ -3,6 +3,7 @@
 //! `write` creates, updates and upserts, `delete` deletes; both end in
 //! `insert_row` and `replace_row` here, the only places that change rows.
 
+pub(crate) mod access;
 mod body;
 mod check;
 mod content;

@@ -37,6 +37,7 @@ const STANDARD: &[&str] = &[
     include_str!("../../schema/product.toml"),
     include_str!("../../schema/user.toml"),
     include_str!("../../schema/setup.toml"),
+    include_str!("../../schema/access.toml"),
 ];
 
 /// Why a schema file cannot be used.

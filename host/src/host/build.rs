@@ -15,6 +15,7 @@ use crate::engine::Sandboxes;
 use crate::error::Error;
 use crate::ledger::{Clock, Ledgers};
 use crate::limits::Limits;
+use crate::private_file;
 use crate::seal::{MasterKey, Sealer};
 use crate::store::{SqliteStore, Store};
 use crate::transport::{Transport, TransportConfig};
@@ -31,16 +32,27 @@ pub struct HostBuilder {
     data_dir: Option<PathBuf>,
     master_key: Option<MasterKey>,
     code_dir: Option<PathBuf>,
+    store: Option<Arc<dyn Store>>,
     ceiling: Option<Limits>,
     transport: TransportConfig,
 }
 
 impl HostBuilder {
-    /// Where the host keeps its state: one SQLite file, and the master key
-    /// unless one is given. Made on first use, for the owner only.
+    /// Where the host keeps its state: one SQLite file unless there is another store,
+    /// compiled code, and the master key unless one is given. Made on first use, for the owner only.
     #[must_use]
     pub fn data_dir(mut self, directory: impl Into<PathBuf>) -> Self {
         self.data_dir = Some(directory.into());
+        self
+    }
+
+    /// Where connections, sealed tokens and budgets are kept, in place of a file in the
+    /// data directory: [`PostgresStore`](crate::store::PostgresStore), which hosts on
+    /// several machines may share if they have the same master key, or a store of the
+    /// embedder's own.
+    #[must_use]
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.store = Some(Arc::new(store));
         self
     }
 
@@ -96,8 +108,16 @@ impl HostBuilder {
             let problem = "no data directory: give one with `data_dir`".to_owned();
             return Err(Error::Options(vec![problem]));
         };
-        let store = SqliteStore::open(&data_dir).await?;
-        let store: Arc<dyn Store> = Arc::new(store);
+        let store = match self.store {
+            Some(store) => {
+                private_file::make_directory(&data_dir).map_err(|source| Error::DataDir {
+                    path: data_dir.display().to_string(),
+                    source,
+                })?;
+                store
+            }
+            None => Arc::new(SqliteStore::open(&data_dir).await?),
+        };
         let key = match self.master_key {
             Some(key) => key,
             None => MasterKey::from_file(&open(&data_dir)?, MASTER_KEY_FILE)?,

@@ -14,7 +14,7 @@ pub struct BadConnectionKey {
     pub name: String,
 }
 
-/// Why a store did not do it. Nothing was changed.
+/// Why a store did not do it. Nothing was changed, unless it is [`Self::InDoubt`].
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -44,6 +44,28 @@ pub enum StoreError {
         /// The share, in bytes.
         limit: u64,
     },
+    /// An address that is none of a database.
+    #[error("the store's address is not like postgres://USER:PASSWORD@HOST/DATABASE")]
+    BadAddress,
+    /// The database cannot be reached, or has no room for another connection.
+    #[error("{place} cannot be reached")]
+    Unreachable {
+        /// The server and the database.
+        place: String,
+        /// Why not.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The connection broke while a transaction was being committed: it was made, or
+    /// it was not. Read to find out.
+    #[error("{place} did not say whether it has kept what was written")]
+    InDoubt {
+        /// The server and the database.
+        place: String,
+        /// How it broke.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The queue holds as much as it may.
     #[error(
         "the queue is full ({limit} bytes): let what waits be done, or discard what was given up"
@@ -63,6 +85,12 @@ pub enum StoreError {
     /// Another process kept the store locked for too long. Try again.
     #[error("another process keeps the store locked: try again")]
     Busy,
+    /// There is no room for what would be written. Try again when there is.
+    #[error("the disk of {place} is full: make room for it")]
+    NoRoom {
+        /// The file, or the server and the database.
+        place: String,
+    },
     /// The file is something else.
     #[error("{path} is not a Lockgate store: move it away, or name another data directory")]
     NotOurs {
@@ -124,6 +152,9 @@ impl StoreError {
     /// pause.
     #[must_use]
     pub const fn is_passing(&self) -> bool {
-        matches!(self, Self::Busy)
+        matches!(
+            self,
+            Self::Busy | Self::NoRoom { .. } | Self::Unreachable { .. }
+        )
     }
 }

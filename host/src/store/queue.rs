@@ -160,6 +160,16 @@ pub enum QueueState {
     Dead,
 }
 
+impl QueueState {
+    /// The name, as stored.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Dead => "dead",
+        }
+    }
+}
+
 /// Which dead items.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Which {

@@ -454,14 +454,3 @@ impl Store for SqliteStore {
         Ok(erased)
     }
 }
-
-/// A number for a column. SQLite has 63 bits; no count or time of ours comes
-/// near.
-fn column(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-/// A number from a column, never written negative.
-fn number(column: i64) -> u64 {
-    u64::try_from(column).unwrap_or(0)
-}

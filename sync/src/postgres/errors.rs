@@ -23,6 +23,7 @@ pub(super) fn told(error: ::postgres::Error, sql: &str) -> DatabaseError {
         "22" | "23" | "P0" => DatabaseError::Rule { detail: detail() },
         // Deadlock, serialization, a lock that was not to be had.
         "40" | "55" => DatabaseError::Busy,
+        "53" if answer.code() == &SqlState::DISK_FULL => DatabaseError::NoRoom,
         // Shut down, or out of connections or memory.
         "08" | "53" | "57" => DatabaseError::Unreachable(detail().into()),
         _ => {

@@ -8,7 +8,7 @@
 use crate::plan::{ColumnPlan, ObjectPlan};
 use crate::watched::{self, Rule};
 
-const NOT_OURS: &str = "current_setting('lockgate.quiet', true) IS DISTINCT FROM 'on'";
+const NOT_OURS: &str = "current_setting('lockgate.quiet', true) IS DISTINCT FROM '~'";
 
 const NOW_MS: &str = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
 
@@ -74,7 +74,7 @@ fn capture(object: &ObjectPlan) -> String {
     format!(
         "  IF TG_OP = 'DELETE' THEN\n    key := OLD.local_key;\n  ELSE\n    key := NEW.local_key;\n  \
          END IF;\n  IF TG_OP = 'UPDATE' THEN\n    changed := {};\n    IF changed = '' THEN RETURN NULL; \
-         END IF;\n  END IF;\n  INSERT INTO lockgate_outbox (object, local_key, op, fields, captured_ms) \
+         END IF;\n  END IF;\n  INSERT INTO ~outbox (object, local_key, op, fields, captured_ms) \
          VALUES ('{}', key, lower(TG_OP), changed, {NOW_MS});\n  RETURN NULL;\n",
         changed.join("\n      || "),
         object.object

@@ -12,16 +12,16 @@ const VERSION: i64 = 1;
 /// `SERIAL` stands for the database's own word.
 const TABLES: [(&str, &str); 11] = [
     // One number for all that must be told apart in time; whoever writes takes the
-    // next one first, so two syncs of one database take turns.
-    ("lockgate_counter", "value BIGINT NOT NULL"),
+    // next one first, so two processes of one sync take turns.
+    ("~counter", "value BIGINT NOT NULL"),
     // The version, the triggers that are on, the phase of each object.
     (
-        "lockgate_notes",
+        "~notes",
         "name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL",
     ),
     // Which column holds which field; for people, too.
     (
-        "lockgate_columns",
+        "~columns",
         "object TEXT NOT NULL, field TEXT NOT NULL, table_name TEXT NOT NULL, \
          column_name TEXT NOT NULL, kind TEXT NOT NULL, max_length BIGINT NOT NULL, \
          label TEXT NOT NULL, product_kind TEXT NOT NULL, access TEXT NOT NULL, \
@@ -31,48 +31,48 @@ const TABLES: [(&str, &str); 11] = [
     // last changed it, and of one that is gone when it went and when that was seen
     // here.
     (
-        "lockgate_rows",
+        "~rows",
         "object TEXT NOT NULL, local_key TEXT NOT NULL, org_id TEXT, base TEXT NOT NULL, \
          stamp_ms BIGINT NOT NULL, gone_ms BIGINT, gone_seen_ms BIGINT, PRIMARY KEY (object, local_key), \
          UNIQUE (object, org_id)",
     ),
     // What other programs did: written by triggers. `send` marks what is under way.
     (
-        "lockgate_outbox",
+        "~outbox",
         "seq SERIAL, object TEXT NOT NULL, local_key TEXT NOT NULL, op TEXT NOT NULL, \
          fields TEXT NOT NULL, captured_ms BIGINT NOT NULL, send BIGINT",
     ),
     // What was sent and not yet told back: see `echo.rs`.
     (
-        "lockgate_sent",
+        "~sent",
         "send BIGINT NOT NULL PRIMARY KEY, object TEXT NOT NULL, local_key TEXT NOT NULL, \
          op TEXT NOT NULL, fields TEXT NOT NULL, bases TEXT NOT NULL, state TEXT NOT NULL, \
          sent_ms BIGINT NOT NULL",
     ),
     // Changes that were applied, so that none is twice.
     (
-        "lockgate_inbox",
+        "~inbox",
         "id TEXT NOT NULL PRIMARY KEY, seen_ms BIGINT NOT NULL",
     ),
     // Records that must be read again.
     (
-        "lockgate_unread",
+        "~unread",
         "object TEXT NOT NULL, org_id TEXT NOT NULL, ticket BIGINT NOT NULL, \
          since_ms BIGINT NOT NULL, PRIMARY KEY (object, org_id)",
     ),
     (
-        "lockgate_checkpoints",
+        "~checkpoints",
         "source TEXT NOT NULL PRIMARY KEY, checkpoint TEXT NOT NULL, saved_ms BIGINT NOT NULL",
     ),
     (
-        "lockgate_conflicts",
+        "~conflicts",
         "number BIGINT NOT NULL PRIMARY KEY, object TEXT NOT NULL, local_key TEXT NOT NULL, \
          org_id TEXT, field TEXT NOT NULL, base TEXT NOT NULL, local TEXT NOT NULL, \
          incoming TEXT NOT NULL, policy TEXT NOT NULL, taken TEXT NOT NULL, \
          found_ms BIGINT NOT NULL, resolved_ms BIGINT",
     ),
     (
-        "lockgate_letters",
+        "~letters",
         "number BIGINT NOT NULL PRIMARY KEY, direction TEXT NOT NULL, object TEXT NOT NULL, \
          local_key TEXT, org_id TEXT, reason TEXT NOT NULL, content TEXT NOT NULL, \
          at_ms BIGINT NOT NULL",
@@ -80,14 +80,14 @@ const TABLES: [(&str, &str); 11] = [
 ];
 
 const INDEXES: [&str; 4] = [
-    "CREATE INDEX lockgate_outbox_row ON lockgate_outbox (object, local_key)",
-    "CREATE INDEX lockgate_sent_row ON lockgate_sent (object, local_key)",
-    "CREATE INDEX lockgate_inbox_seen ON lockgate_inbox (seen_ms)",
-    "CREATE INDEX lockgate_conflicts_row ON lockgate_conflicts (object, local_key, field)",
+    "CREATE INDEX ~outbox_row ON ~outbox (object, local_key)",
+    "CREATE INDEX ~sent_row ON ~sent (object, local_key)",
+    "CREATE INDEX ~inbox_seen ON ~inbox (seen_ms)",
+    "CREATE INDEX ~conflicts_row ON ~conflicts (object, local_key, field)",
 ];
 
 pub(super) fn prepare(sql: &mut dyn Sql) -> Result<(), DatabaseError> {
-    if sql.found_columns("lockgate_notes")?.is_empty() {
+    if sql.found_columns("~notes")?.is_empty() {
         for (name, columns) in TABLES {
             let columns = columns.replace("SERIAL", sql.serial());
             sql.define(&format!("CREATE TABLE {name} ({columns})"))?;
@@ -95,7 +95,7 @@ pub(super) fn prepare(sql: &mut dyn Sql) -> Result<(), DatabaseError> {
         for index in INDEXES {
             sql.define(index)?;
         }
-        sql.run("INSERT INTO lockgate_counter VALUES (0)", &[])?;
+        sql.run("INSERT INTO ~counter VALUES (0)", &[])?;
         return numbers::set_note(sql, "version", &VERSION.to_string());
     }
     let found = numbers::note(sql, "version")?.and_then(|text| text.parse().ok());

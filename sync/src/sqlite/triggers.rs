@@ -8,7 +8,7 @@ use crate::plan::{ColumnPlan, ObjectPlan};
 use crate::watched::{self, Rule};
 
 /// What other programs do is checked and captured unless this holds.
-const NOT_OURS: &str = "NOT EXISTS (SELECT 1 FROM lockgate_quiet)";
+const NOT_OURS: &str = "NOT EXISTS (SELECT 1 FROM ~quiet)";
 
 /// Milliseconds since 1970.
 const NOW_MS: &str = "CAST(strftime('%s', 'now') AS INTEGER) * 1000 \
@@ -55,7 +55,7 @@ pub(super) fn watch(object: &ObjectPlan) -> String {
     for (name, event, row) in [("insert", "INSERT", "NEW"), ("delete", "DELETE", "OLD")] {
         sql += &format!(
             "CREATE TRIGGER lockgate_{table}_{name} AFTER {event} ON {table} WHEN {NOT_OURS} \
-             BEGIN\n  INSERT INTO lockgate_outbox (object, local_key, op, fields, captured_ms) \
+             BEGIN\n  INSERT INTO ~outbox (object, local_key, op, fields, captured_ms) \
              VALUES ('{api}', {row}.local_key, '{name}', '', {NOW_MS});\nEND;\n"
         );
     }
@@ -70,7 +70,7 @@ pub(super) fn watch(object: &ObjectPlan) -> String {
     if !changed.is_empty() {
         sql += &format!(
             "CREATE TRIGGER lockgate_{table}_update AFTER UPDATE ON {table} WHEN {NOT_OURS} \
-             BEGIN\n  INSERT INTO lockgate_outbox (object, local_key, op, fields, captured_ms) \
+             BEGIN\n  INSERT INTO ~outbox (object, local_key, op, fields, captured_ms) \
              SELECT '{api}', NEW.local_key, 'update', fields, {NOW_MS} \
              FROM (SELECT {} AS fields) WHERE fields <> '';\nEND;\n",
             changed.join("\n    || ")

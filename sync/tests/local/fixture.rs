@@ -25,7 +25,10 @@ pub(crate) fn field(name: &str, kind: &str, change: impl FnOnce(&mut Field)) -> 
 }
 
 fn object(name: &str, fields: Vec<Field>) -> ObjectDescription {
-    let mut all = vec![field("Id", "id", told)];
+    let mut all = vec![field("Id", "id", |field| {
+        told(field);
+        field.max_length = 18;
+    })];
     all.extend(fields);
     all.push(field("SystemModstamp", "datetime", told));
     ObjectDescription {

@@ -19,7 +19,7 @@ mod place;
 mod plan;
 mod random;
 mod sending;
-mod server;
+mod shared;
 mod tables;
 mod targets;
 mod together;

@@ -1,10 +1,12 @@
 //! All promises on PostgreSQL: one server for all, a database for each.
 
 use futures_util::{StreamExt as _, stream};
+use test_postgres::Server;
 
 use crate::place::Place;
-use crate::server::Server;
-use crate::{capture, conflicts, crash, incoming, letters, random, sending, tables, together};
+use crate::{
+    capture, conflicts, crash, incoming, letters, random, sending, shared, tables, together,
+};
 
 /// Promises that are shown at a time: most of each is waiting for the server.
 const AT_A_TIME: usize = 6;
@@ -24,6 +26,7 @@ async fn a_database_of_postgresql_keeps_every_promise() {
         random::CASES,
         crash::CASES,
         together::CASES,
+        shared::CASES,
     ];
     let outcomes = stream::iter(cases.concat()).map(async |(sentence, show)| {
         let outcome = tokio::spawn(show(Place::postgres(&server))).await;

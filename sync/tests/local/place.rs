@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 use futures_util::future::BoxFuture;
 use lockgate_sync::{Database, Direction, Mapping, Plan, Target};
 use postgres::SimpleQueryMessage;
+use test_postgres::Server;
 
 use crate::fixture::{account, contact};
-use crate::server::Server;
 
 /// A promise: the sentence, and what shows it.
 pub(crate) type Case = (&'static str, fn(Place) -> BoxFuture<'static, ()>);
@@ -94,9 +94,9 @@ impl Place {
     /// A place that another process has made.
     pub(crate) fn at(address: &str) -> Self {
         let target = Target::parse(address).unwrap();
-        let other = match &target {
-            Target::Sqlite(file) => Other::Sqlite(file.clone()),
-            Target::Postgres(_) => Other::Postgres(Box::new(Client::connect(address))),
+        let other = match target.file() {
+            Some(file) => Other::Sqlite(file.to_owned()),
+            None => Other::Postgres(Box::new(Client::connect(address))),
         };
         Self {
             address: address.to_owned(),

@@ -3,9 +3,9 @@
 use std::process::Command;
 
 use lockgate_sync::{Database, DatabaseError, Target};
+use test_postgres::Server;
 
 use crate::place::{KEYED, plan};
-use crate::server::Server;
 
 #[test]
 fn an_address_that_is_none_is_told_without_its_password() {
@@ -51,7 +51,7 @@ async fn a_file_that_is_no_database_is_refused_and_left_alone() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let notes = "some notes of mine, long enough to be taken for a header of a file".repeat(30);
     std::fs::write(&file, &notes).unwrap();
-    let target = Target::Sqlite(file.path().to_owned());
+    let target = Target::sqlite(file.path());
     let error = Database::open(&target, &plan(KEYED)).await.unwrap_err();
     assert!(error.to_string().contains("not a database"), "{error}");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), notes);

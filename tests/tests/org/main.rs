@@ -24,6 +24,7 @@ mod fields;
 mod files;
 mod hooks;
 mod logins;
+mod mailing_list;
 mod model;
 mod notes;
 mod queries;

@@ -27,6 +27,17 @@ fn the_connector_imports_the_contract_and_no_wasi() {
 }
 
 #[test]
+fn the_second_connector_imports_no_more_than_it_needs() {
+    assert_eq!(
+        imports("mailing-list"),
+        [
+            "lockgate:connector/clock@0.1.0",
+            "lockgate:connector/http@0.1.0",
+        ]
+    );
+}
+
+#[test]
 fn the_plugins_import_nothing_at_all_but_a_log() {
     for plugin in ["contact-normalizer", "lead-scorer"] {
         let imports = imports(plugin);

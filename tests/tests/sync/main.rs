@@ -13,3 +13,4 @@ mod cut_off;
 mod faults;
 mod pair;
 mod plugins;
+mod two_syncs;

@@ -136,7 +136,7 @@ impl Pair {
     }
 
     async fn engine_of(&self, plugins: Vec<Transform>, decider: Option<Transform>) -> Arc<Engine> {
-        let target = Target::Sqlite(self.file());
+        let target = Target::sqlite(self.file());
         let database = Database::open(&target, &self.plan).await.unwrap();
         let options = EngineOptions {
             look_every: std::time::Duration::from_millis(20),

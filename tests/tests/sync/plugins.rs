@@ -195,8 +195,11 @@ async fn a_second_engine_on_a_database_is_refused_and_looking_at_it_is_not() {
     pair.equal(&running).await;
     let second = pair.engine().await;
     let error = second.run_once().await.unwrap_err();
-    assert!(error.to_string().contains("another sync"), "{error}");
-    let target = Target::Sqlite(pair.file());
+    assert!(
+        error.to_string().contains("another engine of this sync"),
+        "{error}"
+    );
+    let target = Target::sqlite(pair.file());
     let looking = Database::attach(&target).await.unwrap();
     assert_eq!(looking.plan().objects.len(), 2);
     looking.compare_all().await.unwrap();

@@ -19,6 +19,7 @@ mod replication;
 mod resource;
 mod rows;
 mod search;
+mod tooling;
 mod transaction;
 pub(crate) mod version;
 
@@ -170,6 +171,7 @@ fn work(call: &Call, resource: &Resource) -> Answer {
         ("PATCH", R::CollectionsUpsert { object, field }) => {
             collections::upsert(call, object, field)
         }
+        ("POST", R::CustomField) => tooling::add_field(call),
         ("POST", R::PlaceOrder) => place_order::run(call),
         ("GET", R::Search) => search::sosl(call),
         ("GET" | "POST", R::ParameterizedSearch) => search::parameterized(call),
@@ -220,6 +222,7 @@ fn resources(call: &Call) -> Value {
         "recent",
         "search",
         "sobjects",
+        "tooling",
     ];
     let mut all: Map<String, Value> = entries
         .iter()

@@ -60,6 +60,8 @@ pub(super) enum Resource {
     Search,
     ParameterizedSearch,
     PlaceOrder,
+    /// Fields, as the Tooling API adds them.
+    CustomField,
     Jobs(jobs::Path),
 }
 
@@ -124,6 +126,7 @@ impl Resource {
                 field: owned(field),
             },
             ["commerce", "sale", "order"] => Self::PlaceOrder,
+            ["tooling", "sobjects", "CustomField"] => Self::CustomField,
             ["search"] => Self::Search,
             ["parameterizedSearch"] => Self::ParameterizedSearch,
             ["query"] => Self::Query,
@@ -142,7 +145,9 @@ impl Resource {
             Self::External { .. } => &["HEAD", "GET", "POST", "PATCH", "DELETE"],
             Self::Collections => &["POST", "PATCH", "DELETE", "GET"],
             Self::Composite => &["GET", "POST"],
-            Self::Batch | Self::Graph | Self::Tree(_) | Self::PlaceOrder => &["POST"],
+            Self::Batch | Self::Graph | Self::Tree(_) | Self::PlaceOrder | Self::CustomField => {
+                &["POST"]
+            }
             Self::CollectionsOf(_) | Self::ParameterizedSearch => &["GET", "POST"],
             Self::CollectionsUpsert { .. } => &["PATCH"],
             Self::Jobs(path) => path.methods(),

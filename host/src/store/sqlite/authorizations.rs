@@ -2,8 +2,9 @@
 
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
+use super::connections;
 use super::worker::Failure;
-use super::{column, connections, number};
+use crate::store::columns::{column, number};
 use crate::store::{Authorization, ConnectionKey, StoreError};
 
 pub(super) fn put(

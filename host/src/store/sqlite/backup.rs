@@ -71,7 +71,7 @@ pub fn restore(file: &Path, data_dir: &Path) -> Result<(), StoreError> {
         path: data_dir.display().to_string(),
         source,
     };
-    open::make_directory(data_dir).map_err(io)?;
+    private_file::make_directory(data_dir).map_err(io)?;
     let dir = Dir::open_ambient_dir(data_dir, ambient_authority()).map_err(io)?;
     if dir.symlink_metadata(FILE_NAME).is_ok() {
         return Err(io(std::io::Error::new(

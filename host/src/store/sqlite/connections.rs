@@ -1,12 +1,11 @@
 //! Connections in their table.
 
 use rusqlite::{OptionalExtension as _, Row, Transaction, named_params, params};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::worker::Failure;
-use super::{column, number};
-use crate::store::{ConnectionKey, ConnectionRecord, ConnectionState, Flow, StoreError};
+use crate::store::columns::{self, column, json, number};
+use crate::store::{ConnectionKey, ConnectionRecord, StoreError};
 
 const COLUMNS: &str = "tenant, name, package, login_origin, origin, identity, flow, client_id, \
      redirect_uri, scopes, username, state, state_reason, settings, local_origins, reserve, \
@@ -21,7 +20,7 @@ pub(super) fn id(tx: &Transaction<'_>, key: &ConnectionKey) -> Result<i64, Failu
 }
 
 pub(super) fn insert(tx: &Transaction<'_>, record: &ConnectionRecord) -> Result<(), Failure> {
-    let (state, reason) = state_columns(&record.state);
+    let (state, reason) = columns::of_state(&record.state);
     let inserted = tx
         .prepare_cached(
             "INSERT INTO connections (tenant, name, package, login_origin, origin, identity, flow, \
@@ -127,26 +126,6 @@ pub(super) fn erase_tenant(tx: &Transaction<'_>, tenant: &str) -> Result<u64, Fa
     Ok(erased as u64)
 }
 
-/// The two columns of a state.
-pub(super) fn state_columns(state: &ConnectionState) -> (&'static str, Option<&str>) {
-    match state {
-        ConnectionState::Pending => ("pending", None),
-        ConnectionState::Ready => ("ready", None),
-        ConnectionState::NeedsReconnect { reason } => ("needs-reconnect", Some(reason)),
-    }
-}
-
-fn state(name: &str, reason: Option<String>) -> Option<ConnectionState> {
-    match name {
-        "pending" => Some(ConnectionState::Pending),
-        "ready" => Some(ConnectionState::Ready),
-        "needs-reconnect" => Some(ConnectionState::NeedsReconnect {
-            reason: reason.unwrap_or_default(),
-        }),
-        _ => None,
-    }
-}
-
 /// The two names of a connection as they were stored.
 pub(super) fn key(tenant: &str, name: &str) -> Result<ConnectionKey, Failure> {
     ConnectionKey::new(tenant, name).map_err(|error| Failure::Damaged(error.to_string()))
@@ -163,15 +142,13 @@ fn record(row: &Row<'_>) -> Result<ConnectionRecord, Failure> {
         login_origin: row.get("login_origin")?,
         origin: row.get("origin")?,
         identity: row.get("identity")?,
-        flow: Flow::ALL
-            .into_iter()
-            .find(|flow| flow.name() == flow_name)
-            .ok_or_else(|| damaged("flow"))?,
+        flow: columns::flow(&flow_name).ok_or_else(|| damaged("flow"))?,
         client_id: row.get("client_id")?,
         redirect_uri: row.get("redirect_uri")?,
         scopes: parsed(row, "scopes").ok_or_else(|| damaged("scopes"))?,
         username: row.get("username")?,
-        state: state(&state_name, row.get("state_reason")?).ok_or_else(|| damaged("state"))?,
+        state: columns::state(&state_name, row.get("state_reason")?)
+            .ok_or_else(|| damaged("state"))?,
         settings: parsed(row, "settings").ok_or_else(|| damaged("settings"))?,
         local_origins: parsed(row, "local_origins").ok_or_else(|| damaged("local_origins"))?,
         reserve: parsed(row, "reserve").ok_or_else(|| damaged("reserve"))?,
@@ -183,14 +160,5 @@ fn record(row: &Row<'_>) -> Result<ConnectionRecord, Failure> {
 
 fn parsed<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> Option<T> {
     let text: String = row.get(column).ok()?;
-    serde_json::from_str(&text).ok()
-}
-
-fn json(value: &impl Serialize) -> Result<String, Failure> {
-    serde_json::to_string(value).map_err(|source| {
-        Failure::Refused(StoreError::Backend {
-            doing: "write JSON",
-            source: source.into(),
-        })
-    })
+    columns::parsed(&text)
 }

@@ -65,7 +65,7 @@ pub(super) fn open(data_dir: &Path) -> Result<Opened, StoreError> {
             source,
         }
     };
-    make_directory(data_dir).map_err(io("make the data directory"))?;
+    private_file::make_directory(data_dir).map_err(io("make the data directory"))?;
     // SQLite refuses links in the path below, where they would be an attack.
     // Those above the data directory are the operator's.
     let directory = data_dir
@@ -99,17 +99,6 @@ pub(super) fn open(data_dir: &Path) -> Result<Opened, StoreError> {
         writer,
         reader,
     })
-}
-
-pub(super) fn make_directory(path: &Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::DirBuilderExt as _;
-        builder.mode(0o700);
-    }
-    builder.create(path)
 }
 
 /// Makes the file if there is none, refuses one that is not private, and gives

@@ -2,8 +2,9 @@
 
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
+use super::connections;
 use super::worker::Failure;
-use super::{column, connections, number};
+use crate::store::columns::{column, number, tries};
 use crate::store::queue::{cost, cut};
 use crate::store::{
     ListedItem, MAX_QUEUE_PAGE_BYTES, MAX_QUEUE_PAGE_ITEMS, QueueCounts, QueueKey, QueueOutcome,
@@ -238,7 +239,7 @@ pub(super) fn list(
         "SELECT number, id, bytes, put_ms, due_ms, tries, problem FROM queue_items \
          WHERE queue = ?1 AND state = ?2 AND number > ?3 ORDER BY number",
     )?;
-    let mut rows = statement.query(params![id, name(state), column(after.unwrap_or(0))])?;
+    let mut rows = statement.query(params![id, state.name(), column(after.unwrap_or(0))])?;
     let mut bytes = 0;
     while let Some(row) = rows.next()? {
         if page.items.len() == limit || bytes >= MAX_QUEUE_PAGE_BYTES {
@@ -311,9 +312,9 @@ pub(super) fn counts(tx: &Transaction<'_>, queue: &QueueKey) -> Result<QueueCoun
         })?;
     let mut count =
         tx.prepare_cached("SELECT count(*) FROM queue_items WHERE queue = ?1 AND state = ?2")?;
-    let mut of = |state| -> Result<u64, Failure> {
+    let mut of = |state: QueueState| -> Result<u64, Failure> {
         Ok(number(
-            count.query_row(params![id, name(state)], |row| row.get(0))?,
+            count.query_row(params![id, state.name()], |row| row.get(0))?,
         ))
     };
     counts.waiting = of(QueueState::Waiting)?;
@@ -361,15 +362,4 @@ fn id(tx: &Transaction<'_>, queue: &QueueKey) -> Result<Option<i64>, Failure> {
         .prepare_cached("SELECT id FROM queues WHERE connection = ?1 AND name = ?2")?
         .query_row(params![connection, queue.name], |row| row.get(0))
         .optional()?)
-}
-
-const fn name(state: QueueState) -> &'static str {
-    match state {
-        QueueState::Waiting => "waiting",
-        QueueState::Dead => "dead",
-    }
-}
-
-fn tries(column: i64) -> u32 {
-    u32::try_from(column).unwrap_or(u32::MAX)
 }

@@ -2,8 +2,9 @@
 
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
+use super::connections;
 use super::worker::Failure;
-use super::{column, connections, number};
+use crate::store::columns::{self, column, number};
 use crate::store::{ConnectionKey, ConnectionState, Sealed, StoreError, TOKENS, TokenUpdate};
 
 pub(super) fn key_check(tx: &Transaction<'_>, fresh: &[u8]) -> Result<Vec<u8>, Failure> {
@@ -116,7 +117,7 @@ fn set_state_at(
     state: &ConnectionState,
     at_ms: u64,
 ) -> Result<(), Failure> {
-    let (state, reason) = connections::state_columns(state);
+    let (state, reason) = columns::of_state(state);
     tx.prepare_cached(
         "UPDATE connections SET state = ?2, state_reason = ?3, updated_ms = ?4 WHERE id = ?1",
     )?

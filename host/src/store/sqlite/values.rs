@@ -2,11 +2,10 @@
 
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
+use super::connections;
 use super::worker::Failure;
-use super::{column, connections, number};
-use crate::store::{
-    KeyPage, MAX_LISTED_KEYS, Scope, Sealed, StoreError, VALUE_OVERHEAD_BYTES, Value,
-};
+use crate::store::columns::{column, number, size_of_value};
+use crate::store::{KeyPage, MAX_LISTED_KEYS, Scope, Sealed, StoreError, Value};
 
 /// What must be there for a write to happen.
 #[derive(Clone, Copy)]
@@ -58,7 +57,7 @@ pub(super) fn put(
         return Err(StoreError::Conflict { current }.into());
     }
     let share = share(tx, connection, scope)?;
-    let new_size = size(key, bytes.len() as u64);
+    let new_size = size_of_value(key, bytes.len() as u64);
     let used_bytes = share.used_bytes.saturating_sub(old_size) + new_size;
     // What does not grow is allowed even if the share was made smaller.
     if used_bytes > limit && new_size > old_size {
@@ -162,7 +161,7 @@ fn current(
         })
         .optional()?;
     Ok(found.map_or((0, 0), |(version, len)| {
-        (number(version), size(key, number(len)))
+        (number(version), size_of_value(key, number(len)))
     }))
 }
 
@@ -206,9 +205,4 @@ fn keep_share(
         column(share.last_version)
     ])?;
     Ok(())
-}
-
-/// What a value costs of the share.
-const fn size(key: &str, len: u64) -> u64 {
-    key.len() as u64 + len + VALUE_OVERHEAD_BYTES
 }

@@ -46,7 +46,17 @@ impl Failure {
             }
             Self::Database(error) => error,
         };
+        // An index of the log that cannot grow is told as an input or output that failed.
+        let extended = error.sqlite_error().map(|error| error.extended_code);
+        if extended == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE) {
+            return StoreError::NoRoom {
+                place: path.to_owned(),
+            };
+        }
         match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => StoreError::NoRoom {
+                place: path.to_owned(),
+            },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt {
                 path: path.to_owned(),

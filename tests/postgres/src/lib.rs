@@ -5,6 +5,11 @@
     clippy::print_stdout,
     reason = "who runs the tests is told what is skipped"
 )]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "test code: what fails ends the test"
+)]
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
@@ -36,7 +41,9 @@ echo ready
 cat >/dev/null
 "#;
 
-pub(crate) struct Server {
+/// A running server, which ends when this is dropped.
+#[derive(Debug)]
+pub struct Server {
     port: u16,
     databases: AtomicU32,
     process: Child,
@@ -47,12 +54,12 @@ pub(crate) struct Server {
 impl Server {
     /// A server; `None`, with a word about it, if none is installed. In CI that is a
     /// failure.
-    pub(crate) fn start() -> Option<Self> {
+    pub fn start() -> Option<Self> {
         Self::start_with(None)
     }
 
     /// Likewise, with a certificate and its key as PEM.
-    pub(crate) fn start_with(certificate: Option<(&str, &str)>) -> Option<Self> {
+    pub fn start_with(certificate: Option<(&str, &str)>) -> Option<Self> {
         let Some(programs) = programs() else {
             let how = "no PostgreSQL server is in the path or in /usr/lib/postgresql; install one, \
                        on Debian with `apt-get install postgresql`, or run `cargo xtask setup`";
@@ -116,7 +123,7 @@ impl Server {
     }
 
     /// The address of a new database.
-    pub(crate) fn database(&self) -> String {
+    pub fn database(&self) -> String {
         let number = self.databases.fetch_add(1, Ordering::Relaxed);
         let address = |name: &str| {
             format!(
