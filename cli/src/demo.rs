@@ -17,6 +17,7 @@ use anyhow::{Context as _, Result};
 use crate::args::Shape;
 use crate::exit::Status;
 use crate::steps::{self, Step};
+pub(crate) use plugins::scoring_rules;
 use report::{QuotaReport, Report};
 use show::Screen;
 use stage::Stage;

@@ -2,9 +2,12 @@
 //! on this machine, with the real connectors and syncs. The exit code is 0 only if every
 //! check held.
 
+mod app;
 mod at_work;
 mod contact_sync;
 mod customer_360;
+mod lead_capture;
+mod pipeline;
 mod report;
 mod shop_orders;
 mod stage;
@@ -67,8 +70,12 @@ struct RunArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Name {
+    /// A web form's webhook makes a lead: deduplicated, scored and assigned
+    LeadCapture,
     /// Contacts of the CRM and members of a mailing list, both ways
     ContactSync,
+    /// A deal changes its stage: an app is told, and leaves a task and a tag
+    Pipeline,
     /// Products, prices and orders of a shop, activated, and their status back
     ShopOrders,
     /// Accounts, contacts, notes, tasks and orders of several sources as one profile
@@ -80,9 +87,17 @@ impl Name {
     /// As people type it, with what it does.
     const fn told(self) -> (&'static str, &'static str) {
         match self {
+            Self::LeadCapture => (
+                "lead-capture",
+                "A web form's webhook makes a lead: deduplicated, scored and assigned",
+            ),
             Self::ContactSync => (
                 "contact-sync",
                 "Contacts of the CRM and members of a mailing list, both ways",
+            ),
+            Self::Pipeline => (
+                "pipeline",
+                "A deal changes its stage: an app is told, and leaves a task and a tag",
             ),
             Self::ShopOrders => (
                 "shop-orders",
@@ -99,7 +114,7 @@ impl Name {
     const fn records(self) -> usize {
         match self {
             Self::ContactSync => contact_sync::RECORDS,
-            Self::ShopOrders | Self::Customer360 => 0,
+            Self::LeadCapture | Self::Pipeline | Self::ShopOrders | Self::Customer360 => 0,
         }
     }
 }
@@ -158,7 +173,9 @@ async fn perform(name: Name, keep: Option<&Path>, course: &mut Course) -> Result
     let (org, list) = (stage.control.clone(), stage.service.call_counter());
     course.count(move || org.quota().used + list());
     let result = match name {
+        Name::LeadCapture => lead_capture::run(&stage, course).await,
         Name::ContactSync => contact_sync::run(&stage, course).await,
+        Name::Pipeline => pipeline::run(&stage, course).await,
         Name::ShopOrders => shop_orders::run(&stage, course).await,
         Name::Customer360 => customer_360::run(&stage, course).await,
     };

@@ -35,13 +35,43 @@ fn the_recipes_are_listed_and_documented() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let page = std::fs::read_to_string(root.join("docs/recipes.md")).unwrap();
     let recipes = listed.as_array().unwrap();
-    assert!(recipes.len() >= 3);
+    assert_eq!(recipes.len(), 5);
     for recipe in recipes {
         let heading = format!("\n## `{}`\n", recipe["name"].as_str().unwrap());
         assert!(page.contains(&heading), "{heading}");
     }
     let unknown = lockgate(&["recipe", "run", "no-such"]).ended(2);
     assert!(unknown.err.contains("contact-sync"), "{unknown:#?}");
+}
+
+#[test]
+fn a_form_makes_one_lead_for_each_person_scored_and_assigned() {
+    let keep = tempfile::tempdir().unwrap();
+    let report = played("lead-capture", keep.path());
+    let leads = report["result"]["leads"].as_array().unwrap();
+    let emails: Vec<&Json> = leads.iter().map(|lead| &lead["email"]).collect();
+    assert_eq!(emails, ["ann.lee@example.com", "bo@example.com"]);
+    assert!(
+        leads
+            .iter()
+            .all(|lead| lead["owner"] == "leads@example.com")
+    );
+    let scores: Vec<&Json> = leads.iter().map(|lead| &lead["score"]).collect();
+    assert_eq!(scores, [90.0, 20.0]);
+}
+
+#[test]
+fn a_deal_that_is_won_leaves_one_task_and_one_tag() {
+    let keep = tempfile::tempdir().unwrap();
+    let report = played("pipeline", keep.path());
+    let result = &report["result"];
+    assert_eq!(result["tags"], json!(["customer", "newsletter"]));
+    assert!(
+        result["task"]["WhatId"]
+            .as_str()
+            .unwrap()
+            .starts_with("006")
+    );
 }
 
 #[test]

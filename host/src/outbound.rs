@@ -39,13 +39,16 @@ pub use courier::{Courier, CourierStatus, Ended};
 pub use retries::Retries;
 
 /// Requests that are under way to one endpoint at a time, unless it says otherwise.
-pub const DEFAULT_IN_FLIGHT: usize = 8;
+const DEFAULT_IN_FLIGHT: usize = 8;
 
 /// The most that an endpoint can say.
 const MAX_IN_FLIGHT: usize = 64;
 
 /// Secrets that a request is signed with at a time.
 const MAX_SECRETS: usize = 8;
+
+/// What may wait for an endpoint, in bytes, unless it says otherwise.
+const DEFAULT_QUEUE_BYTES: u64 = 1024 * 1024 * 1024;
 
 /// The longest address, in bytes.
 const MAX_URL_BYTES: usize = 4 * 1024;
@@ -61,7 +64,9 @@ pub struct Endpoint {
     pub url: String,
     /// What they are signed with, the newest first; 1 to 8.
     pub secrets: Vec<SigningSecret>,
-    /// What to tell of, as [`Connection::subscribe`] takes it.
+    /// What to tell of, as [`Connection::subscribe`] takes it. Its place among the events
+    /// goes with them: erase the queue before an endpoint of the same name tells of
+    /// others.
     ///
     /// [`Connection::subscribe`]: crate::Connection::subscribe
     pub sources: Vec<String>,
@@ -77,6 +82,10 @@ pub struct Endpoint {
     pub retries: Retries,
     /// Requests that may be under way at a time, 1 to 64.
     pub in_flight: usize,
+    /// From how much on, in bytes of what waits and of dead letters, no more events are
+    /// heard until some are sent or thrown away; the product keeps them meanwhile, for as
+    /// long as it does.
+    pub max_queue_bytes: u64,
 }
 
 /// A secret, and until when it is signed with.
@@ -113,6 +122,7 @@ impl Endpoint {
             allow_local: false,
             retries: Retries::default(),
             in_flight: DEFAULT_IN_FLIGHT,
+            max_queue_bytes: DEFAULT_QUEUE_BYTES,
         }
     }
 

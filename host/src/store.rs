@@ -274,7 +274,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// An item whose id the queue knows, also of one that is done, is not put again.
     ///
     /// # Errors
-    /// [`StoreError::QueueFull`] if new items would go beyond the limit, and
+    /// [`StoreError::QueueFull`] for new items where the queue has reached its limit, and
     /// [`StoreError::TooLarge`]; neither the items nor the checkpoint are kept then.
     /// [`StoreError::NotFound`] if there is no such connection. So do all that take a
     /// [`QueueKey`].

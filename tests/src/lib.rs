@@ -6,8 +6,8 @@
 //! that fails, `machine` a disk and a clock that do;
 //! `events`, `handmade`, `logs` and `loopback` are what the
 //! attacks on the sandbox need, `org` and `secrets` what the tests with an org do,
-//! `list` is the other system that a second connector speaks to, `receiver` an app
-//! that takes webhooks, and `hooks` a server that takes those of an org.
+//! `list` is the other system that a second connector speaks to, `receiver` an app that
+//! takes webhooks, and `hooks` a server that takes those of an org.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -76,7 +76,7 @@ impl Browser {
 }
 
 /// Follows nothing by itself, and keeps no proxy in between: all is on loopback.
-fn client() -> Result<Client> {
+pub(crate) fn client() -> Result<Client> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?

@@ -167,7 +167,8 @@ fn short(record: &str) -> String {
     Json::Object(record).to_string()
 }
 
-fn scoring_rules() -> Json {
+/// Rules for leads: who decides, in a large company, and can be reached.
+pub(crate) fn scoring_rules() -> Json {
     json!({
         "score_field": SCORE,
         "rules": [

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use lockgate::outbound::{Endpoint, Retries, SigningSecret};
 use lockgate::webhook::Secret;
 use serde::{Deserialize, Serialize};
@@ -81,11 +81,10 @@ impl Webhook {
         };
         let secrets = definition.secrets.iter().map(secret);
         let secrets: Vec<SigningSecret> = secrets.collect::<Result<_>>()?;
+        let newest = secrets.first().context("it has no secret: rotate it")?;
+        let (name, newest) = (&self.name, newest.secret.clone());
         Ok(Endpoint {
-            name: self.name.clone(),
-            url: definition.to.clone(),
             secrets,
-            sources: definition.sources.clone(),
             way: definition.way.clone(),
             tell_own: definition.tells_own,
             allow_local: definition.allows_local,
@@ -93,7 +92,7 @@ impl Webhook {
                 max_tries: definition.max_tries,
                 ..Retries::default()
             },
-            in_flight: lockgate::outbound::DEFAULT_IN_FLIGHT,
+            ..Endpoint::new(name, &definition.to, newest, &definition.sources)
         })
     }
 }

@@ -38,10 +38,6 @@ pub(crate) struct Args {
     shape: Shape,
 }
 
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "a parser of arguments gives a result"
-)]
 fn which(text: &str) -> Result<Which, String> {
     Ok(match text {
         "all" => Which::All,
@@ -92,7 +88,7 @@ async fn list(queue: &Queue, shape: Shape) -> Result<Status> {
         return Ok(Status::Done);
     }
     let rows = letters.iter().map(|letter| {
-        let kind = content(letter).map(|content| content["type"].clone());
+        let kind = content(letter).and_then(|content| content.get("type").cloned());
         [
             letter.id.clone(),
             kind.as_ref()

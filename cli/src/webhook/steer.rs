@@ -11,6 +11,9 @@ use crate::run::control;
 use crate::{kept, output};
 
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  lockgate webhook pause crm\n      Nothing is heard or sent; what waits, waits on.\n  lockgate webhook start crm"
+)]
 pub(crate) struct Args {
     #[command(flatten)]
     webhook: Named,

@@ -31,10 +31,6 @@ const LEASE: Duration = Duration::from_secs(60);
 /// items back, or put some.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// What may wait for one endpoint, in bytes. Beyond that no more events are heard until
-/// some are sent; the product keeps them meanwhile, as long as it does.
-const MAX_QUEUE_BYTES: u64 = 1024 * 1024 * 1024;
-
 /// How long ids of what is sent are known, so that it is not sent again.
 const KNOWN_FOR: Duration = Duration::from_hours(24);
 
@@ -265,7 +261,7 @@ impl Courier {
             items,
             checkpoint: Some(checkpoint.as_bytes().to_vec()),
             at_ms: now_ms(),
-            limit_bytes: MAX_QUEUE_BYTES,
+            limit_bytes: self.endpoint.max_queue_bytes,
         };
         loop {
             match self.queue.host.store.queue_put(&self.queue.key, &put).await {

@@ -66,12 +66,12 @@ pub enum StoreError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The queue holds as much as it may.
+    /// The queue holds as much as it may, or more.
     #[error(
-        "the queue is full ({limit} bytes): let what waits be done, or discard what was given up"
+        "the queue is full ({limit} bytes and more): let what waits be done, or discard what was given up"
     )]
     QueueFull {
-        /// What it may hold, in bytes.
+        /// From how much on it takes nothing new, in bytes.
         limit: u64,
     },
     /// Something is larger than a queue takes.

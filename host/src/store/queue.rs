@@ -68,8 +68,9 @@ pub struct QueuePut {
     pub checkpoint: Option<Vec<u8>>,
     /// Now, in milliseconds since 1970: from then on they are due.
     pub at_ms: u64,
-    /// What the queue may hold of waiting and dead items, counting for each its bytes
-    /// and [`QUEUE_ITEM_OVERHEAD_BYTES`].
+    /// From how much on, of waiting and dead items, the queue takes nothing new, counting
+    /// for each its bytes and [`QUEUE_ITEM_OVERHEAD_BYTES`]. A put that begins below it
+    /// is taken whole, so that none is too large for ever.
     pub limit_bytes: u64,
 }
 

@@ -199,7 +199,7 @@ impl HooksGuest for Connector {
         Err(refused(
             Advice::FixSchema,
             "no_webhooks",
-            "the mailing list sends no webhooks: subscribe to its events",
+            "the mailing list sends no webhooks: subscribe to Member instead",
         ))
     }
 }

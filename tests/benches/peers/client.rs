@@ -9,10 +9,12 @@ use std::io::{BufRead as _, Write as _};
 
 use anyhow::{Result, bail};
 use dev_org::{Config, DevOrg, Edition};
+use lockgate_sync::Direction;
 use tokio::runtime::Runtime;
 
 use crate::contact::Outcome;
-use crate::{native, ours};
+use crate::task::CHANGING;
+use crate::{native, native_sync, ours, synced};
 
 /// Serves an org until the input ends.
 pub(crate) fn org() -> Result<()> {
@@ -33,6 +35,9 @@ pub(crate) fn org() -> Result<()> {
 
 /// Does a task as one of the clients.
 pub(crate) fn run(client: &str, task: &str, url: &str, rows: u64, is_check: bool) -> Result<()> {
+    if let Some(task) = task.strip_prefix("sync-") {
+        return runtime()?.block_on(sync(client, task, url, rows));
+    }
     runtime()?.block_on(async {
         if client == "lockgate" {
             let session = ours::Session::open(url).await?;
@@ -66,6 +71,65 @@ pub(crate) fn run(client: &str, task: &str, url: &str, rows: u64, is_check: bool
             end(outcome)
         }
     })
+}
+
+/// Does a task with a table. What is told of lags comes after the outcome.
+async fn sync(client: &str, task: &str, url: &str, rows: u64) -> Result<()> {
+    let mut lags = None;
+    if client == "lockgate" {
+        let version = env!("CARGO_PKG_VERSION");
+        let outcome = match task {
+            "load" => {
+                let mut synced = synced::Synced::open(url, Direction::In).await?;
+                begin(version)?;
+                synced.load(rows).await?
+            }
+            "in" => {
+                let synced = synced::Synced::open(url, Direction::In).await?;
+                let synced = synced.live(CHANGING).await?;
+                begin(version)?;
+                let (outcome, told) = synced.receive(rows).await?;
+                lags = Some(told);
+                outcome
+            }
+            _ => {
+                let synced = synced::Synced::open(url, Direction::Both).await?;
+                let synced = synced.live(rows).await?;
+                begin(version)?;
+                synced.send(rows).await?
+            }
+        };
+        end(outcome)?;
+    } else {
+        let mut synced = native_sync::Synced::open(url).await?;
+        if task != "load" {
+            synced.load().await?;
+        }
+        let outcome = match task {
+            "load" => {
+                begin(&reqwest_version())?;
+                synced.load().await?
+            }
+            "in" => {
+                let subscription = synced.subscribe(url).await?;
+                begin(&reqwest_version())?;
+                let (outcome, told) = synced.receive(subscription, rows).await?;
+                lags = Some(told);
+                outcome
+            }
+            _ => {
+                synced.capture()?;
+                begin(&reqwest_version())?;
+                synced.send(rows).await?
+            }
+        };
+        end(outcome)?;
+    }
+    if let Some([p50, p99]) = lags {
+        say(&format!("lag {p50} {p99}"))?;
+        wait()?;
+    }
+    Ok(())
 }
 
 fn runtime() -> Result<Runtime> {

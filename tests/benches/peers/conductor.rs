@@ -12,7 +12,7 @@ use crate::child::Child;
 use crate::contact::Outcome;
 use crate::native;
 use crate::report::{self, Run, Waits};
-use crate::task::{Client, Task, variable};
+use crate::task::{CHANGING, Client, Task, variable};
 
 /// Where clients run, and where the org does.
 const CLIENT_CORE: u32 = 0;
@@ -62,6 +62,10 @@ pub(crate) fn run(options: &[&str]) -> Result<()> {
             Task::WriteCollections | Task::WriteBulk => {
                 filled = None;
                 writes(&runtime, *task, rows, options.rounds, &mut runs)?;
+            }
+            Task::SyncLoad | Task::SyncIn | Task::SyncOut => {
+                filled = None;
+                syncs(&runtime, *task, rows, options.rounds, &mut runs)?;
             }
             Task::Get => {
                 filled = None;
@@ -149,7 +153,7 @@ fn queries(
     let mut length = None;
     for _ in 0..rounds {
         for client in task.clients() {
-            let (run, outcome) = measured(runtime, task, *client, org, rows)?;
+            let (run, outcome, _) = measured(runtime, task, *client, org, rows, || Ok(()))?;
             let length = length.get_or_insert(outcome.length);
             ensure!(
                 *length == outcome.length,
@@ -194,7 +198,7 @@ fn writes(
         for client in task.clients() {
             // A fresh org each time, so that none writes into a fuller one.
             let org = Org::start(runtime, 0)?;
-            let (run, _) = measured(runtime, task, *client, &org, rows)?;
+            let (run, ..) = measured(runtime, task, *client, &org, rows, || Ok(()))?;
             runs.push(run);
             let mut digest = DefaultHasher::new();
             runtime.block_on(org.session.stored())?.hash(&mut digest);
@@ -206,14 +210,64 @@ fn writes(
     Ok(())
 }
 
-/// Has a client do a task, and takes down what it used from `ready` to `done`.
+fn syncs(
+    runtime: &Runtime,
+    task: Task,
+    rows: u64,
+    rounds: usize,
+    runs: &mut Vec<Run>,
+) -> Result<()> {
+    let contacts = match task {
+        Task::SyncIn => CHANGING,
+        _ => rows,
+    };
+    for _ in 0..rounds {
+        for client in task.clients() {
+            // A fresh org each time, since each tells only so much of a day.
+            let org = Org::start(runtime, contacts)?;
+            let changes = || match task {
+                Task::SyncIn => runtime.block_on(change(&org.session, rows)),
+                _ => Ok(()),
+            };
+            let (mut run, _, mut child) = measured(runtime, task, *client, &org, rows, changes)?;
+            if task == Task::SyncIn {
+                child.go()?;
+                run.lags_ms = Some(lags(&child.expect("lag", |_| ())?)?);
+                println!("  {run}");
+            }
+            runs.push(run);
+        }
+    }
+    Ok(())
+}
+
+/// Makes so many changes, 1,000 a second: five requests of 200.
+async fn change(session: &native::Session, rows: u64) -> Result<()> {
+    let ids = session.ids().await?;
+    let mut pace = tokio::time::interval(Duration::from_millis(200));
+    let requests = ids.chunks(200).cycle();
+    for ids in requests.take(usize::try_from(rows / 200)?) {
+        pace.tick().await;
+        session.touch(ids).await?;
+    }
+    Ok(())
+}
+
+fn lags(told: &str) -> Result<[f64; 2]> {
+    let (p50, p99) = told.split_once(' ').context("it said no lags")?;
+    Ok([p50.parse()?, p99.parse()?])
+}
+
+/// Has a client do a task, and takes down what it used from `ready` to `done`, while
+/// something else goes on.
 fn measured(
     runtime: &Runtime,
     task: Task,
     client: Client,
     org: &Org,
     rows: u64,
-) -> Result<(Run, Outcome)> {
+    meanwhile: impl FnOnce() -> Result<()> + Send,
+) -> Result<(Run, Outcome, Child)> {
     let command = client.command(task, &org.url, rows)?;
     let mut child = Child::start(&command, CLIENT_CORE)?;
     let version = child.expect("ready", |_| ())?;
@@ -222,7 +276,14 @@ fn measured(
     let mut peaks = vec![child.peak_mib()?];
     let start = Instant::now();
     child.go()?;
-    let done = child.expect("done", |child| peaks.extend(child.peak_mib()))?;
+    let done = std::thread::scope(|scope| {
+        let busy = scope.spawn(meanwhile);
+        let done = child.expect("done", |child| peaks.extend(child.peak_mib()))?;
+        match busy.join() {
+            Ok(outcome) => outcome.map(|()| done),
+            Err(_) => bail!("what goes on meanwhile has failed"),
+        }
+    })?;
     let wall = start.elapsed();
     let cpu = child.cpu()?.saturating_sub(start_cpu);
     let org_cpu = org.process.cpu()?.saturating_sub(org_cpu);
@@ -248,9 +309,10 @@ fn measured(
         peak_mib,
         growth_mib: peak_mib - early,
         calls: org.calls(runtime)? - calls,
+        lags_ms: None,
     };
     println!("  {run}");
-    Ok((run, outcome))
+    Ok((run, outcome, child))
 }
 
 fn outcome(done: &str) -> Result<Outcome> {
@@ -272,7 +334,7 @@ fn gets(
     let org = Org::start(runtime, 1_000)?;
     for _ in 0..rounds {
         for client in Task::Get.clients() {
-            runs.push(measured(runtime, Task::Get, *client, &org, rows)?.0);
+            runs.push(measured(runtime, Task::Get, *client, &org, rows, || Ok(()))?.0);
         }
         let mut command = Client::Lockgate.command(Task::Get, &org.url, rows)?;
         command.arg("check");

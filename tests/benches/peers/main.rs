@@ -16,10 +16,15 @@ mod child;
 mod client;
 mod conductor;
 mod contact;
+#[path = "../../../dev-org/tests/events/eventbus.rs"]
+mod eventbus;
 mod native;
 mod native_bulk;
+mod native_sync;
 mod ours;
 mod report;
+mod synced;
+mod table;
 mod task;
 
 use anyhow::Result;

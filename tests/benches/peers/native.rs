@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder};
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use crate::client::say;
 use crate::contact::{
@@ -79,6 +80,39 @@ impl Session {
             origin: origin.to_owned(),
             token: token.context("an answer without a token")?.to_owned(),
         })
+    }
+
+    /// What it is logged in with.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Sets the telephone of these contacts to now, in milliseconds since 1970.
+    pub(crate) async fn touch(&self, ids: &[String]) -> Result<()> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
+        let record = |id: &String| json!({ "attributes": { "type": "Contact" }, "Id": id, "Phone": now.to_string() });
+        let records: Vec<Json> = ids.iter().map(record).collect();
+        let body = json!({ "allOrNone": false, "records": records }).to_string();
+        let path = "/services/data/v60.0/composite/sobjects";
+        let request = self.request(Method::PATCH, path).body(body);
+        let request = request.header(CONTENT_TYPE, "application/json");
+        let answer = request.send().await?.error_for_status()?.bytes().await?;
+        let results: Vec<SaveResult> = serde_json::from_slice(&answer)?;
+        for result in results {
+            result.written()?;
+        }
+        Ok(())
+    }
+
+    /// The ids of all contacts of a small org.
+    pub(crate) async fn ids(&self) -> Result<Vec<String>> {
+        let body = self.get(&path_of("SELECT Id FROM Contact")).await?;
+        let page: Page<Json> = serde_json::from_slice(&body)?;
+        let ids = page.records.iter().map(|record| {
+            let id = record.get("Id").and_then(Json::as_str);
+            Ok(id.context("a record without an id")?.to_owned())
+        });
+        ids.collect()
     }
 
     /// A request of this session.

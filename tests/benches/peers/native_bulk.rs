@@ -95,7 +95,10 @@ impl Session {
     }
 
     /// Runs a query job, and hands on the CSV of its answers.
-    async fn each_result(&self, mut each: impl FnMut(&Bytes) -> Result<()>) -> Result<()> {
+    pub(crate) async fn each_result(
+        &self,
+        mut each: impl FnMut(&Bytes) -> Result<()>,
+    ) -> Result<()> {
         let wanted = json!({ "operation": "query", "query": SOQL });
         let job = self.send(Method::POST, "/query", &wanted).await?;
         let path = format!("/query/{}", job.id);

@@ -66,6 +66,11 @@ impl Session {
         })
     }
 
+    /// The connection.
+    pub(crate) const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// Reads one field of all contacts, into a typed struct.
     pub(crate) async fn read_all(&self, way: &str) -> Result<Outcome> {
         let mut outcome = Outcome::default();

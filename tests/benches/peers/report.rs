@@ -27,6 +27,9 @@ pub(crate) struct Run {
     /// How much the peak grew after the first fifth of the time.
     pub(crate) growth_mib: f64,
     pub(crate) calls: u64,
+    /// How long changes took to a row, in milliseconds: the median and the 99th
+    /// percentile.
+    pub(crate) lags_ms: Option<[f64; 2]>,
 }
 
 impl fmt::Display for Run {
@@ -40,7 +43,11 @@ impl fmt::Display for Run {
             self.peak_mib,
             self.calls,
             100.0 * self.org_cpu.as_secs_f64() / self.wall.as_secs_f64(),
-        )
+        )?;
+        match self.lags_ms {
+            Some([p50, p99]) => write!(f, ", a change took {p50:.0} ms, 99 of 100 {p99:.0} ms"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -101,6 +108,7 @@ struct Medians<'a> {
     org_share: f64,
     peak_mib: f64,
     growth_mib: f64,
+    lags_ms: Option<[f64; 2]>,
 }
 
 impl<'a> Medians<'a> {
@@ -118,6 +126,12 @@ impl<'a> Medians<'a> {
             org_share: of(|run| run.org_cpu.as_secs_f64() / run.wall.as_secs_f64()),
             peak_mib: of(|run| run.peak_mib),
             growth_mib: of(|run| run.growth_mib),
+            lags_ms: own().next()?.lags_ms.map(|_| {
+                [0, 1].map(|at| {
+                    let lags = own().filter_map(|run| run.lags_ms?.get(at).copied());
+                    median(lags)
+                })
+            }),
         })
     }
 
@@ -147,6 +161,7 @@ pub(crate) fn write(runs: &[Run], waits: &[Waits]) -> Result<()> {
                 entries.push(entry(&ours, &theirs));
             }
         }
+        lags(task, runs);
     }
     if !waits.is_empty() {
         let of = |figure: fn(&Waits) -> f64| median(waits.iter().map(figure));
@@ -199,6 +214,20 @@ fn line(ours: &Medians<'_>, theirs: &Medians<'_>, client: Client) -> String {
     )
 }
 
+/// How long changes took to a row, by client.
+fn lags(task: Task, runs: &[Run]) {
+    for client in task.clients() {
+        let medians = Medians::of(runs, task, *client);
+        if let Some([p50, p99]) = medians.and_then(|medians| medians.lags_ms) {
+            println!(
+                "\n{}: from the commit to the row {p50:.0} ms at the median, {p99:.0} ms at the \
+                 99th percentile",
+                client.name()
+            );
+        }
+    }
+}
+
 fn entry(ours: &Medians<'_>, theirs: &Medians<'_>) -> Json {
     json!({
         "task": ours.one.task.name(),
@@ -220,6 +249,8 @@ fn entry(ours: &Medians<'_>, theirs: &Medians<'_>) -> Json {
         "rss_growth_mib": ours.growth_mib,
         "org_cpu_share": ours.org_share,
         "peer_org_cpu_share": theirs.org_share,
+        "lags_ms": ours.lags_ms,
+        "peer_lags_ms": theirs.lags_ms,
     })
 }
 

@@ -7,6 +7,9 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::contact::SOQL;
 
+/// Contacts that change again and again while changes are taken over.
+pub(crate) const CHANGING: u64 = 1_000;
+
 /// What is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
@@ -20,15 +23,24 @@ pub(crate) enum Task {
     WriteBulk,
     /// Get one record by its id.
     Get,
+    /// Load all records into a table.
+    SyncLoad,
+    /// Take changes over into a table as events tell of them, 1,000 a second.
+    SyncIn,
+    /// Send changes of a table.
+    SyncOut,
 }
 
 impl Task {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::QueryRest,
         Self::QueryBulk,
         Self::WriteCollections,
         Self::WriteBulk,
         Self::Get,
+        Self::SyncLoad,
+        Self::SyncIn,
+        Self::SyncOut,
     ];
 
     /// What clients know it by, too.
@@ -39,6 +51,9 @@ impl Task {
             Self::WriteCollections => "write-collections",
             Self::WriteBulk => "write-bulk",
             Self::Get => "get",
+            Self::SyncLoad => "sync-load",
+            Self::SyncIn => "sync-in",
+            Self::SyncOut => "sync-out",
         }
     }
 
@@ -48,7 +63,10 @@ impl Task {
             Self::QueryRest => 1_000_000,
             // jsforce does not come to the end of an answer in twenty parts.
             Self::QueryBulk => 200_000,
-            Self::WriteCollections | Self::WriteBulk => 100_000,
+            Self::WriteCollections | Self::WriteBulk | Self::SyncLoad => 100_000,
+            // An org tells of 25,000 a day.
+            Self::SyncIn => 20_000,
+            Self::SyncOut => 10_000,
             Self::Get => 2_000,
         }
     }
@@ -75,7 +93,9 @@ impl Task {
                 Client::SimpleSalesforce,
                 Client::Reqwest,
             ],
-            Self::Get => &[Client::Lockgate, Client::Reqwest],
+            Self::Get | Self::SyncLoad | Self::SyncIn | Self::SyncOut => {
+                &[Client::Lockgate, Client::Reqwest]
+            }
         }
     }
 }
@@ -106,7 +126,7 @@ impl Client {
     /// The most CPU that ours may take over this one's, if that was promised.
     pub(crate) const fn target(self, task: Task) -> Option<f64> {
         match (self, task) {
-            (_, Task::Get) => None,
+            (_, Task::Get | Task::SyncLoad | Task::SyncIn | Task::SyncOut) => None,
             (Self::Jsforce | Self::SimpleSalesforce, _) => Some(0.25),
             (Self::Reqwest, _) => Some(1.4),
             (Self::Lockgate | Self::ReqwestValue, _) => None,

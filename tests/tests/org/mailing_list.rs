@@ -279,8 +279,5 @@ async fn a_connector_without_webhooks_says_so_to_any_request() {
         panic!("{error:?}");
     };
     assert_eq!(problem.advice, Advice::FixSchema);
-    assert!(
-        problem.message.contains("subscribe to its events"),
-        "{problem}"
-    );
+    assert!(problem.message.contains("sends no webhooks"), "{problem}");
 }

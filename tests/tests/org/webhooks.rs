@@ -271,6 +271,34 @@ async fn events_that_are_gone_are_told_and_what_is_new_comes_after_that() {
 }
 
 #[tokio::test]
+async fn while_the_queue_is_full_events_wait_in_the_org_and_none_is_lost() {
+    let site = Site::start().await;
+    let (app, endpoint) = app().await;
+    let endpoint = Endpoint {
+        max_queue_bytes: 1,
+        ..endpoint
+    };
+    app.close();
+    let (crm, at_work) = at_work(&site, &endpoint).await;
+    contact(&crm, "one").await;
+    at_work.until("kept", |counts| counts.waiting == 1).await;
+    contact(&crm, "two").await;
+    let courier = Arc::clone(&at_work.courier);
+    let is_full = move |_: &QueueCounts| {
+        let problem = courier.status().hearing_problem;
+        problem.is_some_and(|problem| problem.contains("full"))
+    };
+    let counts = at_work.until("full", is_full).await;
+    assert_eq!(counts.waiting, 1);
+    contact(&crm, "three").await;
+    app.open();
+    at_work.until("sent", |counts| counts.done == 3).await;
+    let came = app.came();
+    let names: Vec<&Json> = came.iter().map(name).collect();
+    assert_eq!(names, ["one", "two", "three"]);
+}
+
+#[tokio::test]
 async fn two_processes_share_the_work_and_nothing_is_sent_twice() {
     let site = Site::start().await;
     let (app, endpoint) = app().await;

@@ -33,14 +33,14 @@ pub(super) async fn put(
         )
         .await?;
     let row = tx.query_one(&lock, &[&connection, &queue.name]).await?;
-    let (id, mut used_bytes): (i64, u64) = (row.try_get(0)?, number(row.try_get(1)?));
+    let (id, before_bytes): (i64, u64) = (row.try_get(0)?, number(row.try_get(1)?));
     let insert = tx
         .prepare_cached(
             "INSERT INTO queue_items (queue, id, state, bytes, put_ms, due_ms, tries) \
              VALUES ($1, $2, 'waiting', $3, $4, $4, 0) ON CONFLICT (queue, id) DO NOTHING",
         )
         .await?;
-    let mut new = 0;
+    let (mut new, mut used_bytes) = (0, before_bytes);
     for item in &put.items {
         let at_ms = column(put.at_ms);
         if tx
@@ -52,7 +52,7 @@ pub(super) async fn put(
             used_bytes += cost(item.bytes.len() as u64);
         }
     }
-    if new > 0 && used_bytes > put.limit_bytes {
+    if new > 0 && before_bytes >= put.limit_bytes {
         let limit = put.limit_bytes;
         return Err(StoreError::QueueFull { limit }.into());
     }

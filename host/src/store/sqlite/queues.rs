@@ -28,7 +28,8 @@ pub(super) fn put(tx: &Transaction<'_>, queue: &QueueKey, put: &QueuePut) -> Res
         "INSERT INTO queue_items (queue, id, state, bytes, put_ms, due_ms, tries) \
          VALUES (?1, ?2, 'waiting', ?3, ?4, ?4, 0) ON CONFLICT (queue, id) DO NOTHING",
     )?;
-    let (mut new, mut used_bytes) = (0, number(used_bytes));
+    let before_bytes = number(used_bytes);
+    let (mut new, mut used_bytes) = (0, before_bytes);
     for item in &put.items {
         let at_ms = column(put.at_ms);
         if insert.execute(params![id, item.id, item.bytes, at_ms])? > 0 {
@@ -36,7 +37,7 @@ pub(super) fn put(tx: &Transaction<'_>, queue: &QueueKey, put: &QueuePut) -> Res
             used_bytes += cost(item.bytes.len() as u64);
         }
     }
-    if new > 0 && used_bytes > put.limit_bytes {
+    if new > 0 && before_bytes >= put.limit_bytes {
         let limit = put.limit_bytes;
         return Err(StoreError::QueueFull { limit }.into());
     }
