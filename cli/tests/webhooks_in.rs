@@ -4,7 +4,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    clippy::panic,
     reason = "what goes wrong here fails the test that uses it"
 )]
 
@@ -107,7 +106,7 @@ async fn a_form_makes_leads_and_what_the_org_refuses_is_a_letter_that_is_sent_ag
     assert_eq!(submit(&url, &secret, "msg_2", &bad).await, 204);
     let stranger = Secret::generate().unwrap();
     assert_eq!(submit(&url, &stranger, "msg_3", &good).await, 401);
-    let elsewhere = format!("{}x", url);
+    let elsewhere = format!("{url}x");
     assert_eq!(submit(&elsewhere, &secret, "msg_3", &good).await, 404);
 
     let status = tokio::task::block_in_place(|| {

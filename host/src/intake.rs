@@ -48,7 +48,10 @@ const PRUNE_EVERY: Duration = Duration::from_hours(1);
 /// knows whether it was, it is given up with that reason rather than created twice:
 /// look, and let it wait again or throw it away.
 ///
-/// One intake works on an inbox at a time.
+/// Records of one key are written in the order in which they came, unless one of them is
+/// put off: then a newer one may be written before it. Several processes may work on an
+/// inbox, and each item is one's at a time; a record without a key that one has put off
+/// counts as one of which nobody knows if another takes it up, and after a restart.
 #[derive(Debug)]
 pub struct Intake {
     /// Where records come from.

@@ -270,3 +270,14 @@ async fn the_description_is_what_a_sync_needs() {
     assert!(matches!(error, Error::Settings { .. }), "{error:?}");
     assert!(host.connection("acme", LIST).await.is_ok());
 }
+
+#[tokio::test]
+async fn a_connector_without_webhooks_says_so_to_any_request() {
+    let bench = bench().await;
+    let error = bench.list.receive(&http::Request::default()).await;
+    let Err(Error::Refused { problem, .. }) = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(problem.advice, Advice::FixSchema);
+    assert!(problem.message.contains("sends no webhooks"), "{problem}");
+}

@@ -96,6 +96,13 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
     let webhook = webhook(&args, &address, secret.as_ref())?;
     let (host, connection) = session::connect(common, &args.target).await?;
     kept::must_be_new(&host, &webhook).await?;
+    if args.source.product {
+        // A connector without webhooks refuses any request; the others refuse to take
+        // this one for theirs.
+        let nothing = hyper::Request::default();
+        let received = connection.receive(&nothing).await;
+        received.context("this connection sends nothing by itself")?;
+    }
     if let Some(into) = &webhook.definition.into {
         // What is wrong is told now rather than with the first record.
         open::load_all(&host, &into.plugins).await?;
