@@ -14,7 +14,8 @@ use std::path::PathBuf;
 use rusqlite::Connection as Sqlite;
 use serde_json::{Value as Json, json};
 use support::running::{PATIENCE, Running};
-use support::{Bench, lockgate};
+use support::{Bench, command, lockgate};
+use test_postgres::Server;
 
 fn file(bench: &Bench) -> PathBuf {
     bench.data.path().join("crm.db")
@@ -149,6 +150,49 @@ async fn two_syncs_share_a_database_and_one_that_ends_leaves_the_other() {
     bench.lockgate(&["sync", "run-once", "crm"]).ended(0);
     let sent = "contact WHERE last_name = 'Last' AND id IS NOT NULL";
     assert_eq!(count(&bench, sent), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_of_postgresql_is_kept_equal_as_a_file_is() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let (bench, to) = (Bench::connected().await, server.database());
+    let on = |arguments: &[&str]| {
+        let mut command = command(bench.data.path());
+        command.env("LOCKGATE_SYNC_TO", &to).args(arguments);
+        tokio::task::block_in_place(|| support::run(command, "")).ended(0)
+    };
+    let (client, connection) = tokio_postgres::connect(&to, tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    on(&[
+        "sync",
+        "create",
+        "crm",
+        "--object",
+        "Account,Contact",
+        "--key-field",
+        "External_Id__c",
+    ]);
+    on(&["sync", "run-once", "crm"]);
+    let count = client.query_one("SELECT count(*) FROM contact", &[]).await;
+    assert!(count.unwrap().get::<_, i64>(0) > 0);
+    let insert = "INSERT INTO account (name) VALUES ('Ours'); \
+                  UPDATE contact SET first_name = 'Changed' \
+                  WHERE id = (SELECT min(id) FROM contact)";
+    client.batch_execute(insert).await.unwrap();
+    on(&["sync", "run-once", "crm"]);
+    for soql in [
+        "SELECT Id FROM Account WHERE Name = 'Ours'",
+        "SELECT Id FROM Contact WHERE FirstName = 'Changed'",
+    ] {
+        let found = on(&["query", "crm", soql, "--output", "json"]).json();
+        assert_eq!(found.as_array().map(Vec::len), Some(1), "{soql}: {found}");
+    }
+    let shown = on(&["sync", "status", "crm"]);
+    assert!(shown.out.contains("live"), "{shown:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -31,6 +31,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const CLAIM_POLL: Duration = Duration::from_millis(50);
 const CLAIM_POLLS: u32 = 60;
 
+/// How much of the file is kept in memory, in KiB: the rows of some ten thousand
+/// records, with what is known of them.
+const CACHE_KIB: i64 = 16 * 1024;
+
 /// Statements kept prepared: some twenty of ours, and a few for each table.
 const STATEMENTS: usize = 256;
 
@@ -57,6 +61,8 @@ impl Sqlite {
             // A commit that was answered survives a power cut: what was sent to the
             // org is never forgotten here.
             connection.pragma_update(None, "synchronous", "FULL")?;
+            // Negative numbers are KiB.
+            connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
             if is_new {
                 // So that readers and the one writer do not wait for each other. A
                 // file that exists keeps its ways.

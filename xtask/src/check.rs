@@ -12,7 +12,7 @@ const CARGO_DENY: &str = "0.20.2";
 
 /// Folders that hold guests: each of them, or each folder in them, that has a
 /// `package.toml`.
-const GUEST_FOLDERS: [&str; 3] = ["connector-wasm", "plugins", "tests/guests"];
+const GUEST_FOLDERS: [&str; 4] = ["connector-wasm", "mailing-list", "plugins", "tests/guests"];
 
 /// Checks everything, and stops at the first thing that is wrong.
 pub(crate) fn run() -> Result<()> {

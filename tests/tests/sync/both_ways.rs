@@ -1,5 +1,6 @@
 //! What goes from the org into the tables and from the tables into the org.
 
+use dev_org::org::{ADMIN, WriteOptions};
 use lockgate_tests::org::{create, get, query, records};
 use serde_json::json;
 
@@ -74,6 +75,74 @@ async fn what_programs_write_into_the_tables_goes_to_the_org_parents_first() {
     sql.execute_batch("DELETE FROM contact;").unwrap();
     pair.equal(&running).await;
     assert!(query(&pair.crm, "SELECT Id FROM Contact").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_a_program_brings_back_is_a_record_again() {
+    let pair = Pair::new(0).await;
+    let running = pair.run().await;
+    pair.equal(&running).await;
+    let sql = pair.sql();
+    let insert = "INSERT INTO account (local_key, name) VALUES ('0a', 'Acme'), ('0b', 'Bolt')";
+    sql.execute_batch(insert).unwrap();
+    pair.equal(&running).await;
+    sql.execute_batch("CREATE TABLE kept AS SELECT * FROM account; DELETE FROM account")
+        .unwrap();
+    pair.equal(&running).await;
+    assert!(query(&pair.crm, "SELECT Id FROM Account").await.is_empty());
+    // Their ids are the org's: a program cannot say them.
+    let with_ids = sql.execute_batch("INSERT INTO account SELECT * FROM kept");
+    let refused = with_ids.unwrap_err().to_string();
+    assert!(refused.contains("the id in the org"), "{refused}");
+    let back = "INSERT INTO account (local_key, name) SELECT local_key, name FROM kept";
+    sql.execute_batch(back).unwrap();
+    pair.equal(&running).await;
+    let back = query(&pair.crm, "SELECT Name FROM Account ORDER BY Name").await;
+    let names: Vec<&str> = back.iter().filter_map(|row| row["Name"].as_str()).collect();
+    assert_eq!(names, ["Acme", "Bolt"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_that_are_merged_in_the_org_are_one_row_with_the_rows_of_both() {
+    let pair = Pair::new(0).await;
+    let running = pair.run().await;
+    pair.equal(&running).await;
+    pair.sql()
+        .execute_batch(
+            "INSERT INTO account (local_key, name, phone) VALUES ('0a', 'Acme', NULL);
+             INSERT INTO account (local_key, name, phone) VALUES ('0b', 'Acme Inc', '5');
+             INSERT INTO contact (last_name, account_id) VALUES ('Roe', '0b')",
+        )
+        .unwrap();
+    pair.equal(&running).await;
+    let id = |name: &str| {
+        let id = format!("SELECT id FROM account WHERE name = '{name}'");
+        pair.sql().query_row(&id, [], |row| row.get::<_, String>(0))
+    };
+    let (winner, loser) = (id("Acme").unwrap(), id("Acme Inc").unwrap());
+    let contact = "SELECT id FROM contact";
+    let contact: String = pair.sql().query_row(contact, [], |row| row.get(0)).unwrap();
+    // What a merge does, in one transaction.
+    pair.site.control.org(|org| {
+        let (who, options) = (org.user(ADMIN).unwrap(), WriteOptions::default());
+        let phone = json!({ "Phone": "5" });
+        let phone = phone.as_object().unwrap();
+        org.update(&who, "Account", &winner, phone, &options)
+            .unwrap();
+        let parent = json!({ "AccountId": winner });
+        let parent = parent.as_object().unwrap();
+        org.update(&who, "Contact", &contact, parent, &options)
+            .unwrap();
+        org.delete(&who, "Account", &loser).unwrap();
+    });
+    pair.equal(&running).await;
+    let merged = "SELECT account.name || account.phone FROM contact \
+                  JOIN account ON account.id = contact.account_id";
+    let merged: String = pair.sql().query_row(merged, [], |row| row.get(0)).unwrap();
+    assert_eq!(merged, "Acme5");
+    let count = "SELECT count(*) FROM account";
+    let count: i64 = pair.sql().query_row(count, [], |row| row.get(0)).unwrap();
+    assert_eq!(count, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
