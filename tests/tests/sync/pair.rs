@@ -49,7 +49,7 @@ pub(crate) type Rows = BTreeMap<String, Vec<Option<String>>>;
 
 /// An org and a file of SQLite.
 pub(crate) struct Pair {
-    pub(crate) site: Site,
+    pub(crate) site: Arc<Site>,
     pub(crate) crm: Connection,
     plan: Arc<Plan>,
     folder: tempfile::TempDir,
@@ -103,9 +103,19 @@ impl Pair {
         let mapping = Mapping::from_toml(mapping).unwrap();
         let plan = Plan::new(&descriptions, &mapping, Direction::Both).unwrap();
         Self {
-            site,
+            site: Arc::new(site),
             crm,
             plan: Arc::new(plan),
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// Another database with the same org.
+    pub(crate) fn beside(&self) -> Self {
+        Self {
+            site: Arc::clone(&self.site),
+            crm: self.crm.clone(),
+            plan: Arc::clone(&self.plan),
             folder: tempfile::tempdir().unwrap(),
         }
     }
