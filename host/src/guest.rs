@@ -20,6 +20,10 @@ const HOST_CALL_FUEL_TEXT: &str = "too much data is being copied";
 /// wasmtime's words for a guest with too many handles; there is no type.
 const HANDLES_TEXT: &str = "handle limit exceeded";
 
+/// How errors of the operating system end, those of `std` and of `rustix` alike:
+/// the host has no memory or no files left for an instance.
+const SYSTEM_TEXT: &str = "(os error ";
+
 /// How long a call waits for an instance of the pool. Longer than any healthy
 /// queue; an app that keeps all instances to itself learns of it.
 const SLOT_WAIT: Duration = Duration::from_secs(30);
@@ -132,6 +136,12 @@ impl<T: Metered> Guest<T> {
         if text.contains(HANDLES_TEXT) {
             return over(meter.exceeded(Limit::Handles), guest);
         }
+        if text.contains(SYSTEM_TEXT) {
+            return Error::HostFailed {
+                guest,
+                reason: text,
+            };
+        }
         // A guest whose allocation was refused aborts with a plain trap; the
         // refusal right before it is the reason.
         if let Some(exceeded) = meter.explanation() {
@@ -163,4 +173,46 @@ pub(crate) struct CallerFault(pub(crate) String);
 
 async fn timed<F: Future>(wall: Duration, work: F) -> Option<F::Output> {
     tokio::time::timeout(wall, work).await.ok()
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failure here fails the test")]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::engine::Sandboxes;
+    use crate::error::Blame;
+    use crate::limits::Limits;
+    use crate::meter::Meter;
+
+    struct State(Meter);
+
+    impl Metered for State {
+        fn meter(&mut self) -> &mut Meter {
+            &mut self.0
+        }
+    }
+
+    #[tokio::test]
+    async fn a_machine_that_has_nothing_left_for_an_instance_is_not_the_fault_of_the_guest() {
+        let sandboxes = Sandboxes::new(&Limits::ceiling()).unwrap();
+        let state = State(Meter::new(Limits::ceiling()));
+        let mut guest = Guest::new(&sandboxes.transforms, state).await.unwrap();
+        let speaker = Speaker {
+            package: "scorer".to_owned(),
+            version: "1.0.0".to_owned(),
+            connection: "-".to_owned(),
+        };
+        let no_room = io::Error::from_raw_os_error(28);
+        let ended = guest
+            .run::<(), _>(&speaker, "start", async |_| Err(no_room.into()))
+            .await
+            .unwrap_err();
+        assert_eq!(ended.blame(), Blame::Host);
+        assert!(
+            ended.to_string().contains("failed during scorer"),
+            "{ended}"
+        );
+    }
 }

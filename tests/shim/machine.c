@@ -52,10 +52,13 @@ static void die(void) {
         pause();
 }
 
-/* Whether a write may be made. Pipes, sockets and terminals do not count. */
+/* Whether a write may be made. Pipes, sockets and terminals do not count, nor does
+ * memory that only looks like a file (memfd), which has no name anywhere. */
 static int may_write(int file) {
     struct stat status;
-    if (!(kill_at_write | full_at_write) || fstat(file, &status) || !S_ISREG(status.st_mode))
+    if (!(kill_at_write | full_at_write) || fstat(file, &status))
+        return 1;
+    if (!S_ISREG(status.st_mode) || !status.st_nlink)
         return 1;
     long nth = atomic_fetch_add(&writes, 1) + 1;
     if (kill_at_write && nth == kill_at_write)
