@@ -34,6 +34,7 @@ mod roots;
 mod rows;
 mod run;
 mod session;
+mod shelf;
 mod steps;
 mod sync;
 mod table;
@@ -96,7 +97,7 @@ async fn dispatch(args: Args) -> Result<Status> {
         Command::Restore(args) => backup::restore(&common, args).await,
         Command::Key(args) => key::run(&common, args).await,
         Command::Limits(args) => limits::run(&common, args).await,
-        Command::Package(args) => package::run(args).await,
-        Command::Transform(args) => transform::run(args).await,
+        Command::Package(args) => package::run(&common, args).await,
+        Command::Transform(args) => transform::run(&common, args).await,
     }
 }

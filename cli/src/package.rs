@@ -1,14 +1,33 @@
-//! `lockgate package`: build packages and look into them.
+//! `lockgate package`: build packages, look into them, install them, and decide which of
+//! their versions calls go to.
 
 mod build;
+mod history;
 mod inspect;
+mod install;
+mod list;
+mod steer;
 
 use anyhow::Result;
 use clap::Subcommand;
 
+use crate::args::Common;
 use crate::exit::Status;
 
+const EXAMPLES: &str = "\
+A new version, at noon:
+  lockgate package install ./target/package
+  lockgate package canary salesforce 0.2.0 --share 0.05
+  lockgate package list
+  lockgate package swap salesforce 0.2.0
+  lockgate package rollback salesforce
+
+Calls under way end on the version that they began with, and subscriptions go on behind
+their last checkpoint. `lockgate run` takes each of these up at once; without one, the next
+command or start does.";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -20,11 +39,35 @@ enum Command {
     Inspect(inspect::Args),
     /// Build a plugin's or connector's crate into a package
     Build(build::Args),
+    /// Keep a version of a package in the data directory
+    Install(install::Args),
+    /// List installed packages, their versions, and how these do
+    List(list::Args),
+    /// Have all calls go to a version
+    Swap(steer::SwapArgs),
+    /// Have some calls go to a version
+    Canary(steer::CanaryArgs),
+    /// Have calls go to the version before
+    Rollback(steer::RollbackArgs),
+    /// Have the calls of a connection go to a version, whatever the others do
+    Pin(steer::PinArgs),
+    /// Have the calls of a connection go where the others go
+    Unpin(steer::UnpinArgs),
+    /// Show what has changed of a package
+    History(history::Args),
 }
 
-pub(crate) async fn run(args: Args) -> Result<Status> {
+pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
     match args.command {
-        Command::Inspect(args) => inspect::run(args).await,
+        Command::Inspect(args) => inspect::run(common, args).await,
         Command::Build(args) => build::run(args).await,
+        Command::Install(args) => install::run(common, args).await,
+        Command::List(args) => list::run(common, args).await,
+        Command::Swap(args) => steer::swap(common, args).await,
+        Command::Canary(args) => steer::canary(common, args).await,
+        Command::Rollback(args) => steer::rollback(common, args).await,
+        Command::Pin(args) => steer::pin(common, args).await,
+        Command::Unpin(args) => steer::unpin(common, args).await,
+        Command::History(args) => history::run(common, args),
     }
 }

@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use anyhow::Result;
-use lockgate::manifest::World;
 use lockgate::store::PostgresStore;
-use lockgate::{Connection, Error, Host};
+use lockgate::{Connection, Error, Host, HostBuilder};
 
 use crate::args::{Common, Owner, Target};
 use crate::{packages, place, roots};
@@ -15,6 +14,15 @@ const USER_AGENT: &str = concat!("lockgate/", env!("CARGO_PKG_VERSION"));
 
 /// The host on the data directory, with one more root to trust.
 pub(crate) async fn open(common: &Common, root: Option<Vec<u8>>) -> Result<Host> {
+    open_with(common, root, |builder| builder).await
+}
+
+/// The same with further options.
+pub(crate) async fn open_with(
+    common: &Common,
+    root: Option<Vec<u8>>,
+    options: impl FnOnce(HostBuilder) -> HostBuilder,
+) -> Result<Host> {
     let mut builder = Host::builder()
         .data_dir(place::data_dir(common)?)
         .user_agent(USER_AGENT);
@@ -27,7 +35,7 @@ pub(crate) async fn open(common: &Common, root: Option<Vec<u8>>) -> Result<Host>
     if let Some(root) = root {
         builder = builder.trust_root(root);
     }
-    Ok(builder.build().await?)
+    Ok(options(builder).build().await?)
 }
 
 /// A host that keeps nothing: for work that needs no connection. The directory
@@ -76,6 +84,5 @@ pub(crate) async fn load_connector(
     owner: &Owner,
 ) -> Result<()> {
     let record = connection.record().await?;
-    let package = packages::connector(&record.package, owner.package.as_deref())?;
-    packages::load(host, &package, World::Connector).await
+    packages::load_connector(host, &record.package, owner.package.as_deref()).await
 }

@@ -8,6 +8,7 @@ use lockgate::Records;
 use lockgate::manifest::World;
 use serde_json::Value as Json;
 
+use crate::args::Common;
 use crate::exit::Status;
 use crate::{input, output, packages, session, text};
 
@@ -38,8 +39,8 @@ pub(crate) struct Args {
     input: Option<PathBuf>,
 }
 
-pub(crate) async fn run(args: Args) -> Result<Status> {
-    let package = packages::find(&args.plugin)?;
+pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
+    let package = packages::find(common, &args.plugin)?;
     let settings = args.settings.as_deref().map(input::settings).transpose()?;
     let settings = settings.unwrap_or_else(|| Json::Object(serde_json::Map::new()));
     let directory = tempfile::tempdir()?;

@@ -58,6 +58,7 @@ mod private_file;
 pub mod receiver;
 mod records;
 pub mod redact;
+mod rollout;
 pub mod seal;
 mod state;
 pub mod store;
@@ -78,7 +79,7 @@ pub use events::{
 };
 pub use grant::{Grant, Grants};
 pub use hooks::Received;
-pub use host::{Host, HostBuilder, LoginTo, MASTER_KEY_FILE, NewConnection};
+pub use host::{Host, HostBuilder, LoginTo, MASTER_KEY_FILE, NewConnection, PackageStatus};
 pub use inbox::Inbox;
 pub use intake::{Intake, TakenIn};
 pub use ledger::{Budget, Forecast, Priority, Reserve};
@@ -93,6 +94,9 @@ pub use records::{
     Action, Advice, Child, ConnectorDescription, EventKind, Field, ObjectDescription,
     ObjectSummary, Operation, Outcome, Page, Problem, QueryOptions, RecordResult, Records,
     Rejected, RelatedResult, RowResult, ScanOptions, SettingProblem, Way, WriteOptions,
+};
+pub use rollout::{
+    Budget as SwapBudget, Figures, Move, Reach, Stand, Step, Trial, VersionChange, VersionStatus,
 };
 pub use seal::MasterKey;
 pub use store::{ConnectionKey, ConnectionRecord, ConnectionState, Flow};

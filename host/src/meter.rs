@@ -107,6 +107,11 @@ impl Meter {
         self.host_calls = 0;
     }
 
+    /// Linear memory that the guest has, in bytes: it only grows.
+    pub(crate) const fn memory_bytes(&self) -> u64 {
+        self.memory_bytes
+    }
+
     /// Milliseconds since the call began.
     pub(crate) fn elapsed_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)

@@ -155,6 +155,7 @@ pub enum PackageError {
 #[derive(Clone)]
 pub struct Package {
     manifest: Arc<Manifest>,
+    manifest_text: Arc<str>,
     component: Bytes,
     digest: [u8; 32],
 }
@@ -186,15 +187,15 @@ impl Package {
                 reason: error.to_string(),
             }
         })?;
-        let manifest = read(&dir, MANIFEST_FILE, MAX_MANIFEST_BYTES, &place)?;
-        let manifest = parse_manifest(&manifest)?;
+        let text = read(&dir, MANIFEST_FILE, MAX_MANIFEST_BYTES, &place)?;
+        let (manifest, text) = parse_manifest(&text)?;
         let component = read(
             &dir,
             &manifest.package.component,
             MAX_COMPONENT_BYTES,
             &place,
         )?;
-        Ok(Self::assemble(manifest, component.into()))
+        Ok(Self::assemble(manifest, text, component.into()))
     }
 
     /// Takes a package from memory, for instance one that is built into a
@@ -203,14 +204,15 @@ impl Package {
     /// # Errors
     /// [`PackageError`] if the manifest is not valid.
     pub fn from_parts(manifest: &str, component: impl Into<Bytes>) -> Result<Self, PackageError> {
-        let manifest = parse_manifest(manifest.as_bytes())?;
-        Ok(Self::assemble(manifest, component.into()))
+        let (manifest, text) = parse_manifest(manifest.as_bytes())?;
+        Ok(Self::assemble(manifest, text, component.into()))
     }
 
-    fn assemble(manifest: Manifest, component: Bytes) -> Self {
+    fn assemble(manifest: Manifest, text: &str, component: Bytes) -> Self {
         let digest = Sha256::digest(&component).into();
         Self {
             manifest: Arc::new(manifest),
+            manifest_text: text.into(),
             component,
             digest,
         }
@@ -226,6 +228,12 @@ impl Package {
     #[must_use]
     pub const fn manifest(&self) -> &Arc<Manifest> {
         &self.manifest
+    }
+
+    /// The manifest as it was written.
+    #[must_use]
+    pub fn manifest_text(&self) -> &str {
+        &self.manifest_text
     }
 
     /// The component's bytes.
@@ -315,7 +323,8 @@ impl Package {
     }
 }
 
-fn parse_manifest(bytes: &[u8]) -> Result<Manifest, PackageError> {
+/// The manifest, and its text.
+fn parse_manifest(bytes: &[u8]) -> Result<(Manifest, &str), PackageError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| PackageError::Manifest(vec![format!("not UTF-8 text: {error}")]))?;
     let manifest = Manifest::parse(text).map_err(PackageError::Manifest)?;
@@ -326,7 +335,7 @@ fn parse_manifest(bytes: &[u8]) -> Result<Manifest, PackageError> {
             found: head.contract.clone(),
         });
     }
-    Ok(manifest)
+    Ok((manifest, text))
 }
 
 fn read(dir: &Dir, file: &str, limit: u64, place: &str) -> Result<Vec<u8>, PackageError> {

@@ -8,7 +8,7 @@ use lockgate::manifest::{CONTRACT_VERSION, Manifest, StreamEndpoint};
 use lockgate::{Error, Grant, Inspection, Limits, MANIFEST_FILE, Package};
 use serde_json::{Map, Value as Json, json};
 
-use crate::args::Shape;
+use crate::args::{Common, Shape};
 use crate::exit::{Status, usage};
 use crate::{output, packages, session, table};
 
@@ -34,8 +34,8 @@ struct Found {
     has_manifest: bool,
 }
 
-pub(super) async fn run(args: Args) -> Result<Status> {
-    let found = find(&args.place)?;
+pub(super) async fn run(common: &Common, args: Args) -> Result<Status> {
+    let found = find(common, &args.place)?;
     let inspection = found.package.inspect().map_err(Error::from)?;
     let refusal = match found.has_manifest {
         true => refusal(&found.package).await?,
@@ -53,10 +53,10 @@ pub(super) async fn run(args: Args) -> Result<Status> {
     })
 }
 
-fn find(place: &Path) -> Result<Found> {
+fn find(common: &Common, place: &Path) -> Result<Found> {
     if !place.is_file() {
         return Ok(Found {
-            package: packages::find(place)?,
+            package: packages::find(common, place)?,
             has_manifest: true,
         });
     }

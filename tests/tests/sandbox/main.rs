@@ -29,4 +29,5 @@ mod receiver;
 mod refusals;
 mod requests;
 mod storage;
+mod swaps;
 mod uploads;
