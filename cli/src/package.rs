@@ -6,6 +6,7 @@ mod history;
 mod inspect;
 mod install;
 mod list;
+mod sign;
 mod steer;
 
 use anyhow::Result;
@@ -55,12 +56,22 @@ enum Command {
     Unpin(steer::UnpinArgs),
     /// Show what has changed of a package
     History(history::Args),
+    /// Sign the package in a directory with this data directory's key
+    Sign(sign::SignArgs),
+    /// Show the public half of this data directory's key
+    Key(sign::KeyArgs),
+    /// Trust who signs with a key, or list who is trusted
+    Trust(sign::TrustArgs),
+    /// Trust a key no more
+    Distrust(sign::DistrustArgs),
+    /// Never load a version and those before it, a component, or what a key has signed
+    Revoke(sign::RevokeArgs),
 }
 
 pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
     match args.command {
         Command::Inspect(args) => inspect::run(common, args).await,
-        Command::Build(args) => build::run(args).await,
+        Command::Build(args) => build::run(common, args).await,
         Command::Install(args) => install::run(common, args).await,
         Command::List(args) => list::run(common, args).await,
         Command::Swap(args) => steer::swap(common, args).await,
@@ -69,5 +80,10 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
         Command::Pin(args) => steer::pin(common, args).await,
         Command::Unpin(args) => steer::unpin(common, args).await,
         Command::History(args) => history::run(common, args),
+        Command::Sign(args) => sign::sign(common, &args),
+        Command::Key(args) => sign::key(common, &args),
+        Command::Trust(args) => sign::trust(common, args),
+        Command::Distrust(args) => sign::distrust(common, &args),
+        Command::Revoke(args) => sign::revoke(common, args),
     }
 }

@@ -66,7 +66,7 @@ pub(crate) fn hostile() -> Result<Package> {
 }
 
 fn unpack(manifest: &str, component: &'static [u8]) -> Result<Package> {
-    Ok(Package::from_parts(manifest, component)?)
+    Ok(Package::from_parts(manifest, component)?.vouched())
 }
 
 /// The package in a directory, or else the one of that name: the installed version that

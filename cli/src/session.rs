@@ -7,7 +7,7 @@ use lockgate::store::PostgresStore;
 use lockgate::{Connection, Error, Host, HostBuilder};
 
 use crate::args::{Common, Owner, Target};
-use crate::{packages, place, roots};
+use crate::{packages, place, roots, trust};
 
 /// What requests say in `User-Agent`.
 const USER_AGENT: &str = concat!("lockgate/", env!("CARGO_PKG_VERSION"));
@@ -35,17 +35,20 @@ pub(crate) async fn open_with(
     if let Some(root) = root {
         builder = builder.trust_root(root);
     }
-    Ok(options(builder).build().await?)
+    Ok(options(trust::trusting(common, builder)?).build().await?)
 }
 
 /// A host that keeps nothing: for work that needs no connection. The directory
 /// must live as long as the host.
 pub(crate) async fn open_in(directory: &Path) -> Result<Host> {
-    Ok(Host::builder()
-        .data_dir(directory)
-        .user_agent(USER_AGENT)
-        .build()
-        .await?)
+    let builder = Host::builder().data_dir(directory).user_agent(USER_AGENT);
+    Ok(builder.build().await?)
+}
+
+/// The same for packages that somebody has signed whom the data directory trusts.
+pub(crate) async fn open_trusting(common: &Common, directory: &Path) -> Result<Host> {
+    let builder = Host::builder().data_dir(directory).user_agent(USER_AGENT);
+    Ok(trust::trusting(common, builder)?.build().await?)
 }
 
 /// The host and a connection, ready to call.

@@ -13,7 +13,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use lockgate::{Host, MANIFEST_FILE, Package, VersionChange};
+use lockgate::{Host, MANIFEST_FILE, Package, SIGNATURE_FILE, VersionChange};
 use semver::Version;
 
 pub(crate) use course::{Canary, Course};
@@ -21,7 +21,7 @@ pub(crate) use wish::{Wish, carry_out};
 
 use crate::args::Common;
 use crate::exit::{advised, usage};
-use crate::{packages, place};
+use crate::{packages, place, trust};
 
 /// The directory in the data directory.
 const DIRECTORY: &str = "packages";
@@ -89,6 +89,10 @@ impl Shelf {
         write(&draft.path().join(file), package.component()).with_context(doing)?;
         let manifest = package.manifest_text().as_bytes();
         write(&draft.path().join(MANIFEST_FILE), manifest).with_context(doing)?;
+        if let Some(signature) = package.signature() {
+            let text = signature.to_text();
+            write(&draft.path().join(SIGNATURE_FILE), text.as_bytes()).with_context(doing)?;
+        }
         std::fs::rename(draft.path(), &there).with_context(doing)?;
         sync_directory(&self.0.join(name)).with_context(doing)?;
         Ok(true)
@@ -173,7 +177,9 @@ impl Shelf {
             let version = package.manifest().package.version.clone();
             // If another one was installed under its version, that one is meant.
             if !self.versions(name)?.contains(&version) {
-                self.install(&package)?;
+                // The program that comes after this one does not carry it any more.
+                let signature = trust::own_or_new_key_in(&self.0)?.sign(&package);
+                self.install(&package.with_signature(signature))?;
             }
             return Ok(Course::new(version));
         }

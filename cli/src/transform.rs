@@ -44,7 +44,7 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
     let settings = args.settings.as_deref().map(input::settings).transpose()?;
     let settings = settings.unwrap_or_else(|| Json::Object(serde_json::Map::new()));
     let directory = tempfile::tempdir()?;
-    let host = session::open_in(directory.path()).await?;
+    let host = session::open_trusting(common, directory.path()).await?;
     packages::load(&host, &package, World::Transform).await?;
     let transform = host.transform(package.name(), &settings).await?;
 

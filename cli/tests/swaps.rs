@@ -299,3 +299,19 @@ async fn the_host_at_work_takes_a_bad_version_back_and_remembers_it() {
     bench.lockgate(&QUERY).ended(0);
     running.stop();
 }
+
+#[test]
+fn the_bench_of_swaps_loses_no_call_and_tells_what_they_cost() {
+    let bench = support::lockgate(&[
+        "bench", "swap", "--swaps", "10", "--rate", "200", "--output", "json",
+    ]);
+    let figures = bench.ended(0).json();
+    assert_eq!(
+        (&figures["swaps"], &figures["failed"]),
+        (&json!(10), &json!(0))
+    );
+    assert_eq!(figures["calls"], 200);
+    for name in ["p99_ms", "p999_ms", "p999_during_swap_ms", "activation_ms"] {
+        assert!(figures[name].as_f64().unwrap() > 0.0, "{name}: {figures}");
+    }
+}

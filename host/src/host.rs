@@ -36,6 +36,7 @@ use crate::state::{connector_linker, transform_linker};
 use crate::store::{ConnectionKey, ConnectionRecord, Store, StoreError};
 use crate::transform::LoadedTransform;
 use crate::transport::Transport;
+use crate::trust::Trust;
 
 /// A host of sealed components. Cheap to clone; all clones are one host.
 #[derive(Clone, Debug)]
@@ -53,6 +54,7 @@ pub(crate) struct Inner {
     pub(crate) ledgers: Ledgers,
     pub(crate) connectors: Arc<Rollouts<LoadedConnector>>,
     pub(crate) transforms: Rollouts<LoadedTransform>,
+    pub(crate) trust: Trust,
     pub(crate) settings: LiveSettings,
     pub(crate) data_dir: PathBuf,
 }

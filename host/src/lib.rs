@@ -9,7 +9,7 @@
 //! use lockgate::{Host, Package, QueryOptions};
 //!
 //! # async fn example() -> Result<(), lockgate::Error> {
-//! let host = Host::builder().data_dir("./data").build().await?;
+//! let host = Host::builder().data_dir("./data").allow_unsigned().build().await?;
 //! let connector = Package::open("./packages/salesforce")?;
 //! host.load(&connector, connector.asked_grants()).await?;
 //!
@@ -64,6 +64,7 @@ mod state;
 pub mod store;
 mod transform;
 pub mod transport;
+mod trust;
 pub mod webhook;
 mod writer;
 
@@ -86,7 +87,8 @@ pub use ledger::{Budget, Forecast, Priority, Reserve};
 pub use limits::{AskedLimits, Limits};
 pub use meter::Limit;
 pub use package::{
-    Inspection, Interface, MANIFEST_FILE, MAX_COMPONENT_BYTES, Package, PackageError, Resource,
+    BadPublicKey, BadSigningKey, Inspection, Interface, MANIFEST_FILE, MAX_COMPONENT_BYTES,
+    Package, PackageError, PublicKey, Resource, SIGNATURE_FILE, Signature, SigningKey,
 };
 pub use pages::Pages;
 pub use park::{Parking, QuotaWait};
@@ -101,4 +103,5 @@ pub use rollout::{
 pub use seal::MasterKey;
 pub use store::{ConnectionKey, ConnectionRecord, ConnectionState, Flow};
 pub use transform::{Transform, TransformDescription, Transformed, WarmTransform};
+pub use trust::Revoked;
 pub use writer::Writer;

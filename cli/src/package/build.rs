@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use serde_json::json;
 
-use crate::args::Shape;
+use super::sign;
+use crate::args::{Common, Shape};
 use crate::exit::Status;
 use crate::progress::Progress;
 use crate::{output, packages, session};
@@ -29,7 +30,7 @@ pub(super) struct Args {
 }
 
 /// Builds the package, and loads it: what is built here must run here.
-pub(super) async fn run(args: Args) -> Result<Status> {
+pub(super) async fn run(common: &Common, args: Args) -> Result<Status> {
     let progress = Progress::spinner(format!("building {}", args.directory.display()));
     let source = args.directory;
     let into = args
@@ -44,9 +45,9 @@ pub(super) async fn run(args: Args) -> Result<Status> {
     .context("the build failed")??;
     drop(progress);
 
-    let package = packages::open(&directory)?;
+    let package = sign::sign_in(common, &directory)?;
     let data = tempfile::tempdir()?;
-    let host = session::open_in(data.path()).await?;
+    let host = session::open_trusting(common, data.path()).await?;
     packages::load(&host, &package, package.world()).await?;
     let size = package.component().len();
     if args.shape.is_json() {

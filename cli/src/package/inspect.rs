@@ -38,7 +38,7 @@ pub(super) async fn run(common: &Common, args: Args) -> Result<Status> {
     let found = find(common, &args.place)?;
     let inspection = found.package.inspect().map_err(Error::from)?;
     let refusal = match found.has_manifest {
-        true => refusal(&found.package).await?,
+        true => refusal(common, &found.package).await?,
         false => None,
     };
     if args.shape.is_json() {
@@ -90,9 +90,9 @@ fn find(common: &Common, place: &Path) -> Result<Found> {
 }
 
 /// Why this host would not load it with all that it asks for.
-async fn refusal(package: &Package) -> Result<Option<String>> {
+async fn refusal(common: &Common, package: &Package) -> Result<Option<String>> {
     let data = tempfile::tempdir()?;
-    let host = session::open_in(data.path()).await?;
+    let host = session::open_trusting(common, data.path()).await?;
     match host.load(package, package.asked_grants()).await {
         Ok(()) => Ok(None),
         Err(error @ Error::Package(_)) => Ok(Some(error.to_string())),

@@ -14,11 +14,13 @@ use crate::engine::Sandboxes;
 use crate::error::Error;
 use crate::ledger::{Clock, Ledgers};
 use crate::limits::Limits;
+use crate::package::PublicKey;
 use crate::private_file;
 use crate::rollout::{VersionChange, Watcher};
 use crate::seal::{MasterKey, Sealer};
 use crate::store::{SqliteStore, Store};
 use crate::transport::{Transport, TransportConfig};
+use crate::trust::{Revoked, Trust};
 
 /// The master key's file in the data directory, unless a key is given.
 pub const MASTER_KEY_FILE: &str = "master.key";
@@ -33,6 +35,7 @@ pub struct HostBuilder {
     ceiling: Option<Limits>,
     transport: TransportConfig,
     watcher: Watching,
+    trust: Trust,
 }
 
 /// Who hears of changes of packages.
@@ -94,6 +97,29 @@ impl HostBuilder {
     #[must_use]
     pub fn trust_root(mut self, certificate: impl Into<Vec<u8>>) -> Self {
         self.transport.extra_roots.push(certificate.into());
+        self
+    }
+
+    /// Loads packages that this key has signed. Without any, and without
+    /// [`Self::allow_unsigned`], only [`Package::vouched`](crate::Package::vouched) packages are loaded.
+    #[must_use]
+    pub fn trust(mut self, key: PublicKey) -> Self {
+        self.trust.keys.insert(key);
+        self
+    }
+
+    /// Never loads these packages.
+    #[must_use]
+    pub fn revoke(mut self, revocation: Revoked) -> Self {
+        self.trust.revoked.push(revocation);
+        self
+    }
+
+    /// Loads packages whoever has signed them, or nobody: for development. Each one that
+    /// is not signed is told in the log.
+    #[must_use]
+    pub fn allow_unsigned(mut self) -> Self {
+        self.trust.allows_unsigned = true;
         self
     }
 
@@ -176,6 +202,7 @@ impl HostBuilder {
             transport,
             connectors,
             transforms: Rollouts::new(self.watcher.0),
+            trust: self.trust,
             settings: LiveSettings::default(),
             data_dir,
         })))

@@ -154,6 +154,7 @@ impl Host {
     }
 
     async fn compiled(&self, package: &Package, grants: Grants) -> Result<Compiled, Error> {
+        self.0.trust.check(package)?;
         package.check(&grants)?;
         let (inner, package) = (Arc::clone(&self.0), package.clone());
         // Compiling takes a core for a while: not one that serves calls.
