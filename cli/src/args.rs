@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{
     action, backup, connection, demo, describe, dev_org, exit, file, key, limits, mailing_list,
-    objects, package, query, recipe, record, run, sync, transform, watch, webhook,
+    objects, package, plugin, query, recipe, record, run, sync, transform, watch, webhook,
 };
 
 const EXAMPLES: &str = "\
@@ -115,6 +115,8 @@ pub(crate) enum Command {
     Action(action::Args),
     /// Show an org's limits and what is left of the budget of API calls
     Limits(limits::Args),
+    /// Write a plugin: begin, build, test and pack one in Rust, JavaScript or Python
+    Plugin(plugin::Args),
     /// Build packages and look into them
     Package(package::Args),
     /// Run a plugin on records in a file, in the real sandbox
@@ -192,6 +194,7 @@ impl Command {
             | Self::Backup(_)
             | Self::Restore(_)
             | Self::Key(_)
+            | Self::Plugin(_)
             | Self::Package(_)
             | Self::Transform(_) => None,
         }

@@ -26,6 +26,7 @@ mod output;
 mod package;
 mod packages;
 mod place;
+mod plugin;
 mod progress;
 mod query;
 mod recipe;
@@ -96,7 +97,8 @@ async fn dispatch(args: Args) -> Result<Status> {
         Command::Restore(args) => backup::restore(&common, args).await,
         Command::Key(args) => key::run(&common, args).await,
         Command::Limits(args) => limits::run(&common, args).await,
-        Command::Package(args) => package::run(args).await,
-        Command::Transform(args) => transform::run(args).await,
+        Command::Package(args) => package::run(&common, args).await,
+        Command::Plugin(args) => plugin::run(&common, args).await,
+        Command::Transform(args) => transform::run(&common, args).await,
     }
 }

@@ -7,6 +7,7 @@ use lockgate::manifest::World;
 use lockgate::{Host, Package};
 
 use crate::exit::{advised, usage};
+use crate::plugin::language::Language;
 use crate::progress::Progress;
 
 /// A package as `build.rs` laid it out.
@@ -85,12 +86,12 @@ pub(crate) fn find(place: &Path) -> Result<Package> {
 
 /// The package in a directory.
 pub(crate) fn open(directory: &Path) -> Result<Package> {
-    if directory.join("Cargo.toml").is_file() && !directory.join("component.wasm").exists() {
+    if Language::of(directory).is_some() && !directory.join("component.wasm").exists() {
         let directory = directory.display();
         return Err(advised(
-            format!("{directory} is a crate and not yet a package"),
+            format!("{directory} is source and not yet a package"),
             format!(
-                "build it first with `lockgate package build {directory}`, which says where the \
+                "build it first with `lockgate plugin build {directory}`, which says where the \
                  package is"
             ),
         ));

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use lockgate::manifest::World;
 use lockgate::store::PostgresStore;
-use lockgate::{Connection, Error, Host};
+use lockgate::{Connection, Error, Host, HostBuilder};
 
 use crate::args::{Common, Owner, Target};
 use crate::{packages, place, roots};
@@ -15,6 +15,19 @@ const USER_AGENT: &str = concat!("lockgate/", env!("CARGO_PKG_VERSION"));
 
 /// The host on the data directory, with one more root to trust.
 pub(crate) async fn open(common: &Common, root: Option<Vec<u8>>) -> Result<Host> {
+    let mut builder = builder(common).await?;
+    if let Some(root) = root {
+        builder = builder.trust_root(root);
+    }
+    Ok(builder.build().await?)
+}
+
+/// The host on the data directory, as it counts the instructions of transforms.
+pub(crate) async fn counting(common: &Common) -> Result<Host> {
+    Ok(builder(common).await?.count_instructions().build().await?)
+}
+
+async fn builder(common: &Common) -> Result<HostBuilder> {
     let mut builder = Host::builder()
         .data_dir(place::data_dir(common)?)
         .user_agent(USER_AGENT);
@@ -24,10 +37,7 @@ pub(crate) async fn open(common: &Common, root: Option<Vec<u8>>) -> Result<Host>
     if let Some(address) = place::store(common) {
         builder = builder.store(PostgresStore::open(address).await.map_err(Error::Store)?);
     }
-    if let Some(root) = root {
-        builder = builder.trust_root(root);
-    }
-    Ok(builder.build().await?)
+    Ok(builder)
 }
 
 /// A host that keeps nothing: for work that needs no connection. The directory

@@ -8,6 +8,7 @@ use lockgate::Records;
 use lockgate::manifest::World;
 use serde_json::Value as Json;
 
+use crate::args::Common;
 use crate::exit::Status;
 use crate::{input, output, packages, session, text};
 
@@ -38,12 +39,12 @@ pub(crate) struct Args {
     input: Option<PathBuf>,
 }
 
-pub(crate) async fn run(args: Args) -> Result<Status> {
+pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
     let package = packages::find(&args.plugin)?;
     let settings = args.settings.as_deref().map(input::settings).transpose()?;
     let settings = settings.unwrap_or_else(|| Json::Object(serde_json::Map::new()));
-    let directory = tempfile::tempdir()?;
-    let host = session::open_in(directory.path()).await?;
+    // The user's own host, which keeps what it has compiled: that takes seconds.
+    let host = session::open(common, None).await?;
     packages::load(&host, &package, World::Transform).await?;
     let transform = host.transform(package.name(), &settings).await?;
 

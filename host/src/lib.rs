@@ -96,5 +96,5 @@ pub use records::{
 };
 pub use seal::MasterKey;
 pub use store::{ConnectionKey, ConnectionRecord, ConnectionState, Flow};
-pub use transform::{Transform, TransformDescription, Transformed, WarmTransform};
+pub use transform::{Transform, TransformDescription, Transformed, Usage, WarmTransform};
 pub use writer::Writer;

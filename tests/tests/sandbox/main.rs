@@ -30,3 +30,4 @@ mod refusals;
 mod requests;
 mod storage;
 mod uploads;
+mod usage;
