@@ -65,8 +65,12 @@ impl Desk {
     }
 }
 
-/// New, test, pack, and a call: the same in each language.
-fn from_nothing_to_a_call(lang: &str) {
+/// A mistake in a plugin's source: the file, what stands there, what is put in its
+/// place, and how it is told.
+type Mistake = [&'static str; 4];
+
+/// New, test, pack, a call, and a mistake: the same in each language.
+fn from_nothing_to_a_call(lang: &str, [file, from, to, told]: Mistake) {
     let desk = Desk::new("tidy-mail", lang);
     let tested = desk.plugin("test", &["--output", "json"]);
     let report = tested.ended(0).json();
@@ -110,23 +114,46 @@ fn from_nothing_to_a_call(lang: &str) {
             .err
             .contains("record 1 is rejected: it has no e-mail address")
     );
+
+    desk.replace(file, from, to);
+    let tested = desk.plugin("test", &[]).ended(1);
+    let said = format!("{}{}", tested.out, tested.err);
+    assert!(said.contains(told), "{tested:#?}");
 }
 
 #[test]
 fn a_plugin_in_rust_is_begun_tested_packed_and_called() {
-    from_nothing_to_a_call("rust");
+    let mistake = [
+        "src/lib.rs",
+        r#"return Verdict::Reject("it has no e-mail address".to_owned())"#,
+        r#"panic!("no address")"#,
+        "panicked at=\"src/lib.rs:",
+    ];
+    from_nothing_to_a_call("rust", mistake);
 }
 
 #[test]
 #[ignore = "installs packages of npm: cargo xtask authoring"]
 fn a_plugin_in_javascript_is_begun_tested_packed_and_called() {
-    from_nothing_to_a_call("js");
+    let mistake = [
+        "src/plugin.js",
+        "  record.Email = email;",
+        "  record.Email.of.nobody = email;",
+        "TypeError at lookAt (/src/plugin.js:",
+    ];
+    from_nothing_to_a_call("js", mistake);
 }
 
 #[test]
 #[ignore = "installs packages of Python: cargo xtask authoring"]
 fn a_plugin_in_python_is_begun_tested_packed_and_called() {
-    from_nothing_to_a_call("python");
+    let mistake = [
+        "src/plugin.py",
+        "record.get(\"Email\")",
+        "record[\"Email\"]",
+        "KeyError in look_at, plugin.py:",
+    ];
+    from_nothing_to_a_call("python", mistake);
 }
 
 #[test]
@@ -138,14 +165,17 @@ fn what_comes_out_otherwise_is_shown_not_packed_and_can_be_blessed() {
         "FAILED one-form",
         "-  \"Email\": \"MIA@example.com\"",
         "+  \"Email\": \"mia@example.com\"",
-        "1 of 3 folders did not",
+        "1 of 3 folders did not come out as expected",
     ] {
         assert!(tested.out.contains(line), "{line}: {tested:#?}");
     }
     let packed = desk.plugin("pack", &[]).ended(1);
     assert!(packed.err.contains("not packed"), "{packed:#?}");
     assert!(!desk.path("target/to-be-blessed-0.1.0").exists());
+    let error = || std::fs::read_to_string(desk.path("golden/refuses-settings/error.txt"));
+    let written = error().unwrap();
     desk.plugin("test", &["--bless"]).ended(0);
+    assert_eq!(error().unwrap(), written, "what is as expected stays");
     desk.plugin("test", &[]).ended(0);
     desk.plugin("pack", &[]).ended(0);
     assert!(

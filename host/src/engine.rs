@@ -42,7 +42,8 @@ const CONNECTOR_MEMORIES: u32 = 1;
 pub(crate) const MEMORIES: u32 = 3;
 
 /// Written memory of a slot that stays resident between calls, so that the common
-/// call touches no page tables. 256 slots keep at most 128 MiB.
+/// call touches no page tables. 256 slots keep at most 128 MiB; the further memories
+/// of a transform are there, but hardly ever written.
 const KEEP_RESIDENT_BYTES: usize = 512 * 1024;
 
 /// An engine and the right to be one of its live instances.

@@ -13,7 +13,7 @@ use crate::output;
 /// The plugin's module, in `src`.
 const MODULE: &str = "plugin";
 
-const INSTALL: &str = "install Python 3.9 or later with its module venv, for instance with \
+const INSTALL: &str = "install Python 3.10 or later with its module venv, for instance with \
                        `apt-get install python3 python3-venv` or `brew install python`";
 
 /// Builds the plugin in `directory` into the file `component`.
@@ -40,6 +40,8 @@ pub(super) fn build(directory: &Path, component: &Path) -> Result<()> {
         .current_dir(directory)
         // Where it looks for what the plugin imports, besides `src`.
         .env("VIRTUAL_ENV", &home)
+        // Its own stack says nothing about the plugin's mistakes.
+        .env("RUST_BACKTRACE", "0")
         .args(["--quiet", "--wit-path", "wit", "--world", "transform"])
         .args(["componentize", "--stub-wasi", "--python-path", "src"])
         .arg("--output")

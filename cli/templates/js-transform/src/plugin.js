@@ -35,7 +35,13 @@ export const batches = {
       throw { tag: "malformed", val: String(error) };
     }
     write("info", "took a batch", [["records", String(records.length)]]);
-    const verdicts = records.map(lookAt);
+    let verdicts;
+    try {
+      verdicts = records.map(lookAt);
+    } catch (error) {
+      // Else a mistake in the code below would be a crash without a word.
+      throw { tag: "failed", val: placeOf(error) };
+    }
     const kept = records.filter((_, at) => verdicts[at].tag === "keep");
     return { records: encode(JSON.stringify(kept)), verdicts };
   },
@@ -52,4 +58,10 @@ function lookAt(record) {
   }
   record.Email = email;
   return { tag: "keep" };
+}
+
+// What went wrong where. Not the error's own words: they may quote a record.
+function placeOf(error) {
+  const [place] = String(error.stack).trim().split("\n");
+  return `${error.name} ${place.trim()}`;
 }

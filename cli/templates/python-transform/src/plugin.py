@@ -8,6 +8,7 @@ from wit_world import exports
 from wit_world.exports.batches import (
     Batch,
     Description,
+    Error_Failed,
     Error_Malformed,
     Outcome,
     SettingProblem,
@@ -46,12 +47,16 @@ class Batches(exports.Batches):
         except ValueError as error:
             raise Err(Error_Malformed(str(error))) from error
         log.write(log.Level.INFO, "took a batch", [("records", str(len(records)))])
-        kept, verdicts = [], []
-        for record in records:
-            verdict = look_at(record)
-            if isinstance(verdict, Verdict_Keep):
-                kept.append(record)
-            verdicts.append(verdict)
+        try:
+            verdicts = [look_at(record) for record in records]
+        except Exception as error:
+            # Else a mistake in the code above would be a crash without a word.
+            raise Err(Error_Failed(place_of(error))) from error
+        kept = [
+            record
+            for record, verdict in zip(records, verdicts)
+            if isinstance(verdict, Verdict_Keep)
+        ]
         text = json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
         return Outcome(text.encode(), verdicts)
 
@@ -66,3 +71,13 @@ def look_at(record: dict) -> Verdict:
         return Verdict_Drop()
     record["Email"] = email
     return Verdict_Keep()
+
+
+def place_of(error: Exception) -> str:
+    """What went wrong where. Not the error's own words: they may quote a record."""
+    place = error.__traceback__
+    while place.tb_next is not None:
+        place = place.tb_next
+    code = place.tb_frame.f_code
+    file = code.co_filename.rpartition("/")[2]
+    return f"{type(error).__name__} in {code.co_name}, {file}:{place.tb_lineno}"

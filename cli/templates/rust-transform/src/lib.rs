@@ -31,6 +31,7 @@ impl Guest for Plugin {
     }
 
     fn configure(settings: String) -> Result<(), Vec<SettingProblem>> {
+        std::panic::set_hook(Box::new(tell_place));
         let settings: Value =
             serde_json::from_str(&settings).map_err(|error| problem("", error.to_string()))?;
         let domains = match settings.get("drop_domains") {
@@ -66,6 +67,14 @@ impl Guest for Plugin {
     }
 }
 
+/// Says where a panic was; else it would be a crash without a word. Not its message,
+/// which may quote a record.
+fn tell_place(panic: &std::panic::PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string);
+    let field = ("at".to_owned(), place.unwrap_or_default());
+    log::write(log::Level::Error, "panicked", &[field]);
+}
+
 /// Changes one record, and says what becomes of it.
 fn look_at(record: &mut Map<String, Value>) -> Verdict {
     let email = match record.get("Email").and_then(Value::as_str) {
@@ -73,7 +82,9 @@ fn look_at(record: &mut Map<String, Value>) -> Verdict {
         _ => return Verdict::Reject("it has no e-mail address".to_owned()),
     };
     let domain = email.rsplit('@').next().unwrap_or_default();
-    let unwanted = DROP_DOMAINS.get().is_some_and(|all| all.iter().any(|one| one == domain));
+    let unwanted = DROP_DOMAINS
+        .get()
+        .is_some_and(|all| all.iter().any(|one| one == domain));
     if unwanted {
         return Verdict::Drop;
     }
