@@ -6,7 +6,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{
     action, backup, bench, connection, demo, describe, dev_org, exit, file, key, limits,
-    mailing_list, objects, package, query, recipe, record, run, sync, transform, watch, webhook,
+    mailing_list, objects, package, plugin, query, recipe, record, run, sync, transform, watch,
+    webhook,
 };
 
 const EXAMPLES: &str = "\
@@ -119,6 +120,8 @@ pub(crate) enum Command {
     Action(action::Args),
     /// Show an org's limits and what is left of the budget of API calls
     Limits(limits::Args),
+    /// Write a plugin: begin, build, test and pack one in Rust, JavaScript or Python
+    Plugin(plugin::Args),
     /// Build packages and look into them
     Package(package::Args),
     /// Measure what promises about time cost on this machine
@@ -198,6 +201,7 @@ impl Command {
             | Self::Backup(_)
             | Self::Restore(_)
             | Self::Key(_)
+            | Self::Plugin(_)
             | Self::Package(_)
             | Self::Bench(_)
             | Self::Transform(_) => None,

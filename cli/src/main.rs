@@ -27,6 +27,7 @@ mod output;
 mod package;
 mod packages;
 mod place;
+mod plugin;
 mod progress;
 mod query;
 mod recipe;
@@ -101,6 +102,7 @@ async fn dispatch(args: Args) -> Result<Status> {
         Command::Limits(args) => limits::run(&common, args).await,
         Command::Bench(args) => bench::run(args).await,
         Command::Package(args) => package::run(&common, args).await,
+        Command::Plugin(args) => plugin::run(&common, args).await,
         Command::Transform(args) => transform::run(&common, args).await,
     }
 }

@@ -1,12 +1,11 @@
 //! `lockgate package`: build packages, look into them, install them, and decide which of
 //! their versions calls go to.
 
-mod build;
 mod history;
-mod inspect;
+pub(crate) mod inspect;
 mod install;
 mod list;
-mod sign;
+pub(crate) mod sign;
 mod steer;
 
 use anyhow::Result;
@@ -14,6 +13,7 @@ use clap::Subcommand;
 
 use crate::args::Common;
 use crate::exit::Status;
+use crate::plugin::build;
 
 const EXAMPLES: &str = "\
 A new version, at noon:
@@ -38,7 +38,7 @@ pub(crate) struct Args {
 enum Command {
     /// Show what a package is, what it imports, and what it asks for
     Inspect(inspect::Args),
-    /// Build a plugin's or connector's crate into a package
+    /// Build a plugin's or connector's source into a package
     Build(build::Args),
     /// Keep a version of a package in the data directory
     Install(install::Args),

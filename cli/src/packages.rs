@@ -8,6 +8,7 @@ use lockgate::{Host, Package, PackageStatus};
 
 use crate::args::Common;
 use crate::exit::{advised, usage};
+use crate::plugin::language::Language;
 use crate::progress::Progress;
 use crate::shelf::Shelf;
 
@@ -94,12 +95,12 @@ pub(crate) fn find(common: &Common, place: &Path) -> Result<Package> {
 
 /// The package in a directory.
 pub(crate) fn open(directory: &Path) -> Result<Package> {
-    if directory.join("Cargo.toml").is_file() && !directory.join("component.wasm").exists() {
+    if Language::of(directory).is_some() && !directory.join("component.wasm").exists() {
         let directory = directory.display();
         return Err(advised(
-            format!("{directory} is a crate and not yet a package"),
+            format!("{directory} is source and not yet a package"),
             format!(
-                "build it first with `lockgate package build {directory}`, which says where the \
+                "build it first with `lockgate plugin build {directory}`, which says where the \
                  package is"
             ),
         ));

@@ -17,6 +17,11 @@ pub(crate) async fn open(common: &Common, root: Option<Vec<u8>>) -> Result<Host>
     open_with(common, root, |builder| builder).await
 }
 
+/// The host on the data directory, as it counts the instructions of transforms.
+pub(crate) async fn counting(common: &Common) -> Result<Host> {
+    open_with(common, None, HostBuilder::count_instructions).await
+}
+
 /// The same with further options.
 pub(crate) async fn open_with(
     common: &Common,
@@ -43,12 +48,6 @@ pub(crate) async fn open_with(
 pub(crate) async fn open_in(directory: &Path) -> Result<Host> {
     let builder = Host::builder().data_dir(directory).user_agent(USER_AGENT);
     Ok(builder.build().await?)
-}
-
-/// The same for packages that somebody has signed whom the data directory trusts.
-pub(crate) async fn open_trusting(common: &Common, directory: &Path) -> Result<Host> {
-    let builder = Host::builder().data_dir(directory).user_agent(USER_AGENT);
-    Ok(trust::trusting(common, builder)?.build().await?)
 }
 
 /// The host and a connection, ready to call.

@@ -43,8 +43,8 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
     let package = packages::find(common, &args.plugin)?;
     let settings = args.settings.as_deref().map(input::settings).transpose()?;
     let settings = settings.unwrap_or_else(|| Json::Object(serde_json::Map::new()));
-    let directory = tempfile::tempdir()?;
-    let host = session::open_trusting(common, directory.path()).await?;
+    // The user's own host, which keeps what it has compiled: that takes seconds.
+    let host = session::open(common, None).await?;
     packages::load(&host, &package, World::Transform).await?;
     let transform = host.transform(package.name(), &settings).await?;
 

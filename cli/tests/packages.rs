@@ -243,6 +243,13 @@ fn every_command_has_help_with_examples() {
         "record delete",
         "package build",
         "package inspect",
+        "plugin",
+        "plugin new",
+        "plugin build",
+        "plugin test",
+        "plugin dev",
+        "plugin inspect",
+        "plugin pack",
     ] {
         let mut arguments: Vec<&str> = command.split(' ').collect();
         arguments.push("--help");

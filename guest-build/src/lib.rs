@@ -35,7 +35,7 @@ use anyhow::Context as _;
 use anyhow::{Result, bail};
 
 #[cfg(feature = "components")]
-pub use package::{COMPONENT_FILE, MANIFEST_FILE};
+pub use package::{COMPONENT_FILE, MANIFEST_FILE, read_manifest, write_package};
 #[cfg(feature = "components")]
 pub use script::{PackageDirectory, build_script, build_script_in};
 

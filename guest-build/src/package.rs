@@ -14,21 +14,30 @@ pub const COMPONENT_FILE: &str = "component.wasm";
 pub const MANIFEST_FILE: &str = "package.toml";
 
 impl Guest {
-    /// Writes the package directory, made if it is missing.
-    ///
-    /// Files that already hold the same bytes are left alone, so that nothing
-    /// that watches them is woken.
+    /// Writes the package directory, as [`write_package`] does.
     ///
     /// # Errors
-    /// If the directory holds anything that is not of a package, or if a file
-    /// cannot be written.
+    /// As [`write_package`].
     pub fn write_package(&self, directory: &Path) -> Result<()> {
-        std::fs::create_dir_all(directory)
-            .with_context(|| format!("cannot make the directory {}", directory.display()))?;
-        refuse_strangers(directory)?;
-        write_if_changed(&directory.join(COMPONENT_FILE), &self.component)?;
-        write_if_changed(&directory.join(MANIFEST_FILE), self.manifest.as_bytes())
+        write_package(directory, &self.component, &self.manifest)
     }
+}
+
+/// Writes a package directory, made if it is missing: a component, whatever built
+/// it, and the text of its manifest.
+///
+/// Files that already hold the same bytes are left alone, so that nothing that
+/// watches them is woken.
+///
+/// # Errors
+/// If the directory holds anything that is not of a package, or if a file cannot
+/// be written.
+pub fn write_package(directory: &Path, component: &[u8], manifest: &str) -> Result<()> {
+    std::fs::create_dir_all(directory)
+        .with_context(|| format!("cannot make the directory {}", directory.display()))?;
+    refuse_strangers(directory)?;
+    write_if_changed(&directory.join(COMPONENT_FILE), component)?;
+    write_if_changed(&directory.join(MANIFEST_FILE), manifest.as_bytes())
 }
 
 /// Makes a component of a core module, and checks it.
@@ -39,14 +48,17 @@ pub(crate) fn encode(module: &[u8]) -> Result<Vec<u8>> {
         .encode()
 }
 
-/// Reads the `package.toml` of a guest crate.
+/// Reads the `package.toml` of what is built into a package.
 ///
 /// Its rules are the host's to check. Here only that it is TOML and that it
 /// names the component as this builds it.
-pub(crate) fn read_manifest(directory: &Path) -> Result<String> {
+///
+/// # Errors
+/// If there is none, or if it is not so.
+pub fn read_manifest(directory: &Path) -> Result<String> {
     let path = directory.join(MANIFEST_FILE);
     let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("a guest crate needs the manifest {}", path.display()))?;
+        .with_context(|| format!("a package needs the manifest {}", path.display()))?;
     let manifest: toml::Table =
         toml::from_str(&text).with_context(|| format!("cannot read {}", path.display()))?;
     let component = manifest

@@ -30,12 +30,20 @@ const FIBER_STACK_BYTES: usize = WASM_STACK_BYTES + 512 * 1024;
 const POOLED_INSTANCES: u32 = 256;
 
 /// Core instances and tables of one component. An encoded Rust guest has four
-/// core instances and two tables; adapters add a few.
-pub(crate) const CORE_INSTANCES: u32 = 20;
+/// core instances and two tables. One of Python has 38, since each library of the
+/// interpreter is linked as an instance of its own. More of them cost no memory.
+pub(crate) const CORE_INSTANCES: u32 = 64;
 pub(crate) const TABLES: u32 = 8;
 
+/// Memories of one connector, and of one transform. A guest of QuickJS has three:
+/// its own, and two empty ones in what stands in for WASI. Each takes a slot of
+/// 4 GiB of address space, used or not, so there are as few as will do.
+const CONNECTOR_MEMORIES: u32 = 1;
+pub(crate) const MEMORIES: u32 = 3;
+
 /// Written memory of a slot that stays resident between calls, so that the common
-/// call touches no page tables. 256 slots keep at most 128 MiB.
+/// call touches no page tables. 256 slots keep at most 128 MiB; the further memories
+/// of a transform are there, but hardly ever written.
 const KEEP_RESIDENT_BYTES: usize = 512 * 1024;
 
 /// An engine and the right to be one of its live instances.
@@ -43,6 +51,8 @@ const KEEP_RESIDENT_BYTES: usize = 512 * 1024;
 pub(crate) struct Sandbox {
     pub(crate) engine: Engine,
     pub(crate) slots: Arc<Semaphore>,
+    /// Whether instructions of guests are counted.
+    pub(crate) is_counting: bool,
     clock: Arc<Ticker>,
 }
 
@@ -61,25 +71,28 @@ pub(crate) struct Sandboxes {
 }
 
 impl Sandboxes {
-    pub(crate) fn new(ceiling: &Limits) -> Result<Self, Error> {
-        let connectors = engine(Concurrency::On, ceiling)?;
-        let transforms = engine(Concurrency::Off, ceiling)?;
+    /// `is_counting` says whether instructions of transforms are counted, which
+    /// makes their code slower.
+    pub(crate) fn new(ceiling: &Limits, is_counting: bool) -> Result<Self, Error> {
+        let connectors = engine(Concurrency::On, ceiling, false)?;
+        let transforms = engine(Concurrency::Off, ceiling, is_counting)?;
         let epochs = [connectors.weak(), transforms.weak()];
         let clock = Ticker::start(move || {
             for engine in epochs.iter().filter_map(wasmtime::EngineWeak::upgrade) {
                 engine.increment_epoch();
             }
         })?;
-        let sandbox = |engine| {
+        let sandbox = |engine, is_counting| {
             Arc::new(Sandbox {
                 engine,
+                is_counting,
                 slots: Arc::new(Semaphore::new(POOLED_INSTANCES as usize)),
                 clock: Arc::clone(&clock),
             })
         };
         Ok(Self {
-            connectors: sandbox(connectors),
-            transforms: sandbox(transforms),
+            connectors: sandbox(connectors, false),
+            transforms: sandbox(transforms, is_counting),
         })
     }
 }
@@ -93,9 +106,15 @@ impl Sandbox {
 
 /// Makes an engine with pooled instances, or, where the machine has not enough
 /// address space for the pool, with instances made on demand.
-fn engine(concurrency: Concurrency, ceiling: &Limits) -> Result<Engine, Error> {
+fn engine(concurrency: Concurrency, ceiling: &Limits, is_counting: bool) -> Result<Engine, Error> {
     let mut config = config(concurrency);
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(ceiling)));
+    config.consume_fuel(is_counting);
+    let memories = match concurrency {
+        Concurrency::On => CONNECTOR_MEMORIES,
+        Concurrency::Off => MEMORIES,
+    };
+    let pool = pool(ceiling, memories);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Engine::new(&config).or_else(|error| {
         tracing::warn!(%error, "no room for pooled instances: calls will start slower");
         config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
@@ -124,17 +143,18 @@ fn config(concurrency: Concurrency) -> Config {
     config
 }
 
-fn pool(ceiling: &Limits) -> PoolingAllocationConfig {
+/// A pool whose instances have so many memories at most.
+fn pool(ceiling: &Limits, memories: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     let memory = usize::try_from(ceiling.memory_bytes).unwrap_or(usize::MAX);
     let elements = usize::try_from(ceiling.table_elements).unwrap_or(usize::MAX);
     pool.total_component_instances(POOLED_INSTANCES)
         .total_core_instances(POOLED_INSTANCES * CORE_INSTANCES)
-        .total_memories(POOLED_INSTANCES)
+        .total_memories(POOLED_INSTANCES * memories)
         .total_tables(POOLED_INSTANCES * TABLES)
         .total_stacks(POOLED_INSTANCES * 2)
         .max_core_instances_per_component(CORE_INSTANCES)
-        .max_memories_per_component(1)
+        .max_memories_per_component(memories)
         .max_tables_per_component(TABLES)
         .max_tables_per_module(TABLES)
         .max_memory_size(memory)

@@ -59,6 +59,11 @@ impl<T: Metered> Guest<T> {
         let presence = sandbox.enter();
         let mut store = Store::new(&sandbox.engine, state);
         arm(&mut store);
+        if sandbox.is_counting {
+            store
+                .set_fuel(u64::MAX)
+                .map_err(|error| Error::Engine(error.to_string()))?;
+        }
         let wall = store.data_mut().meter().limits().wall;
         Ok(Self {
             store,
@@ -67,6 +72,12 @@ impl<T: Metered> Guest<T> {
             _slot: slot,
             _presence: presence,
         })
+    }
+
+    /// Instructions since the instance was made; `None` where they are not counted.
+    pub(crate) fn instructions(&self) -> Option<u64> {
+        let left = self.store.get_fuel().ok()?;
+        Some(u64::MAX - left)
     }
 
     /// Runs `work` on the store under the wall clock, and gives its answer or
@@ -235,7 +246,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_machine_that_has_nothing_left_for_an_instance_is_not_the_fault_of_the_guest() {
-        let sandboxes = Sandboxes::new(&Limits::ceiling()).unwrap();
+        let sandboxes = Sandboxes::new(&Limits::ceiling(), false).unwrap();
         let state = State(Meter::new(Limits::ceiling()));
         let mut guest = Guest::new(&sandboxes.transforms, state, &Service::new())
             .await

@@ -102,6 +102,6 @@ pub use rollout::{
 };
 pub use seal::MasterKey;
 pub use store::{ConnectionKey, ConnectionRecord, ConnectionState, Flow};
-pub use transform::{Transform, TransformDescription, Transformed, WarmTransform};
+pub use transform::{Transform, TransformDescription, Transformed, Usage, WarmTransform};
 pub use trust::Revoked;
 pub use writer::Writer;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
 
-use crate::engine::{CORE_INSTANCES, EPOCH_TICK, TABLES};
+use crate::engine::{CORE_INSTANCES, EPOCH_TICK, MEMORIES, TABLES};
 use crate::limits::Limits;
 
 /// A limit of the sandbox.
@@ -76,6 +76,8 @@ pub(crate) struct Meter {
     limits: Limits,
     cpu_ticks: u32,
     host_calls: u64,
+    /// Those before the last [`Self::rearm`].
+    earlier_host_calls: u64,
     memory_bytes: u64,
     table_elements: u64,
     /// The growth that was refused last. A guest usually traps right after, and
@@ -90,6 +92,7 @@ impl Meter {
             limits,
             cpu_ticks: 0,
             host_calls: 0,
+            earlier_host_calls: 0,
             memory_bytes: 0,
             table_elements: 0,
             refused_growth: None,
@@ -104,12 +107,18 @@ impl Meter {
     /// Begins a new page: time and host calls count afresh, memory goes on.
     pub(crate) fn rearm(&mut self) {
         self.cpu_ticks = 0;
+        self.earlier_host_calls += self.host_calls;
         self.host_calls = 0;
     }
 
-    /// Linear memory that the guest has, in bytes: it only grows.
+    /// Linear memory of the instance: as much as it ever had, since none is given back.
     pub(crate) const fn memory_bytes(&self) -> u64 {
         self.memory_bytes
+    }
+
+    /// Host calls since the instance was made.
+    pub(crate) const fn all_host_calls(&self) -> u64 {
+        self.earlier_host_calls + self.host_calls
     }
 
     /// Milliseconds since the call began.
@@ -219,7 +228,7 @@ impl ResourceLimiter for Meter {
     }
 
     fn memories(&self) -> usize {
-        1
+        MEMORIES as usize
     }
 
     fn tables(&self) -> usize {

@@ -71,6 +71,20 @@ pub struct Transformed {
     pub rejected: Vec<Rejected>,
 }
 
+/// What an instance of a transform has used since it was made: its start, its
+/// settings and all its batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Instructions of WebAssembly; a copy of many bytes counts by its length.
+    /// `None` unless the host was built to
+    /// [count them](crate::HostBuilder::count_instructions).
+    pub instructions: Option<u64>,
+    /// The most linear memory that it had, in bytes.
+    pub memory_bytes: u64,
+    /// Calls to the host. All that a transform can call is the log.
+    pub host_calls: u64,
+}
+
 /// What a transform says of itself.
 #[derive(Clone, Debug)]
 pub struct TransformDescription {
@@ -266,6 +280,18 @@ impl WarmTransform {
         match outcome {
             Ok(outcome) => self.checked(records, outcome),
             Err(error) => Err(self.refusal(object, &error)),
+        }
+    }
+
+    /// What the instance has used so far.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        let instructions = self.guest.instructions();
+        let meter = &self.guest.store.data().meter;
+        Usage {
+            instructions,
+            memory_bytes: meter.memory_bytes(),
+            host_calls: meter.all_host_calls(),
         }
     }
 

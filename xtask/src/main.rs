@@ -26,6 +26,8 @@ const USAGE: &str = "usage: cargo xtask NAME
                  (further arguments go to cargo test)
   crash          kills the host that has a sync at work, again and again, and
                  audits both sides; --cycles N (100), --seed N
+  authoring      plugins in JavaScript and Python from nothing to a call, with what
+                 they are built with from the registries; needs Node and Python
   check          format, lints, documentation, dependencies
   peers          Salesforce clients that we did not write, against the dev org
   bench-peers    what those clients cost beside ours; --rows N, --task NAME,
@@ -55,6 +57,7 @@ fn run(task: &str, arguments: Vec<String>) -> Result<ExitCode> {
         "demo" => return demo(arguments),
         "test" => test(arguments)?,
         "crash" => crash(&arguments)?,
+        "authoring" => without_arguments(task, &arguments).and_then(|()| authoring())?,
         "check" => without_arguments(task, &arguments).and_then(|()| check::run())?,
         "peers" => without_arguments(task, &arguments).and_then(|()| peers::run())?,
         "bench-peers" => peers::bench(arguments)?,
@@ -123,6 +126,15 @@ fn crash(arguments: &[String]) -> Result<()> {
         };
     }
     step.announced().run()
+}
+
+/// The tests of `lockgate plugin` that ordinary runs leave out.
+fn authoring() -> Result<()> {
+    setup::run()?;
+    Step::cargo(["test", "--workspace", "--locked", "--test", "authoring"])
+        .arguments(["--", "--ignored"])
+        .announced()
+        .run()
 }
 
 fn test(mut arguments: Vec<String>) -> Result<()> {

@@ -20,7 +20,7 @@ Examples:
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// A package directory, a component file, or the name of a built-in package
     #[arg(value_name = "FILE")]
     place: PathBuf,
@@ -34,14 +34,19 @@ struct Found {
     has_manifest: bool,
 }
 
-pub(super) async fn run(common: &Common, args: Args) -> Result<Status> {
-    let found = find(common, &args.place)?;
+pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
+    look(common, &args.place, args.shape).await
+}
+
+/// Shows what lies in a place.
+pub(crate) async fn look(common: &Common, place: &Path, shape: Shape) -> Result<Status> {
+    let found = find(common, place)?;
     let inspection = found.package.inspect().map_err(Error::from)?;
     let refusal = match found.has_manifest {
         true => refusal(common, &found.package).await?,
         false => None,
     };
-    if args.shape.is_json() {
+    if shape.is_json() {
         output::json(&as_json(&found, &inspection, refusal.as_deref()))?;
     } else {
         show(&found, &inspection, refusal.as_deref())?;
@@ -91,8 +96,7 @@ fn find(common: &Common, place: &Path) -> Result<Found> {
 
 /// Why this host would not load it with all that it asks for.
 async fn refusal(common: &Common, package: &Package) -> Result<Option<String>> {
-    let data = tempfile::tempdir()?;
-    let host = session::open_trusting(common, data.path()).await?;
+    let host = session::open(common, None).await?;
     match host.load(package, package.asked_grants()).await {
         Ok(()) => Ok(None),
         Err(error @ Error::Package(_)) => Ok(Some(error.to_string())),

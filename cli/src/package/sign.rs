@@ -69,8 +69,13 @@ pub(super) struct RevokeArgs {
     key: Option<PublicKey>,
 }
 
-/// Signs the package in a directory with this data directory's key.
-pub(super) fn sign_in(common: &Common, directory: &Path) -> Result<Package> {
+/// Signs the package in a directory with this data directory's key, in the place of
+/// whoever has signed it before.
+pub(crate) fn sign_in(common: &Common, directory: &Path) -> Result<Package> {
+    let old = directory.join(SIGNATURE_FILE);
+    if old.exists() {
+        std::fs::remove_file(&old).with_context(|| format!("cannot replace {}", old.display()))?;
+    }
     let package = packages::open(directory)?;
     let signature = trust::own_or_new_key(common)?.sign(&package);
     let file = directory.join(SIGNATURE_FILE);
@@ -80,11 +85,6 @@ pub(super) fn sign_in(common: &Common, directory: &Path) -> Result<Package> {
 }
 
 pub(super) fn sign(common: &Common, args: &SignArgs) -> Result<Status> {
-    // What somebody else has signed before is replaced, whatever it was.
-    let old = args.directory.join(SIGNATURE_FILE);
-    if old.exists() {
-        std::fs::remove_file(&old).with_context(|| format!("cannot replace {}", old.display()))?;
-    }
     let package = sign_in(common, &args.directory)?;
     let version = &package.manifest().package.version;
     let key = trust::own_or_new_key(common)?.public();

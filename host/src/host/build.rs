@@ -33,6 +33,7 @@ pub struct HostBuilder {
     code_dir: Option<PathBuf>,
     store: Option<Arc<dyn Store>>,
     ceiling: Option<Limits>,
+    is_counting: bool,
     transport: TransportConfig,
     watcher: Watching,
     trust: Trust,
@@ -89,6 +90,16 @@ impl HostBuilder {
     #[must_use]
     pub fn ceiling(mut self, ceiling: Limits) -> Self {
         self.ceiling = Some(ceiling);
+        self
+    }
+
+    /// Counts the instructions that transforms take, for
+    /// [`WarmTransform::usage`](crate::WarmTransform::usage). Exact and the same on
+    /// every machine, but the code of transforms is slower for it: for tests of
+    /// plugins, not for their work.
+    #[must_use]
+    pub fn count_instructions(mut self) -> Self {
+        self.is_counting = true;
         self
     }
 
@@ -192,7 +203,7 @@ impl HostBuilder {
             now_ms: SessionsConfig::system_clock(),
         });
         Ok(Host(Arc::new(Inner {
-            sandboxes: Sandboxes::new(&ceiling)?,
+            sandboxes: Sandboxes::new(&ceiling, self.is_counting)?,
             code,
             ceiling,
             ledgers: Ledgers::start(Arc::clone(&store), clock),

@@ -31,3 +31,4 @@ mod requests;
 mod storage;
 mod swaps;
 mod uploads;
+mod usage;

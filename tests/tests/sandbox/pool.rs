@@ -35,8 +35,8 @@ async fn a_component_that_does_not_fit_into_the_pool_is_told_what_it_has_too_muc
     let pages = ceiling.memory_bytes / 65_536 + 1;
     let elements = ceiling.table_elements + 1;
     let cases = [
-        (21, "", Resource::CoreInstances, 21, 20),
-        (2, "(memory 1)", Resource::Memories, 2, 1),
+        (65, "", Resource::CoreInstances, 65, 64),
+        (4, "(memory 1)", Resource::Memories, 4, 3),
         (1, two_memories, Resource::Memories, 2, 1),
         (9, "(table 1 funcref)", Resource::Tables, 9, 8),
         (1, &nine_tables, Resource::Tables, 9, 8),
@@ -82,7 +82,7 @@ async fn a_component_that_does_not_fit_into_the_pool_is_told_what_it_has_too_muc
         assert!(refusal.to_string().starts_with(&told), "{refusal}");
     }
     // Just as much as there is fits; these are refused later, for their types.
-    for (count, fields) in [(20, ""), (1, "(memory 1)"), (8, "(table 1 funcref)")] {
+    for (count, fields) in [(64, ""), (3, "(memory 1)"), (8, "(table 1 funcref)")] {
         let outcome = host.host.load(&with_instances(count, fields), []).await;
         assert!(
             matches!(

@@ -1,0 +1,288 @@
+//! From nothing to a plugin that runs, in each language, as a person would type it.
+//!
+//! Those in JavaScript and Python install what they are built with from the
+//! registries: `cargo xtask authoring` runs them.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+
+use serde_json::json;
+use support::running::PATIENCE;
+use support::{Run, command, run};
+use tempfile::TempDir;
+
+/// A directory to work in, with the command's data in it, and a plugin that was just
+/// begun.
+struct Desk {
+    directory: TempDir,
+    plugin: &'static str,
+}
+
+impl Desk {
+    /// Plugins in Rust are compiled in one place, so they bear different names.
+    fn new(plugin: &'static str, lang: &str) -> Self {
+        let desk = Self {
+            directory: tempfile::tempdir().unwrap(),
+            plugin,
+        };
+        desk.lockgate(&["plugin", "new", plugin, "--lang", lang])
+            .ended(0);
+        desk
+    }
+
+    /// `lockgate plugin DOES`, of this plugin.
+    fn plugin(&self, does: &str, more: &[&str]) -> Run {
+        self.lockgate(&[&["plugin", does, self.plugin], more].concat())
+    }
+
+    fn command(&self, arguments: &[&str]) -> std::process::Command {
+        let mut command = command(&self.directory.path().join("data"));
+        command.current_dir(self.directory.path()).args(arguments);
+        // Crates are compiled once for all tests, and for all their runs.
+        command.env("CARGO_TARGET_DIR", env!("CARGO_TARGET_TMPDIR"));
+        command
+    }
+
+    fn lockgate(&self, arguments: &[&str]) -> Run {
+        self.lockgate_reading(arguments, "")
+    }
+
+    fn lockgate_reading(&self, arguments: &[&str], input: &str) -> Run {
+        run(self.command(arguments), input)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(self.plugin).join(name)
+    }
+
+    fn replace(&self, name: &str, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.path(name)).unwrap();
+        assert!(text.contains(from), "{text}");
+        std::fs::write(self.path(name), text.replace(from, to)).unwrap();
+    }
+}
+
+/// A mistake in a plugin's source: the file, what stands there, what is put in its
+/// place, and how it is told.
+type Mistake = [&'static str; 4];
+
+/// New, test, pack, a call, and a mistake: the same in each language.
+fn from_nothing_to_a_call(lang: &str, [file, from, to, told]: Mistake) {
+    let desk = Desk::new("tidy-mail", lang);
+    let tested = desk.plugin("test", &["--output", "json"]);
+    let report = tested.ended(0).json();
+    assert_eq!(
+        (&report["passed"], &report["failed"]),
+        (&json!(3), &json!(0))
+    );
+    let cost = |name: &str, member: &str| {
+        let cases = report["cases"].as_array().unwrap();
+        let case = cases.iter().find(|case| case["name"] == name).unwrap();
+        case[member].as_u64()
+    };
+    assert!(cost("one-form", "instructions").unwrap() > 10_000);
+    assert!(cost("one-form", "memory_bytes").unwrap() >= 64 * 1024);
+    assert_eq!(cost("one-form", "host_calls"), Some(1));
+    assert!(cost("one-form", "bytes_out") < cost("one-form", "bytes_in"));
+    assert_eq!(cost("refuses-settings", "instructions"), None);
+
+    let packed = desk.plugin("pack", &["--into", "packed"]);
+    assert!(packed.ended(0).out.contains("tidy-mail is in packed"));
+    let inspected = desk.lockgate(&["plugin", "inspect", "packed", "--output", "json"]);
+    let inspected = inspected.ended(0).json();
+    assert_eq!(inspected["refused"], json!(null));
+    assert_eq!(
+        inspected["imports"],
+        json!(["lockgate:connector/log@0.1.0"])
+    );
+
+    // Numbers, keys in no order of theirs, characters of 1 to 4 bytes, and one of none.
+    let records = r#"[{"Z":1,"Email":"ÄÖ€😀@X.de","A":[true,null]},{"Email":""}]"#;
+    let call = ["transform", "packed", "--object", "Lead"];
+    let called = desk.lockgate_reading(&call, records).ended(5);
+    assert_eq!(
+        called.json(),
+        json!([{"Z": 1, "Email": "äö€😀@x.de", "A": [true, null]}])
+    );
+    let keys = ["Z", "Email", "A"].map(|key| called.out.find(&format!("\"{key}\"")));
+    assert!(keys.is_sorted(), "{called:#?}");
+    assert!(
+        called
+            .err
+            .contains("record 1 is rejected: it has no e-mail address")
+    );
+
+    desk.replace(file, from, to);
+    let tested = desk.plugin("test", &[]).ended(1);
+    let said = format!("{}{}", tested.out, tested.err);
+    assert!(said.contains(told), "{tested:#?}");
+}
+
+#[test]
+fn a_plugin_in_rust_is_begun_tested_packed_and_called() {
+    let mistake = [
+        "src/lib.rs",
+        r#"return Verdict::Reject("it has no e-mail address".to_owned())"#,
+        r#"panic!("no address")"#,
+        "panicked at=\"src/lib.rs:",
+    ];
+    from_nothing_to_a_call("rust", mistake);
+}
+
+#[test]
+#[ignore = "installs packages of npm: cargo xtask authoring"]
+fn a_plugin_in_javascript_is_begun_tested_packed_and_called() {
+    let mistake = [
+        "src/plugin.js",
+        "  record.Email = email;",
+        "  record.Email.of.nobody = email;",
+        "TypeError at lookAt (/src/plugin.js:",
+    ];
+    from_nothing_to_a_call("js", mistake);
+}
+
+#[test]
+#[ignore = "installs packages of Python: cargo xtask authoring"]
+fn a_plugin_in_python_is_begun_tested_packed_and_called() {
+    let mistake = [
+        "src/plugin.py",
+        "record.get(\"Email\")",
+        "record[\"Email\"]",
+        "KeyError in look_at, plugin.py:",
+    ];
+    from_nothing_to_a_call("python", mistake);
+}
+
+#[test]
+fn what_comes_out_otherwise_is_shown_not_packed_and_can_be_blessed() {
+    let desk = Desk::new("to-be-blessed", "rust");
+    desk.replace("golden/one-form/expected.json", "mia@", "MIA@");
+    let tested = desk.plugin("test", &[]).ended(1);
+    for line in [
+        "FAILED one-form",
+        "-  \"Email\": \"MIA@example.com\"",
+        "+  \"Email\": \"mia@example.com\"",
+        "1 of 3 folders did not come out as expected",
+    ] {
+        assert!(tested.out.contains(line), "{line}: {tested:#?}");
+    }
+    let packed = desk.plugin("pack", &[]).ended(1);
+    assert!(packed.err.contains("not packed"), "{packed:#?}");
+    assert!(!desk.path("target/to-be-blessed-0.1.0").exists());
+    let error = || std::fs::read_to_string(desk.path("golden/refuses-settings/error.txt"));
+    let written = error().unwrap();
+    desk.plugin("test", &["--bless"]).ended(0);
+    assert_eq!(error().unwrap(), written, "what is as expected stays");
+    desk.plugin("test", &[]).ended(0);
+    desk.plugin("pack", &[]).ended(0);
+    assert!(
+        desk.path("target/to-be-blessed-0.1.0/component.wasm")
+            .is_file()
+    );
+}
+
+/// `plugin dev` at work. It does not outlive this value.
+struct Dev {
+    child: Child,
+    said: Receiver<String>,
+}
+
+impl Dev {
+    fn start(desk: &Desk) -> Self {
+        let mut command = desk.command(&["plugin", "dev", desk.plugin]);
+        command.stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let mut child = command.spawn().unwrap();
+        let lines = std::io::BufReader::new(child.stdout.take().unwrap());
+        let (say, said) = channel();
+        std::thread::spawn(move || {
+            std::io::BufRead::lines(lines)
+                .map_while(Result::ok)
+                .for_each(|line| {
+                    // Nobody may be left to hear it.
+                    let _ = say.send(line);
+                });
+        });
+        Self { child, said }
+    }
+
+    fn hear(&self, text: &str) {
+        // A plugin is compiled meanwhile.
+        while !self.said.recv_timeout(PATIENCE * 4).unwrap().contains(text) {}
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        // It has ended, or must not outlive the test.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_change_is_built_and_tested_while_dev_is_at_work() {
+    let desk = Desk::new("in-the-making", "rust");
+    let mut dev = Dev::start(&desk);
+    dev.hear("3 folders came out as expected");
+    desk.replace("src/lib.rs", "to_lowercase", "to_uppercase");
+    dev.hear("+  \"Email\": \"MIA@EXAMPLE.COM\"");
+    desk.replace("src/lib.rs", "to_uppercase", "to_lowercase");
+    dev.hear("3 folders came out as expected");
+    support::interrupt(&dev.child);
+    assert_eq!(dev.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_tool_that_is_missing_is_named_with_how_to_get_it() {
+    for (lang, tool, how) in [
+        ("js", "`npm`", "apt-get install nodejs npm"),
+        (
+            "python",
+            "`python3`",
+            "apt-get install python3 python3-venv",
+        ),
+    ] {
+        let desk = Desk::new("tidy-mail", lang);
+        let mut build = desk.command(&["plugin", "build", "tidy-mail"]);
+        build.env("PATH", desk.directory.path());
+        let built = run(build, "").ended(1);
+        assert!(
+            built.err.contains(tool) && built.err.contains(how),
+            "{built:#?}"
+        );
+    }
+}
+
+#[test]
+fn a_new_plugin_overwrites_nothing_and_needs_a_name_that_packages_may_have() {
+    let desk = Desk::new("tidy-mail", "python");
+    let new = |name: &str, more: &[&str]| {
+        desk.lockgate(&[&["plugin", "new", name, "--lang", "python"], more].concat())
+    };
+    let again = new("tidy-mail", &[]).ended(2);
+    assert!(again.err.contains("--into"), "{again:#?}");
+    let named = new("Tidy_Mail", &[]).ended(2);
+    assert!(named.err.contains("a-z, 0-9 and -"), "{named:#?}");
+    assert!(!desk.directory.path().join("Tidy_Mail").exists());
+    let connector = new("crm", &["--kind", "connector"]).ended(1);
+    assert!(
+        connector.err.contains("mailing-list/connector"),
+        "{connector:#?}"
+    );
+}
+
+#[test]
+fn a_connector_in_another_language_than_rust_is_refused_before_it_is_built() {
+    let desk = Desk::new("tidy-mail", "python");
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let manifest = repository.join("mailing-list/connector/package.toml");
+    std::fs::copy(manifest, desk.path("package.toml")).unwrap();
+    let built = desk.plugin("build", &[]).ended(1);
+    let why = "a connector cannot be written in Python yet";
+    assert!(built.err.contains(why), "{built:#?}");
+    let source = desk.lockgate(&["transform", "tidy-mail", "--object", "Lead"]);
+    assert!(source.ended(1).err.contains("lockgate plugin build"));
+}
