@@ -118,7 +118,7 @@ impl Comet {
         }
     }
 
-    fn delivery(&self, events: Vec<Event>) -> Delivery {
+    pub(super) fn delivery(&self, events: Vec<Event>) -> Delivery {
         let places = self.channels.iter().map(|channel| channel.place.clone());
         Delivery {
             events,

@@ -195,7 +195,7 @@ impl Poll {
         self.delivery(events)
     }
 
-    fn delivery(&self, events: Vec<Event>) -> Delivery {
+    pub(super) fn delivery(&self, events: Vec<Event>) -> Delivery {
         let places = self.objects.iter().map(|object| object.spot.place());
         Delivery {
             events,

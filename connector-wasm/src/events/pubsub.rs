@@ -146,7 +146,7 @@ impl<E> Feed<E> {
         }
     }
 
-    fn delivery(&self, events: Vec<Event>) -> Delivery {
+    pub(super) fn delivery(&self, events: Vec<Event>) -> Delivery {
         let places = self.lines.iter().map(|line| line.place.clone());
         Delivery {
             events,
