@@ -69,10 +69,10 @@ pub(crate) async fn subscribe<H: Host>(
     options: SubscriptionOptions,
 ) -> Result<Subscription<H>, Error> {
     let sources = source::read(sources)?;
-    let begin = Begin::from(options.start);
+    let begin = Begin::read(&api, options.start).await;
     let kept = match &begin {
         Begin::After(checkpoint) => Some(checkpoint::way(checkpoint)?),
-        Begin::Newest | Begin::Oldest => None,
+        Begin::Newest(_) | Begin::Oldest => None,
     };
     // Neither the caller nor the checkpoint says which.
     let is_open = options.way.is_none() && kept.is_none();
@@ -109,7 +109,7 @@ pub(crate) async fn subscribe<H: Host>(
         api,
         way: Way { name, reason },
         state: RefCell::new(Some(state)),
-        is_new: Cell::new(matches!(begin, Begin::Newest)),
+        is_new: Cell::new(matches!(begin, Begin::Newest(_))),
     })
 }
 
