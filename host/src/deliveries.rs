@@ -71,7 +71,8 @@ impl Deliveries {
     }
 
     /// The next delivery, as soon as there is something to tell, and one without
-    /// events after two minutes in which nothing has happened. Nothing is asked of
+    /// events after two minutes in which nothing has happened; the first of what is
+    /// new comes at once, with the place where it begins. Nothing is asked of
     /// the product between two calls. `None` only after an error.
     ///
     /// Waiting can be given up, as `tokio::select!` does, and taken up again: a

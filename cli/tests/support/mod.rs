@@ -9,6 +9,7 @@
 )]
 
 pub(crate) mod running;
+pub(crate) mod sender;
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
