@@ -32,12 +32,12 @@ use support::{Bench, command, free_port};
 
 /// Writes at which it is killed unless somebody asks for more, and about as many as a
 /// life has.
-const WRITES: u64 = 10;
+const WRITES: u64 = 6;
 const MANY_WRITES: u64 = 400;
 
 /// A life whose flushes are fewer than the one that it is to end at goes on. How many
 /// there are differs a little, so that one such life proves nothing.
-const LIVES_THAT_GO_ON: u32 = 3;
+const LIVES_THAT_GO_ON: u32 = 2;
 
 /// After a crash what was at work waits for its lease to end. So the next process finds
 /// the clock so far ahead.

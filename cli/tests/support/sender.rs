@@ -13,12 +13,10 @@ pub(crate) fn created(bench: &Bench, arguments: &[&str]) -> (String, Option<Secr
     let mut create = vec!["webhook", "receive", "create", "crm", "--output", "json"];
     create.extend(arguments);
     let told = bench.lockgate(&create).ended(0).json();
-    let url = told["url"].as_str().unwrap();
-    let path = url.strip_prefix("http://127.0.0.1:8723").unwrap();
-    let secret = told["secret"]
-        .as_str()
-        .map(|secret| secret.parse().unwrap());
-    (path.to_owned(), secret)
+    let text = |name: &str| told.get(name).and_then(Json::as_str);
+    let path = text("url").unwrap().strip_prefix("http://127.0.0.1:8723");
+    let secret = text("secret").map(|secret| secret.parse().unwrap());
+    (path.unwrap().to_owned(), secret)
 }
 
 /// Sends a body, and gives the status of the answer.

@@ -27,7 +27,7 @@ const PARTS: usize = 10;
 /// Runs it once, prints what came of it and writes `soak.json`.
 pub(crate) fn run(runtime: &Runtime, rows: u64) -> Result<()> {
     ensure!(
-        (200..=MOST_ROWS).contains(&rows) && rows % 200 == 0,
+        (200..=MOST_ROWS).contains(&rows) && rows.is_multiple_of(200),
         "a soak takes 200 to {MOST_ROWS} rows, in steps of 200"
     );
     let org = Org::start(runtime, CHANGING)?;
