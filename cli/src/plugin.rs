@@ -1,7 +1,10 @@
 //! `lockgate plugin`: from nothing to a package, in three languages.
 
+mod batch;
 pub(crate) mod build;
+mod call;
 mod dev;
+mod exchanges;
 mod golden;
 mod javascript;
 mod json_text;

@@ -1,15 +1,16 @@
-//! Golden folders: a batch that goes in, and what must come out of it.
+//! Golden folders: what must come out of a plugin, and how what came differs.
 //!
-//! A folder below `golden` holds `input.json`, and with it either `expected.json` or
-//! `error.txt`. It may hold `settings.json`, `object.txt` with what the records are,
-//! and `verdicts.txt` with a line for each record of the input: `keep`, `drop` or
-//! `reject: why`. Without the last all records are to be kept.
+//! A folder below `golden` holds what goes in, which `batch.rs` and `call.rs` read, and
+//! with it either `expected.json` or `error.txt`. Of a batch it may hold `verdicts.txt`
+//! with a line for each record of the input: `keep`, `drop` or `reject: why`. Without
+//! it all are to be kept.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use lockgate::{Error, Records, Transformed};
-use serde_json::Value as Json;
+use lockgate::Error;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use similar::TextDiff;
 
 use super::json_text;
@@ -18,33 +19,31 @@ use crate::exit::usage;
 /// The folder in a plugin's directory that holds the golden ones.
 pub(super) const FOLDER: &str = "golden";
 
-/// What records are if a folder does not say it.
-const OBJECT: &str = "Contact";
+/// The verdict of a record that is kept.
+pub(super) const KEEP: &str = "keep";
 
 /// One golden folder.
-pub(super) struct Case {
+pub(super) struct Folder {
     pub(super) name: String,
-    folder: PathBuf,
-    pub(super) object: String,
-    pub(super) settings: Json,
-    pub(super) input: Records,
+    path: PathBuf,
     expected: Option<Outcome>,
 }
 
 /// What came out, or has to.
 pub(super) enum Outcome {
-    Transformed {
-        /// The kept records, a JSON text each.
+    Done {
+        /// The records that came out, a JSON text each.
         records: Vec<String>,
-        /// One line for each record of the input.
-        verdicts: Vec<String>,
+        /// One line for each record that went in, where there are such; `None` if
+        /// all of them are to be kept.
+        verdicts: Option<Vec<String>>,
     },
     /// The batch or the settings were refused. What is expected is a part of what
     /// is said.
     Refused(String),
 }
 
-impl Case {
+impl Folder {
     /// The golden folders of a plugin, by name.
     pub(super) fn all(plugin: &Path) -> Result<Vec<Self>> {
         let golden = plugin.join(FOLDER);
@@ -65,50 +64,56 @@ impl Case {
         if folders.is_empty() {
             return Err(usage(format!("{} holds no folder", golden.display())));
         }
-        folders.into_iter().map(Self::read).collect()
+        folders.into_iter().map(Self::open).collect()
     }
 
-    fn read(folder: PathBuf) -> Result<Self> {
-        let optional = |name: &str| optional(&folder.join(name));
-        let wrong =
-            |name: &str, what: String| usage(format!("{}: {what}", folder.join(name).display()));
-        let input = optional("input.json")?
-            .ok_or_else(|| wrong("input.json", "there is no such file".to_owned()))?;
-        let input =
-            Records::from_json(input).map_err(|error| wrong("input.json", error.to_string()))?;
-        let settings = optional("settings.json")?.unwrap_or_else(|| "{}".to_owned());
-        let settings = serde_json::from_str(&settings)
-            .map_err(|error| wrong("settings.json", error.to_string()))?;
-        let expected = match (optional("expected.json")?, optional("error.txt")?) {
+    fn open(path: PathBuf) -> Result<Self> {
+        let name = path.file_name().unwrap_or_default();
+        let mut folder = Self {
+            name: name.to_string_lossy().into_owned(),
+            path,
+            expected: None,
+        };
+        folder.expected = match (folder.text("expected.json")?, folder.text("error.txt")?) {
             (Some(_), Some(_)) => {
                 let what = "there is an expected.json as well: only one can be true";
-                return Err(wrong("error.txt", what.to_owned()));
+                return Err(folder.wrong("error.txt", what));
             }
             (None, Some(error)) => Some(Outcome::Refused(error.trim().to_owned())),
             (Some(records), None) => {
-                let records = Records::from_json(records)
-                    .map_err(|error| wrong("expected.json", error.to_string()))?;
-                let verdicts = match optional("verdicts.txt")? {
-                    Some(lines) => lines.lines().map(str::to_owned).collect(),
-                    None => vec!["keep".to_owned(); input.len()],
-                };
-                Some(Outcome::Transformed {
-                    records: texts(&records)?,
-                    verdicts,
+                let verdicts = folder.text("verdicts.txt")?;
+                let records =
+                    texts(&records).map_err(|error| folder.wrong("expected.json", error))?;
+                Some(Outcome::Done {
+                    records,
+                    verdicts: verdicts.map(|all| all.lines().map(str::to_owned).collect()),
                 })
             }
             (None, None) => None,
         };
-        let object = optional("object.txt")?.unwrap_or_else(|| OBJECT.to_owned());
-        let name = folder.file_name().unwrap_or_default();
-        Ok(Self {
-            name: name.to_string_lossy().into_owned(),
-            object: object.trim().to_owned(),
-            settings,
-            input,
-            expected,
-            folder,
-        })
+        Ok(folder)
+    }
+
+    /// One of its files, if it is there.
+    pub(super) fn text(&self, name: &str) -> Result<Option<String>> {
+        let file = self.path.join(name);
+        match std::fs::read_to_string(&file) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
+        }
+    }
+
+    /// One of its JSON files, if it is there.
+    pub(super) fn json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        let text = self.text(name)?;
+        text.map(|text| serde_json::from_str(&text).map_err(|error| self.wrong(name, error)))
+            .transpose()
+    }
+
+    /// A file of it that cannot be used, or that is missing.
+    pub(super) fn wrong(&self, name: &str, what: impl std::fmt::Display) -> anyhow::Error {
+        usage(format!("{}: {what}", self.path.join(name).display()))
     }
 
     /// How what came out differs from what is expected; `None` if it does not.
@@ -121,10 +126,10 @@ impl Case {
         };
         match (expected, came) {
             (Outcome::Refused(part), Outcome::Refused(said)) if said.contains(part) => return None,
-            (Outcome::Transformed { .. }, Outcome::Refused(_)) => return Some(came.to_string()),
+            (Outcome::Done { .. }, Outcome::Refused(_)) => return Some(came.to_string()),
             _ => {}
         }
-        let (expected, came) = (expected.to_string(), came.to_string());
+        let (expected, came) = (expected.like(came), came.to_string());
         if expected == came {
             return None;
         }
@@ -138,14 +143,15 @@ impl Case {
     pub(super) fn bless(&self, came: &Outcome) -> Result<()> {
         let (expected, verdicts, error) = match came {
             Outcome::Refused(said) => (None, None, Some(format!("{said}\n"))),
-            Outcome::Transformed { records, verdicts } => {
+            Outcome::Done { records, verdicts } => {
                 let lines: Vec<String> =
                     records.iter().map(|record| format!("  {record}")).collect();
                 let array = match lines.is_empty() {
                     true => "[]\n".to_owned(),
                     false => format!("[\n{}\n]\n", lines.join(",\n")),
                 };
-                let is_plain = verdicts.iter().all(|verdict| verdict == "keep");
+                let verdicts = verdicts.as_deref().unwrap_or_default();
+                let is_plain = verdicts.iter().all(|verdict| verdict == KEEP);
                 let verdicts = (!is_plain).then(|| format!("{}\n", verdicts.join("\n")));
                 (Some(array), verdicts, None)
             }
@@ -156,7 +162,7 @@ impl Case {
             ("error.txt", error),
         ];
         for (name, text) in files {
-            let file = self.folder.join(name);
+            let file = self.path.join(name);
             let done = match text {
                 Some(text) => std::fs::write(&file, text),
                 None if file.exists() => std::fs::remove_file(&file),
@@ -169,25 +175,6 @@ impl Case {
 }
 
 impl Outcome {
-    /// What a transform made of so many records.
-    pub(super) fn of(input: &Records, done: &Transformed) -> Result<Self> {
-        let mut verdicts = vec!["keep".to_owned(); input.len()];
-        let dropped = done.dropped.iter().map(|at| (*at, "drop".to_owned()));
-        let rejected = done
-            .rejected
-            .iter()
-            .map(|one| (one.at, format!("reject: {}", one.reason)));
-        for (at, verdict) in dropped.chain(rejected) {
-            if let Some(place) = verdicts.get_mut(at) {
-                *place = verdict;
-            }
-        }
-        Ok(Self::Transformed {
-            records: texts(&done.records)?,
-            verdicts,
-        })
-    }
-
     /// What an error says, without which package and which version of it.
     pub(super) fn refused(error: &Error) -> Self {
         Self::Refused(match error {
@@ -199,6 +186,36 @@ impl Outcome {
             other => other.to_string(),
         })
     }
+
+    /// The length of the records that came out.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Done { records, .. } => records.iter().map(String::len).sum(),
+            Self::Refused(_) => 0,
+        }
+    }
+
+    /// As it is compared with `came`: without verdicts of its own it keeps as many
+    /// records as that has verdicts.
+    fn like(&self, came: &Self) -> String {
+        match (self, came) {
+            (
+                Self::Done {
+                    records,
+                    verdicts: None,
+                },
+                Self::Done {
+                    verdicts: Some(verdicts),
+                    ..
+                },
+            ) => Self::Done {
+                records: records.clone(),
+                verdicts: Some(vec![KEEP.to_owned(); verdicts.len()]),
+            }
+            .to_string(),
+            _ => self.to_string(),
+        }
+    }
 }
 
 impl std::fmt::Display for Outcome {
@@ -206,11 +223,11 @@ impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Refused(why) => writeln!(f, "refused: {why}"),
-            Self::Transformed { records, verdicts } => {
+            Self::Done { records, verdicts } => {
                 for record in records {
                     writeln!(f, "{}", json_text::spread(record))?;
                 }
-                for (at, verdict) in verdicts.iter().enumerate() {
+                for (at, verdict) in verdicts.iter().flatten().enumerate() {
                     writeln!(f, "record {at}: {verdict}")?;
                 }
                 Ok(())
@@ -219,39 +236,33 @@ impl std::fmt::Display for Outcome {
     }
 }
 
-fn texts(records: &Records) -> Result<Vec<String>> {
-    let rows = records.rows()?;
-    Ok(rows.into_iter().map(|row| row.get().to_owned()).collect())
-}
-
-fn optional(file: &Path) -> Result<Option<String>> {
-    match std::fs::read_to_string(file) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
-    }
+/// The elements of a JSON array, each as its text.
+pub(super) fn texts(array: &str) -> serde_json::Result<Vec<String>> {
+    let elements: Vec<&RawValue> = serde_json::from_str(array)?;
+    let text = |element: &RawValue| element.get().to_owned();
+    Ok(elements.into_iter().map(text).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn case(files: &[(&str, &str)]) -> (tempfile::TempDir, Case) {
+    fn folder(files: &[(&str, &str)]) -> (tempfile::TempDir, Folder) {
         let plugin = tempfile::tempdir().unwrap();
         let folder = plugin.path().join(FOLDER).join("one");
         std::fs::create_dir_all(&folder).unwrap();
         for (name, text) in files {
             std::fs::write(folder.join(name), text).unwrap();
         }
-        let case = Case::all(plugin.path()).unwrap().remove(0);
-        (plugin, case)
+        let golden = Folder::all(plugin.path()).unwrap().remove(0);
+        (plugin, golden)
     }
 
     fn transformed(records: &[&str], verdicts: &[&str]) -> Outcome {
         let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-        Outcome::Transformed {
+        Outcome::Done {
             records: owned(records),
-            verdicts: owned(verdicts),
+            verdicts: Some(owned(verdicts)),
         }
     }
 
@@ -261,18 +272,18 @@ mod tests {
             ("input.json", "[{}]"),
             ("expected.json", r#"[{"a":1,"b":2}]"#),
         ];
-        let (_plugin, case) = case(&files);
+        let (_plugin, golden) = folder(&files);
         assert_eq!(
-            case.difference(&transformed(&[r#"{"a": 1, "b": 2}"#], &["keep"])),
+            golden.difference(&transformed(&[r#"{"a": 1, "b": 2}"#], &["keep"])),
             None
         );
-        let other = case
+        let other = golden
             .difference(&transformed(&[r#"{"a":1,"b":3}"#], &["keep"]))
             .unwrap();
         assert!(other.contains("-  \"b\": 2\n+  \"b\": 3"), "{other}");
-        let dropped = case.difference(&transformed(&[], &["drop"])).unwrap();
+        let dropped = golden.difference(&transformed(&[], &["drop"])).unwrap();
         assert!(dropped.contains("+record 0: drop"), "{dropped}");
-        let refused = case
+        let refused = golden
             .difference(&Outcome::Refused("why".to_owned()))
             .unwrap();
         assert_eq!(refused, "refused: why\n");
@@ -280,30 +291,30 @@ mod tests {
 
     #[test]
     fn a_part_of_what_is_said_is_enough_of_an_error() {
-        let (_plugin, case) = case(&[("input.json", "[]"), ("error.txt", "/rules/0\n")]);
+        let (_plugin, golden) = folder(&[("input.json", "[]"), ("error.txt", "/rules/0\n")]);
         let said = Outcome::Refused("/rules/0: is no rule".to_owned());
-        assert_eq!(case.difference(&said), None);
-        assert!(case.difference(&transformed(&[], &[])).is_some());
+        assert_eq!(golden.difference(&said), None);
+        assert!(golden.difference(&transformed(&[], &[])).is_some());
     }
 
     #[test]
     fn what_was_blessed_is_expected_from_then_on() {
-        let (plugin, case) = case(&[("input.json", "[{},{}]"), ("error.txt", "no")]);
+        let (plugin, golden) = folder(&[("input.json", "[{},{}]"), ("error.txt", "no")]);
         let came = transformed(&[r#"{"a":1}"#], &["keep", "reject: it is wrong"]);
-        assert!(case.difference(&came).is_some());
-        case.bless(&came).unwrap();
-        let again = Case::all(plugin.path()).unwrap().remove(0);
+        assert!(golden.difference(&came).is_some());
+        golden.bless(&came).unwrap();
+        let again = Folder::all(plugin.path()).unwrap().remove(0);
         assert_eq!(again.difference(&came), None);
         let refused = Outcome::Refused("too large".to_owned());
         again.bless(&refused).unwrap();
-        let again = Case::all(plugin.path()).unwrap().remove(0);
+        let again = Folder::all(plugin.path()).unwrap().remove(0);
         assert_eq!(again.difference(&refused), None);
     }
 
     #[test]
     fn a_folder_that_expects_nothing_yet_says_how_to_write_it() {
-        let (_plugin, case) = case(&[("input.json", "[]")]);
-        let said = case.difference(&transformed(&[], &[])).unwrap();
+        let (_plugin, golden) = folder(&[("input.json", "[]")]);
+        let said = golden.difference(&transformed(&[], &[])).unwrap();
         assert!(said.contains("--bless"), "{said}");
     }
 }

@@ -16,7 +16,8 @@ const EXAMPLES: &str = "\
 Examples:
   lockgate plugin new tidy-mail --lang rust
   lockgate plugin new tidy-mail --lang js --into plugins/tidy-mail
-  lockgate plugin new tidy-mail --lang python";
+  lockgate plugin new tidy-mail --lang python
+  lockgate plugin new my-product --lang rust --kind connector";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -41,24 +42,26 @@ enum Kind {
     /// Changes, drops or rejects records, and can do nothing else
     #[default]
     Transform,
-    /// Speaks to a product: there is no template for it yet
+    /// Speaks to a product; in Rust only
     Connector,
 }
 
 /// Writes the files, and says which command comes next.
 pub(super) fn run(args: &Args) -> Result<Status> {
-    if args.kind == Kind::Connector {
-        return Err(advised(
-            "there is no template for connectors yet",
-            "copy the folder mailing-list/connector of Lockgate's repository, a small connector \
-             in Rust; in JavaScript and Python there are transforms only",
-        ));
-    }
     let directory = args
         .into
         .clone()
         .unwrap_or_else(|| PathBuf::from(&args.name));
-    let files: Vec<_> = templates::transform(args.lang, &args.name).collect();
+    let (files, what) = match (args.kind, args.lang) {
+        (Kind::Transform, lang) => (templates::transform(lang, &args.name), "transform"),
+        (Kind::Connector, Language::Rust) => (templates::connector(&args.name), "connector"),
+        (Kind::Connector, lang) => {
+            return Err(advised(
+                format!("a connector cannot be written in {} yet", lang.name()),
+                "write it with --lang rust; in JavaScript and Python there are transforms",
+            ));
+        }
+    };
     check_name(&files)?;
     refuse_others(&directory)?;
     for (place, text) in &files {
@@ -70,7 +73,7 @@ pub(super) fn run(args: &Args) -> Result<Status> {
         output::json(&json!({ "directory": directory, "files": files }))?;
     } else {
         output::line(&format!(
-            "{place} is a transform in {} that works.\n\n\
+            "{place} is a {what} in {} that works.\n\n\
              Next:\n  lockgate plugin test {place}\n  lockgate plugin dev {place}\n\n\
              {place}/README.md has the rest.",
             args.lang.name()

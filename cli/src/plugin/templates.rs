@@ -1,7 +1,8 @@
 //! The files that a new plugin begins with, as the binary carries them.
 //!
 //! The same small transform in each language, with the same golden folders, so that
-//! the three can be compared; and the contract, so that it builds anywhere.
+//! the three can be compared; a small connector in Rust; and with each the contract,
+//! so that it builds anywhere.
 
 use super::language::Language;
 
@@ -31,8 +32,7 @@ macro_rules! contract {
     };
 }
 
-const COMMON: Files = files!("transform":
-    "gitignore" as ".gitignore",
+const BATCHES: Files = files!("transform":
     "golden/one-form/input.json",
     "golden/one-form/expected.json",
     "golden/drops-and-rejects/settings.json",
@@ -66,6 +66,30 @@ const RUST: Files = files!("rust-transform":
     "src/lib.rs",
 );
 
+const RUST_CONNECTOR: Files = files!("rust-connector":
+    "Cargo.toml",
+    "Cargo.lock",
+    "README.md",
+    "package.toml",
+    "src/api.rs",
+    "src/lib.rs",
+    "src/notes.rs",
+    "golden/two-pages/call.json",
+    "golden/two-pages/exchanges.json",
+    "golden/two-pages/expected.json",
+    "golden/expired-token/call.json",
+    "golden/expired-token/exchanges.json",
+    "golden/expired-token/expected.json",
+    "golden/not-there/call.json",
+    "golden/not-there/exchanges.json",
+    "golden/not-there/expected.json",
+    "golden/malformed-answer/call.json",
+    "golden/malformed-answer/exchanges.json",
+    "golden/malformed-answer/error.txt",
+);
+
+const IGNORED: Files = files!("transform": "gitignore" as ".gitignore");
+
 const JAVASCRIPT: Files = files!("js-transform":
     "README.md",
     "package.json",
@@ -83,20 +107,24 @@ const PYTHON: Files = files!("python-transform":
 );
 
 /// The files of a new transform, with its name in them.
-pub(super) fn transform(
-    language: Language,
-    name: &str,
-) -> impl Iterator<Item = (&'static str, String)> {
+pub(super) fn transform(language: Language, name: &str) -> Vec<(&'static str, String)> {
     let own = match language {
         Language::Rust => RUST,
         Language::JavaScript => JAVASCRIPT,
         Language::Python => PYTHON,
     };
-    let named = own
-        .iter()
-        .map(move |(place, text)| (*place, text.replace(PLACEHOLDER, name)));
-    let common = COMMON.iter().chain(CONTRACT);
-    named.chain(common.map(|(place, text)| (*place, (*text).to_owned())))
+    named(&[own, BATCHES, IGNORED, CONTRACT], name)
+}
+
+/// The files of a new connector in Rust, with its name in them.
+pub(super) fn connector(name: &str) -> Vec<(&'static str, String)> {
+    named(&[RUST_CONNECTOR, IGNORED, CONTRACT], name)
+}
+
+fn named(files: &[Files], name: &str) -> Vec<(&'static str, String)> {
+    let all = files.iter().copied().flatten();
+    all.map(|(place, text)| (*place, text.replace(PLACEHOLDER, name)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -119,12 +147,13 @@ mod tests {
 
     #[test]
     fn a_new_plugin_bears_its_own_name_everywhere() {
-        for language in [Language::Rust, Language::JavaScript, Language::Python] {
-            let files: Vec<_> = transform(language, "tidy-mail").collect();
-            assert!(
-                files.iter().all(|(_, text)| !text.contains(PLACEHOLDER)),
-                "{language:?}"
-            );
+        for files in [
+            transform(Language::Rust, "tidy-mail"),
+            transform(Language::JavaScript, "tidy-mail"),
+            transform(Language::Python, "tidy-mail"),
+            connector("tidy-mail"),
+        ] {
+            assert!(files.iter().all(|(_, text)| !text.contains(PLACEHOLDER)));
             let manifest = files.iter().find(|(place, _)| *place == "package.toml");
             let manifest = lockgate::manifest::Manifest::parse(&manifest.unwrap().1).unwrap();
             assert_eq!(manifest.package.name, "tidy-mail");
