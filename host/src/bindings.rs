@@ -33,4 +33,14 @@ pub(crate) mod transform {
     });
 }
 
+/// World `migrator`, by which a `migrating-connector` is asked for its migration.
+pub(crate) mod migrator {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "migrator",
+        exports: { default: async },
+        require_store_data_send: true,
+    });
+}
+
 pub(crate) use connector::lockgate::connector as contract;

@@ -4,15 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value as Json;
-use wasmtime::component::{Accessor, ResourceAny, ResourceTable};
+use wasmtime::component::{Accessor, ResourceAny};
 
 use crate::bindings::connector::exports::lockgate::connector::{events, hooks, records as wit};
 use crate::bindings::connector::{Connector, ConnectorPre};
-use crate::capability::http::Http;
-use crate::capability::log::{Log, Speaker};
+use crate::capability::log::Speaker;
 use crate::capability::quota::QuotaAccess;
 use crate::capability::storage::Storage;
-use crate::capability::stream::Exchanges;
 use crate::deliveries::LONGEST_WAIT;
 use crate::engine::Sandbox;
 use crate::error::{Error, GuestCall};
@@ -22,14 +20,14 @@ use crate::host::Inner;
 use crate::ledger::Priority;
 use crate::limits::Limits;
 use crate::manifest::{AuthManifest, VendorManifest};
-use crate::meter::Meter;
+use crate::migration::{self, Migration};
 use crate::package::Package;
 use crate::park::QuotaWait;
 use crate::patience::Patience;
 use crate::records::{ConnectorDescription, Problem, Way, bounded, setting_problems};
 use crate::rollout::{Service, Versioned};
 use crate::state::ConnectorState;
-use crate::store::{ConnectionRecord, ConnectionState, Scope};
+use crate::store::{ConnectionRecord, ConnectionState};
 
 /// A loaded connector package: compiled and linked, once for all its calls.
 pub(crate) struct LoadedConnector {
@@ -40,6 +38,7 @@ pub(crate) struct LoadedConnector {
     pub(crate) pre: ConnectorPre<ConnectorState>,
     pub(crate) limits: Limits,
     pub(crate) service: Arc<Service>,
+    pub(crate) migration: Migration,
 }
 
 impl Versioned for LoadedConnector {
@@ -133,10 +132,10 @@ impl Instance {
             connection: record.key.to_string(),
         });
         let limits = &loaded.limits;
-        let scope = Scope {
-            connection: record.key.clone(),
-            package: head.name.clone(),
-        };
+        if matches!(reach, Reach::Connection(_)) {
+            migration::ensure(host, record, &loaded).await?;
+        }
+        let scope = migration::scope(record, &head.name, head.state);
         let (quota, backend, store, wait) = match reach {
             Reach::Nothing => (None, None, None, None),
             Reach::Connection(how) => (
@@ -149,15 +148,8 @@ impl Instance {
             ),
         };
         let quota = QuotaAccess::new(quota);
-        let state = ConnectorState {
-            meter: Meter::new(limits.clone()),
-            log: Log::new(Arc::clone(&speaker)),
-            http: Http::new(backend.clone(), quota.clone(), limits),
-            stream: Exchanges::new(backend, limits),
-            storage: Storage::new(store, scope, limits),
-            quota: quota.clone(),
-            table: ResourceTable::new(),
-        };
+        let storage = Storage::new(store, scope, limits);
+        let state = ConnectorState::new(limits, &speaker, backend, quota.clone(), storage);
         let mut guest = Guest::new(&loaded.sandbox, state, &loaded.service).await?;
         let exports = guest
             .run(&speaker, "start", async |store| {

@@ -57,6 +57,20 @@ pub enum Error {
         loaded: Vec<String>,
     },
 
+    /// A version of a connector did not take over what an older one has stored.
+    #[error(
+        "{guest} did not take over what {connection} has stored: {what}; go back to the version \
+         before, which finds its values as they were"
+    )]
+    NotMigrated {
+        /// The package, and the call.
+        guest: GuestCall,
+        /// `tenant/name`.
+        connection: String,
+        /// Why, in the package's words.
+        what: String,
+    },
+
     /// A call went on for longer than its version had left after it was replaced.
     #[error(
         "{0} was stopped: this version was replaced, and the time to finish is over; \
@@ -294,6 +308,7 @@ impl Error {
             Self::LimitExceeded { .. }
             | Self::Crashed { .. }
             | Self::BrokenContract { .. }
+            | Self::NotMigrated { .. }
             | Self::Transform { .. } => Blame::Guest,
             Self::Refused { .. }
             | Self::OverQuota { .. }

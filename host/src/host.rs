@@ -18,6 +18,7 @@ pub(crate) use packages::{LiveSettings, Rollouts};
 
 use crate::auth::Sessions;
 use crate::bindings::connector::ConnectorPre;
+use crate::bindings::migrator::MigratorPre;
 use crate::bindings::transform::TransformPre;
 use crate::capability::http::Backend;
 use crate::capability::log::Speaker;
@@ -29,6 +30,7 @@ use crate::error::Error;
 use crate::grant::Grants;
 use crate::ledger::{Ledgers, Quota};
 use crate::limits::Limits;
+use crate::migration::Migration;
 use crate::package::{Package, PackageError};
 use crate::rollout::Service;
 use crate::seal::Sealer;
@@ -137,6 +139,12 @@ impl Inner {
         let component = self.component(engine, &package)?;
         let linker = connector_linker(engine, grants).map_err(wrong)?;
         let pre = linker.instantiate_pre(&component).map_err(wrong)?;
+        let inspection = package.inspect()?;
+        let exports = &mut inspection.exports.iter();
+        let migrator = exports
+            .any(|export| export.is_contract("migration"))
+            .then(|| MigratorPre::new(pre.clone()).map_err(wrong))
+            .transpose()?;
         let pre = ConnectorPre::new(pre).map_err(wrong)?;
         let vendor =
             package.manifest().vendor.clone().ok_or_else(|| {
@@ -150,6 +158,7 @@ impl Inner {
             limits,
             package,
             service: Service::new(),
+            migration: Migration::new(migrator),
         })
     }
 

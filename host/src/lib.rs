@@ -47,6 +47,7 @@ pub mod ledger;
 mod limits;
 pub mod manifest;
 mod meter;
+mod migration;
 pub mod outbound;
 mod outflow;
 mod package;

@@ -65,9 +65,18 @@ pub struct PackageHead {
     /// One sentence for people.
     #[serde(default)]
     pub description: String,
+    /// For connectors: which form stored values have. A version with another one does
+    /// not see those of this one, but for what its `migration` takes over.
+    #[serde(default = "first_state")]
+    pub state: u32,
     /// The component's file in the package's directory.
     #[serde(default = "default_component")]
     pub component: String,
+}
+
+/// What packages have that say nothing of it.
+pub(crate) const fn first_state() -> u32 {
+    1
 }
 
 fn default_component() -> String {
@@ -140,6 +149,12 @@ impl Manifest {
                 "package.contract `{}` is not a version such as {CONTRACT_VERSION}",
                 head.contract.escape_default()
             ));
+        }
+        if head.state == 0 {
+            problems.push("package.state counts from 1".to_owned());
+        }
+        if head.world == World::Transform && head.state != first_state() {
+            problems.push("package.state: a transform stores nothing".to_owned());
         }
         if !is_file_name(&head.component) {
             problems.push(format!(

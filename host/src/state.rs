@@ -1,16 +1,19 @@
 //! What lives in a store beside the guest, one type a world, and the linkers that
 //! connect the interfaces to it. A transform's state has no network in it.
 
+use std::sync::Arc;
+
 use wasmtime::Engine;
 use wasmtime::component::{HasData, Linker, ResourceTable};
 
 use crate::bindings::contract;
-use crate::capability::http::Http;
-use crate::capability::log::{HasLog, Log, LogView};
+use crate::capability::http::{Backend, Http};
+use crate::capability::log::{HasLog, Log, LogView, Speaker};
 use crate::capability::quota::QuotaAccess;
 use crate::capability::storage::Storage;
 use crate::capability::stream::Exchanges;
 use crate::grant::{Grant, Grants};
+use crate::limits::Limits;
 use crate::meter::{Meter, Metered};
 
 /// The state of a connector's call.
@@ -26,6 +29,25 @@ pub(crate) struct ConnectorState {
 }
 
 impl ConnectorState {
+    /// The state of an instance that reaches what it is given, and nothing else.
+    pub(crate) fn new(
+        limits: &Limits,
+        speaker: &Arc<Speaker>,
+        backend: Option<Arc<Backend>>,
+        quota: QuotaAccess,
+        storage: Storage,
+    ) -> Self {
+        Self {
+            meter: Meter::new(limits.clone()),
+            log: Log::new(Arc::clone(speaker)),
+            http: Http::new(backend.clone(), quota.clone(), limits),
+            stream: Exchanges::new(backend, limits),
+            storage,
+            quota,
+            table: ResourceTable::new(),
+        }
+    }
+
     /// Begins a new page: limits that re-arm are full again.
     pub(crate) fn rearm(&mut self) {
         self.meter.rearm();

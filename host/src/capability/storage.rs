@@ -129,12 +129,16 @@ impl From<StoreError> for Failure {
 /// meaning to a file system or a database, can be told apart differently by
 /// different backends.
 fn check_key(key: &str) -> Result<(), Failure> {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'/' | b'-');
-    if (1..=MAX_KEY_BYTES).contains(&key.len()) && key.bytes().all(plain) {
-        Ok(())
-    } else {
-        Err(Failure::Guest(wit::Error::InvalidKey))
+    match is_key(key) {
+        true => Ok(()),
+        false => Err(Failure::Guest(wit::Error::InvalidKey)),
     }
+}
+
+/// Whether a text may be a key, as the contract says.
+pub(crate) fn is_key(key: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'/' | b'-');
+    (1..=MAX_KEY_BYTES).contains(&key.len()) && key.bytes().all(plain)
 }
 
 fn answer<T>(outcome: Outcome<T>) -> wasmtime::Result<Result<T, wit::Error>> {

@@ -11,6 +11,7 @@ use crate::connector::{Instance, LoadedConnector};
 use crate::error::Error;
 use crate::grant::{Grant, Grants};
 use crate::manifest::World;
+use crate::migration;
 use crate::package::Package;
 use crate::rollout::{Rollout, Steer, Step, VersionChange, VersionStatus, Versioned, Watcher};
 use crate::transform::{LoadedTransform, Transform};
@@ -88,7 +89,8 @@ impl Host {
                 for record in self.0.store.connections(None).await? {
                     if record.package == name {
                         let loaded = Arc::clone(&loaded);
-                        Instance::check_settings(&self.0, &record, loaded).await?;
+                        Instance::check_settings(&self.0, &record, Arc::clone(&loaded)).await?;
+                        migration::try_out(&self.0, &record, &loaded).await?;
                     }
                 }
                 self.0.connectors.stage(name, loaded);

@@ -22,6 +22,7 @@ mod isolation;
 mod limits;
 mod log;
 mod manifests;
+mod migrations;
 mod pages;
 mod pool;
 mod quota;

@@ -7,7 +7,7 @@
 )]
 pub(crate) mod bindings {
     wit_bindgen::generate!({
-        world: "connector",
+        world: "migrating-connector",
         path: "../../../wit",
         generate_all,
         default_bindings_module: "crate::guest::bindings",
@@ -25,7 +25,7 @@ use bindings::exports::lockgate::connector::records::{
     ObjectDescription, ObjectSummary, Operation, Outcome, Page, QueryOptions, RecordResult,
     RowResult, ScanOptions, SettingProblem, Way, WriteOptions, Writer,
 };
-use bindings::exports::lockgate::connector::{events, hooks};
+use bindings::exports::lockgate::connector::{events, hooks, migration};
 
 use wit_bindgen::StreamReader;
 
@@ -221,4 +221,27 @@ impl hooks::Guest for Connector {
 
 fn not_made_for_this() -> Error {
     Error::Unexpected("attacks come as queries".to_owned())
+}
+
+/// Keys go below `from-STATE/`; the length of some values says what happens instead.
+impl migration::Guest for Connector {
+    fn migrate(
+        from_state: u32,
+        entries: Vec<migration::Entry>,
+    ) -> Result<Vec<migration::Entry>, String> {
+        let mut migrated = Vec::new();
+        for entry in entries {
+            let key = match entry.value.len() {
+                101 => return Err("it is \u{1b}[31mtoo old".to_owned()),
+                #[cfg(target_family = "wasm")]
+                102 => core::arch::wasm32::unreachable(),
+                103 => "not a key".to_owned(),
+                104 => continue,
+                _ => format!("from-{from_state}/{}", entry.key),
+            };
+            let value = entry.value;
+            migrated.push(migration::Entry { key, value });
+        }
+        Ok(migrated)
+    }
 }
