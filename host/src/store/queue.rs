@@ -84,7 +84,9 @@ pub struct QueuePut {
 /// What is to be taken out of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueTake {
-    /// Now, in milliseconds since 1970.
+    /// Now, in milliseconds since 1970. If the queue has seen a time that is more than
+    /// five minutes later, the clock was set back, and all that waits is due as much
+    /// earlier.
     pub now_ms: u64,
     /// How long nobody else gets these, in milliseconds.
     pub lease_ms: u64,
