@@ -187,7 +187,6 @@ async fn timed<F: Future>(wall: Duration, work: F) -> Option<F::Output> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failure here fails the test")]
 mod tests {
     use std::io;
 
