@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{
-    action, backup, connection, demo, describe, dev_org, exit, file, key, limits, mailing_list,
-    objects, package, plugin, query, recipe, record, run, sync, transform, watch, webhook,
+    action, backup, bench, connection, demo, describe, dev_org, exit, file, key, limits,
+    mailing_list, objects, package, plugin, query, recipe, record, run, sync, transform, watch,
+    webhook,
 };
 
 const EXAMPLES: &str = "\
@@ -34,6 +35,7 @@ Environment:
   LOCKGATE_STORE          as --store: keeps its password out of the list of processes
   LOCKGATE_MASTER_KEY     the key that seals tokens, 32 bytes in base64
   LOCKGATE_CLIENT_SECRET  as --client-secret
+  LOCKGATE_ALLOW_UNSIGNED as --allow-unsigned
   LOCKGATE_SYNC_TO        as --to of `lockgate sync create`
   LOCKGATE_WEBHOOK_TO     as --to of `lockgate webhook create`
   RUST_LOG                what is logged to standard error, such as lockgate=debug
@@ -70,6 +72,9 @@ pub(crate) struct Common {
     /// or else a file in the data directory
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) master_key_file: Option<PathBuf>,
+    /// Load packages that nobody has signed: for development
+    #[arg(long, global = true, env = "LOCKGATE_ALLOW_UNSIGNED")]
+    pub(crate) allow_unsigned: bool,
     /// Log more to standard error: -v info, -vv debug, -vvv everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
@@ -119,6 +124,8 @@ pub(crate) enum Command {
     Plugin(plugin::Args),
     /// Build packages and look into them
     Package(package::Args),
+    /// Measure what promises about time cost on this machine
+    Bench(bench::Args),
     /// Run a plugin on records in a file, in the real sandbox
     Transform(transform::Args),
 }
@@ -196,6 +203,7 @@ impl Command {
             | Self::Key(_)
             | Self::Plugin(_)
             | Self::Package(_)
+            | Self::Bench(_)
             | Self::Transform(_) => None,
         }
     }

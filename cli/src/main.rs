@@ -5,6 +5,7 @@ mod action;
 mod args;
 mod authorize;
 mod backup;
+mod bench;
 mod browser;
 mod callback;
 mod calls;
@@ -35,11 +36,13 @@ mod roots;
 mod rows;
 mod run;
 mod session;
+mod shelf;
 mod steps;
 mod sync;
 mod table;
 mod text;
 mod transform;
+mod trust;
 mod watch;
 mod webhook;
 
@@ -97,6 +100,7 @@ async fn dispatch(args: Args) -> Result<Status> {
         Command::Restore(args) => backup::restore(&common, args).await,
         Command::Key(args) => key::run(&common, args).await,
         Command::Limits(args) => limits::run(&common, args).await,
+        Command::Bench(args) => bench::run(args).await,
         Command::Package(args) => package::run(&common, args).await,
         Command::Plugin(args) => plugin::run(&common, args).await,
         Command::Transform(args) => transform::run(&common, args).await,

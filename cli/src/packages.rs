@@ -4,11 +4,13 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use lockgate::manifest::World;
-use lockgate::{Host, Package};
+use lockgate::{Host, Package, PackageStatus};
 
+use crate::args::Common;
 use crate::exit::{advised, usage};
 use crate::plugin::language::Language;
 use crate::progress::Progress;
+use crate::shelf::Shelf;
 
 /// A package as `build.rs` laid it out.
 macro_rules! built_in {
@@ -65,19 +67,26 @@ pub(crate) fn hostile() -> Result<Package> {
 }
 
 fn unpack(manifest: &str, component: &'static [u8]) -> Result<Package> {
-    Ok(Package::from_parts(manifest, component)?)
+    Ok(Package::from_parts(manifest, component)?.vouched())
 }
 
-/// The package in a directory, or the built-in one of that name. A directory
-/// wins, so that a name never hides one's own work.
-pub(crate) fn find(place: &Path) -> Result<Package> {
+/// The package in a directory, or else the one of that name: the installed version that
+/// calls go to, or the built-in one. A directory wins, so that a name never hides one's
+/// own work.
+pub(crate) fn find(common: &Common, place: &Path) -> Result<Package> {
     if place.is_dir() {
         return open(place);
+    }
+    if let Some(name) = place.to_str() {
+        let shelf = Shelf::of(common)?;
+        if let Some(course) = shelf.course(name)? {
+            return shelf.package(name, &course.current);
+        }
     }
     match place.to_str().and_then(built_in) {
         Some(package) => package,
         None => Err(usage(format!(
-            "`{}` is neither a package directory nor one of {}",
+            "`{}` is neither a package directory nor an installed package nor one of {}",
             place.display(),
             NAMES.join(", ")
         ))),
@@ -101,15 +110,15 @@ pub(crate) fn open(directory: &Path) -> Result<Package> {
         .with_context(|| format!("cannot open the package in {}", directory.display()))
 }
 
-/// The connector `name`: from the directory if one is given, else built in.
-pub(crate) fn connector(name: &str, directory: Option<&Path>) -> Result<Package> {
+/// Loads the connector `name`: from the directory if one is given, else the installed
+/// one, else the built-in one.
+pub(crate) async fn load_connector(
+    host: &Host,
+    name: &str,
+    directory: Option<&Path>,
+) -> Result<()> {
     let Some(directory) = directory else {
-        return built_in(name).unwrap_or_else(|| {
-            Err(advised(
-                format!("no connector `{name}` is built in"),
-                "give the directory of its package with --package DIR",
-            ))
-        });
+        return load_named(host, name, World::Connector).await;
     };
     let package = open(directory)?;
     if package.name() != name {
@@ -119,7 +128,43 @@ pub(crate) fn connector(name: &str, directory: Option<&Path>) -> Result<Package>
             package.name()
         )));
     }
-    Ok(package)
+    load(host, &package, World::Connector).await
+}
+
+/// Loads a plugin: from a directory, or by its name as [`load_connector`] does. Gives
+/// its name.
+pub(crate) async fn load_plugin(host: &Host, place: &Path) -> Result<String> {
+    if place.is_dir() {
+        let package = open(place)?;
+        load(host, &package, World::Transform).await?;
+        return Ok(package.name().to_owned());
+    }
+    let name = place.to_string_lossy().into_owned();
+    load_named(host, &name, World::Transform).await?;
+    Ok(name)
+}
+
+/// Loads what is installed under a name, with all versions that calls may go to, or else
+/// what is built in. What a host has is not loaded again: swaps change it.
+async fn load_named(host: &Host, name: &str, world: World) -> Result<()> {
+    let shelf = Shelf::of_host(host);
+    if let Some(course) = shelf.course(name)? {
+        let has = |status: &PackageStatus| status.name == name && status.world == world;
+        if host.packages().iter().any(has) {
+            return Ok(());
+        }
+        return course.begin(host, &shelf, name, world).await;
+    }
+    let package = built_in(name).unwrap_or_else(|| {
+        Err(advised(
+            format!(
+                "no {} `{name}` is installed, and none of that name is built in",
+                world.name()
+            ),
+            "install it with `lockgate package install DIR`, or give the directory of its package",
+        ))
+    })?;
+    load(host, &package, world).await
 }
 
 /// Loads a package with the grants that it asks for, after a look at its world.

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
-use lockgate::manifest::World;
 use lockgate::{Host, Page, Pages, QueryOptions, Rejected};
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -152,15 +151,14 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
 
 async fn through_plugins(host: &Host, mut pages: Pages, args: &Args, query: &str) -> Result<Pages> {
     for (at, place) in args.plugins.iter().enumerate() {
-        let package = packages::find(place)?;
-        packages::load(host, &package, World::Transform).await?;
+        let plugin = packages::load_plugin(host, place).await?;
         let settings = args
             .plugin_settings
             .get(at)
             .map(|file| input::settings(file))
             .transpose()?;
         let settings = settings.unwrap_or_else(|| Json::Object(serde_json::Map::new()));
-        let transform = host.transform(package.name(), &settings).await?;
+        let transform = host.transform(&plugin, &settings).await?;
         let object = args
             .object
             .as_deref()

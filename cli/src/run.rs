@@ -14,10 +14,12 @@ mod work;
 use std::fs::File;
 
 use anyhow::{Context as _, Result};
+use lockgate::HostBuilder;
 use lockgate::receiver::Receiver;
 
 use crate::args::Common;
 use crate::exit::{Status, advised};
+use crate::shelf::Shelf;
 use crate::{output, place, session, text};
 use supervisor::Supervisor;
 
@@ -51,7 +53,9 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
     let mut stop = Stop::listen()?;
     let data_dir = place::data_dir(common)?;
     // Makes the directory, and tells at once what is wrong with it.
-    let host = session::open(common, None).await?;
+    let shelf = Shelf::of(common)?;
+    let follow = |builder: HostBuilder| builder.watch_packages(shelf.follower());
+    let host = session::open_with(common, None, follow).await?;
     let _lock = lock(&data_dir)?;
     let web = listener::Listener::bind(&args.listen).await?;
     let listener = socket::Listener::bind(&data_dir)?;

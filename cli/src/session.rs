@@ -3,31 +3,31 @@
 use std::path::Path;
 
 use anyhow::Result;
-use lockgate::manifest::World;
 use lockgate::store::PostgresStore;
 use lockgate::{Connection, Error, Host, HostBuilder};
 
 use crate::args::{Common, Owner, Target};
-use crate::{packages, place, roots};
+use crate::{packages, place, roots, trust};
 
 /// What requests say in `User-Agent`.
 const USER_AGENT: &str = concat!("lockgate/", env!("CARGO_PKG_VERSION"));
 
 /// The host on the data directory, with one more root to trust.
 pub(crate) async fn open(common: &Common, root: Option<Vec<u8>>) -> Result<Host> {
-    let mut builder = builder(common).await?;
-    if let Some(root) = root {
-        builder = builder.trust_root(root);
-    }
-    Ok(builder.build().await?)
+    open_with(common, root, |builder| builder).await
 }
 
 /// The host on the data directory, as it counts the instructions of transforms.
 pub(crate) async fn counting(common: &Common) -> Result<Host> {
-    Ok(builder(common).await?.count_instructions().build().await?)
+    open_with(common, None, HostBuilder::count_instructions).await
 }
 
-async fn builder(common: &Common) -> Result<HostBuilder> {
+/// The same with further options.
+pub(crate) async fn open_with(
+    common: &Common,
+    root: Option<Vec<u8>>,
+    options: impl FnOnce(HostBuilder) -> HostBuilder,
+) -> Result<Host> {
     let mut builder = Host::builder()
         .data_dir(place::data_dir(common)?)
         .user_agent(USER_AGENT);
@@ -37,17 +37,17 @@ async fn builder(common: &Common) -> Result<HostBuilder> {
     if let Some(address) = place::store(common) {
         builder = builder.store(PostgresStore::open(address).await.map_err(Error::Store)?);
     }
-    Ok(builder)
+    if let Some(root) = root {
+        builder = builder.trust_root(root);
+    }
+    Ok(options(trust::trusting(common, builder)?).build().await?)
 }
 
 /// A host that keeps nothing: for work that needs no connection. The directory
 /// must live as long as the host.
 pub(crate) async fn open_in(directory: &Path) -> Result<Host> {
-    Ok(Host::builder()
-        .data_dir(directory)
-        .user_agent(USER_AGENT)
-        .build()
-        .await?)
+    let builder = Host::builder().data_dir(directory).user_agent(USER_AGENT);
+    Ok(builder.build().await?)
 }
 
 /// The host and a connection, ready to call.
@@ -86,6 +86,5 @@ pub(crate) async fn load_connector(
     owner: &Owner,
 ) -> Result<()> {
     let record = connection.record().await?;
-    let package = packages::connector(&record.package, owner.package.as_deref())?;
-    packages::load(host, &package, World::Connector).await
+    packages::load_connector(host, &record.package, owner.package.as_deref()).await
 }

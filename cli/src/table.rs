@@ -27,6 +27,14 @@ pub(crate) fn table<H: AsRef<str>>(header: &[H]) -> Table {
     table
 }
 
+/// A value of an enum as it is called in JSON.
+pub(crate) fn word<T: serde::Serialize>(value: &T) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => String::new(),
+    }
+}
+
 /// How many characters a line of the screen has; `None` where there is none.
 pub(crate) fn screen_width() -> Option<usize> {
     let width = Table::new().width().filter(|width| *width >= MIN_WIDTH);

@@ -40,7 +40,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
-    let package = packages::find(&args.plugin)?;
+    let package = packages::find(common, &args.plugin)?;
     let settings = args.settings.as_deref().map(input::settings).transpose()?;
     let settings = settings.unwrap_or_else(|| Json::Object(serde_json::Map::new()));
     // The user's own host, which keeps what it has compiled: that takes seconds.

@@ -163,6 +163,21 @@ async fn the_host_that_stays_sends_what_happens_and_what_is_brought_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_is_killed_before_anything_happened_still_tells_what_happens_until_its_next_start()
+ {
+    let (bench, app, _) = sent_to_an_app(&[]).await;
+    tokio::task::block_in_place(|| {
+        let running = Running::start(&bench);
+        until(&bench, "subscribed", |status| status["state"] == "running");
+        running.kill();
+    });
+    contact(&bench, "Meanwhile");
+    let _running = tokio::task::block_in_place(|| Running::start(&bench));
+    let came = app.until(1).await.remove(0);
+    assert_eq!(came.body["data"]["fields"]["LastName"], "Meanwhile");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_new_secret_and_the_old_one_both_sign_until_the_old_one_is_ended() {
     let (bench, app, old) = sent_to_an_app(&[]).await;
     let rotated = bench.lockgate(&["webhook", "rotate", "crm"]).ended(0);

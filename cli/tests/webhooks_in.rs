@@ -22,30 +22,7 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Value as Json, json};
 use support::Bench;
 use support::running::{PATIENCE, Running};
-
-/// Sets up a webhook, and gives its path and its secret.
-fn created(bench: &Bench, arguments: &[&str]) -> (String, Option<Secret>) {
-    let mut create = vec!["webhook", "receive", "create", "crm", "--output", "json"];
-    create.extend(arguments);
-    let told = bench.lockgate(&create).ended(0).json();
-    let url = told["url"].as_str().unwrap();
-    let path = url.strip_prefix("http://127.0.0.1:8723").unwrap();
-    let secret = told["secret"]
-        .as_str()
-        .map(|secret| secret.parse().unwrap());
-    (path.to_owned(), secret)
-}
-
-async fn submit(url: &str, secret: &Secret, id: &str, body: &Json) -> u16 {
-    let body = body.to_string();
-    let secrets = std::slice::from_ref(secret);
-    let signed = sign(secrets, id, SystemTime::now(), body.as_bytes()).unwrap();
-    let mut request = browser().post(url).body(body);
-    for (name, value) in signed.headers() {
-        request = request.header(name, value);
-    }
-    request.send().await.unwrap().status().as_u16()
-}
+use support::sender::{created, submit};
 
 fn start(bench: &Bench, more: &[&str]) -> (Running, String) {
     tokio::task::block_in_place(|| Running::listening(bench, more))

@@ -4,6 +4,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
+
 use crate::bindings::exports::lockgate::connector::records::{Advice, Error};
 use crate::fault::{Effect, Fault, refused, unexpected};
 use crate::files::{self, Clash, Frame};
@@ -19,6 +22,10 @@ const QUERY_TIMEOUT_MS: u32 = 130_000;
 /// The same for writes, whose triggers may run long. A lost answer to a write
 /// costs more than a wait.
 const WRITE_TIMEOUT_MS: u32 = 300_000;
+
+/// How long the org may take to say what time it is, in milliseconds. Where it does not,
+/// there is another clock.
+const CLOCK_TIMEOUT_MS: u32 = 10_000;
 
 /// What kind of request this is: which of the settings' headers it carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,6 +153,27 @@ impl<H: Host> Api<H> {
             .store(version::STORAGE_KEY, versions.to_bytes())
             .await;
         Ok(versions)
+    }
+
+    /// The org's time in milliseconds since 1970, to the second, so that it does not
+    /// matter by how much the clock of this machine is wrong; that clock's if the org
+    /// does not tell. Costs no call.
+    pub(crate) async fn org_now_ms(&self) -> u64 {
+        let request = Request {
+            method: Method::Head,
+            path: version::VERSIONS_PATH.to_owned(),
+            query: Vec::new(),
+            headers: Vec::new(),
+            body: None,
+            timeout_ms: CLOCK_TIMEOUT_MS,
+        };
+        let date = match self.host.send(request).await {
+            Ok(answer) => answer.date,
+            Err(_) => None,
+        };
+        let moment = date.and_then(|date| OffsetDateTime::parse(&date, &Rfc2822).ok());
+        let now_s = moment.and_then(|moment| u64::try_from(moment.unix_timestamp()).ok());
+        now_s.map_or_else(|| self.host.now_ms(), |now_s| now_s * 1_000)
     }
 
     /// Sends a request; any status is an answer.

@@ -23,7 +23,7 @@ mod trailers;
 mod unary;
 mod value;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::api::Api;
@@ -50,6 +50,8 @@ pub(crate) struct Subscription<H: Host> {
     way: Way,
     /// None while it is used, and at its end.
     state: RefCell<Option<State<H::Exchange>>>,
+    /// It began with what is new, and nobody has its place yet.
+    is_new: Cell<bool>,
 }
 
 #[derive(Debug)]
@@ -67,10 +69,10 @@ pub(crate) async fn subscribe<H: Host>(
     options: SubscriptionOptions,
 ) -> Result<Subscription<H>, Error> {
     let sources = source::read(sources)?;
-    let begin = Begin::from(options.start);
+    let begin = Begin::read(&api, options.start).await;
     let kept = match &begin {
         Begin::After(checkpoint) => Some(checkpoint::way(checkpoint)?),
-        Begin::Newest | Begin::Oldest => None,
+        Begin::Newest(_) | Begin::Oldest => None,
     };
     // Neither the caller nor the checkpoint says which.
     let is_open = options.way.is_none() && kept.is_none();
@@ -107,6 +109,7 @@ pub(crate) async fn subscribe<H: Host>(
         api,
         way: Way { name, reason },
         state: RefCell::new(Some(state)),
+        is_new: Cell::new(matches!(begin, Begin::Newest(_))),
     })
 }
 
@@ -140,7 +143,8 @@ impl<H: Host> Subscription<H> {
         self.way.clone()
     }
 
-    /// The next delivery. After an error that passes it goes on where it was.
+    /// The next delivery; of a new subscription first where it begins. After an error
+    /// that passes it goes on where it was.
     pub(crate) async fn next(&self) -> Result<Delivery, Error> {
         let Some(mut state) = self.state.take() else {
             return Err(refused(
@@ -149,6 +153,11 @@ impl<H: Host> Subscription<H> {
                 "this subscription is at its end: subscribe again, after the last checkpoint",
             ));
         };
+        if self.is_new.take() {
+            let place = state.place();
+            self.state.replace(Some(state));
+            return Ok(place);
+        }
         let delivery = match &mut state {
             State::PubSub(feed) => feed.next(&self.api).await,
             State::Comet(comet) => comet.next(&self.api).await,
@@ -158,6 +167,17 @@ impl<H: Host> Subscription<H> {
             self.state.replace(Some(state));
         }
         delivery
+    }
+}
+
+impl<E> State<E> {
+    /// A delivery of nothing but the checkpoint.
+    fn place(&self) -> Delivery {
+        match self {
+            Self::PubSub(feed) => feed.delivery(Vec::new()),
+            Self::Comet(comet) => comet.delivery(Vec::new()),
+            Self::Polling(poll) => poll.delivery(Vec::new()),
+        }
     }
 }
 

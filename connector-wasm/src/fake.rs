@@ -83,6 +83,8 @@ pub(crate) struct Script {
     pub(crate) calls_left: Cell<Option<u64>>,
     pub(crate) now_ms: Cell<u64>,
     pub(crate) monotonic_ms: Cell<u64>,
+    /// What time the org says it is.
+    pub(crate) date: RefCell<Option<String>>,
     /// How long each answer takes.
     pub(crate) each_answer_ms: Cell<u64>,
     /// What `GetTopic` answers, unless exchanges are scripted for it.
@@ -239,6 +241,14 @@ impl Host for Fake {
 
     async fn send(&self, request: Request) -> Result<Answer, Lost> {
         let script = &self.0;
+        if request.method == Method::Head {
+            // What time it is, which is asked beside the script.
+            return Ok(Answer {
+                status: 200,
+                date: script.date.borrow().clone(),
+                ..Answer::default()
+            });
+        }
         script.asked.borrow_mut().push(request);
         let reply = script.replies.borrow_mut().pop_front();
         script.under_way.set(script.under_way.get() + 1);
@@ -260,6 +270,7 @@ impl Host for Fake {
                 etag: Some(etag.to_owned()),
                 last_modified: Some(last_modified.to_owned()),
                 body: body.into_bytes(),
+                ..Answer::default()
             }),
             Reply::Rows(body, _) => Ok(Answer {
                 status: 200,

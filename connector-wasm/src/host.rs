@@ -28,6 +28,7 @@ const MAX_BODY_BYTES: u64 = 32 * 1024 * 1024;
 const LOCATOR: &str = "Sforce-Locator";
 const ETAG: &str = "ETag";
 const LAST_MODIFIED: &str = "Last-Modified";
+const DATE: &str = "Date";
 
 /// An answer with its whole body.
 #[derive(Debug, Default)]
@@ -36,6 +37,8 @@ pub(crate) struct Answer {
     /// What to ask with whether the answer has changed since.
     pub(crate) etag: Option<String>,
     pub(crate) last_modified: Option<String>,
+    /// When it was given, by the org's clock.
+    pub(crate) date: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -307,6 +310,7 @@ impl Imports {
         let status = response.status();
         let etag = response.header(ETAG);
         let last_modified = response.header(LAST_MODIFIED);
+        let date = response.header(DATE);
         let body = http::Response::take_body(response, MAX_BODY_BYTES)
             .await
             .map_err(Lost::Body)?;
@@ -314,6 +318,7 @@ impl Imports {
             status,
             etag,
             last_modified,
+            date,
             body,
         })
     }

@@ -46,6 +46,9 @@ pub struct Config {
     pub edition: Edition,
     /// User licences, which raise the daily limit of the paid editions.
     pub licences: u32,
+    /// Events that subscribers may get in 24 hours, if the org has bought more than its
+    /// edition has.
+    pub daily_deliveries: Option<u64>,
     /// Plausible records to start with, spread over the objects.
     pub records: usize,
     /// Seed of those records and of faults with a rate below one.
@@ -84,6 +87,7 @@ impl Default for Config {
             ca_dir: None,
             edition: Edition::Developer,
             licences: 10,
+            daily_deliveries: None,
             records: 0,
             seed: 1,
             schema: None,

@@ -13,6 +13,9 @@ pub const COMPONENT_FILE: &str = "component.wasm";
 /// The manifest's file in a guest crate and in a package directory.
 pub const MANIFEST_FILE: &str = "package.toml";
 
+/// The file with a signature, which whoever signs puts beside them.
+const SIGNATURE_FILE: &str = "package.sig";
+
 impl Guest {
     /// Writes the package directory, as [`write_package`] does.
     ///
@@ -81,7 +84,8 @@ fn refuse_strangers(directory: &Path) -> Result<()> {
         .with_context(|| format!("cannot list the directory {}", directory.display()))?;
     for entry in entries {
         let name = entry?.file_name();
-        if name != COMPONENT_FILE && name != MANIFEST_FILE {
+        let known = [COMPONENT_FILE, MANIFEST_FILE, SIGNATURE_FILE];
+        if !known.iter().any(|known| name == *known) {
             bail!(
                 "{} holds `{}`, which is not of a package: give an empty directory",
                 directory.display(),

@@ -26,6 +26,7 @@ use crate::records::{
     ConnectorDescription, ObjectDescription, ObjectSummary, Operation, QueryOptions, RecordResult,
     Records, RowResult, ScanOptions, WriteOptions, bounded,
 };
+use crate::rollout::{Lasting, Rollout};
 use crate::store::{ConnectionKey, ConnectionRecord, StoreError};
 use crate::writer::Writer;
 
@@ -343,8 +344,9 @@ impl Connection {
     /// for, and everything at least once; dropping the stream ends the
     /// subscription.
     ///
-    /// It goes on in the connector's version that it began with, and holds one of
-    /// the 256 instances that there are.
+    /// It holds one of the 256 instances that there are. When another version of the
+    /// connector takes over, it goes on there behind its last checkpoint, and nobody
+    /// notices.
     ///
     /// # Errors
     /// [`Error::Input`] for sources that are none; otherwise as [`Self::objects`].
@@ -359,7 +361,7 @@ impl Connection {
         options: SubscribeOptions,
     ) -> Result<Deliveries, Error> {
         let sources = events::sources(sources)?;
-        Deliveries::begin(self.instance().await?, sources, options).await
+        Deliveries::begin(self.clone(), sources, options).await
     }
 
     /// Does one of the connector's actions; input and output are JSON as its
@@ -415,8 +417,22 @@ impl Connection {
 
     async fn loaded(&self) -> Result<(ConnectionRecord, Arc<LoadedConnector>), Error> {
         let record = self.record().await?;
-        let loaded = self.host.loaded_connector(&record.package)?;
+        let rollout = self.host.connector(&record.package)?;
+        let loaded = rollout.route(Some(&self.key), Lasting::Once);
         Ok((record, loaded))
+    }
+
+    /// The versions of the connection's connector, for a call that lasts.
+    pub(crate) async fn rollout(&self) -> Result<Arc<Rollout<LoadedConnector>>, Error> {
+        self.host.connector(&self.record().await?.package)
+    }
+
+    /// An instance of one version.
+    pub(crate) async fn instance_of(
+        &self,
+        loaded: Arc<LoadedConnector>,
+    ) -> Result<Instance, Error> {
+        Instance::configured(&self.host, self.record().await?, loaded, &self.how).await
     }
 
     async fn instance(&self) -> Result<Instance, Error> {

@@ -27,6 +27,7 @@ use crate::package::Package;
 use crate::park::QuotaWait;
 use crate::patience::Patience;
 use crate::records::{ConnectorDescription, Problem, Way, bounded, setting_problems};
+use crate::rollout::{Service, Versioned};
 use crate::state::ConnectorState;
 use crate::store::{ConnectionRecord, ConnectionState, Scope};
 
@@ -38,6 +39,17 @@ pub(crate) struct LoadedConnector {
     pub(crate) sandbox: Arc<Sandbox>,
     pub(crate) pre: ConnectorPre<ConnectorState>,
     pub(crate) limits: Limits,
+    pub(crate) service: Arc<Service>,
+}
+
+impl Versioned for LoadedConnector {
+    fn package(&self) -> &Package {
+        &self.package
+    }
+
+    fn service(&self) -> &Arc<Service> {
+        &self.service
+    }
 }
 
 /// One instance of a connector, for one call and its pages.
@@ -146,7 +158,7 @@ impl Instance {
             quota: quota.clone(),
             table: ResourceTable::new(),
         };
-        let mut guest = Guest::new(&loaded.sandbox, state).await?;
+        let mut guest = Guest::new(&loaded.sandbox, state, &loaded.service).await?;
         let exports = guest
             .run(&speaker, "start", async |store| {
                 loaded.pre.instantiate_async(store).await
@@ -373,12 +385,21 @@ impl Instance {
     /// its name; [`Error::NeedsReconnect`].
     pub(crate) async fn check_connection(&mut self) -> Result<(), Error> {
         let now = self.host.connection_record(&self.record.key).await?;
-        if now.created_ms != self.record.created_ms {
+        self.check_age(now.created_ms)?;
+        must_be_ready(&now)
+    }
+
+    /// Whether the connection is the one that was added then.
+    ///
+    /// # Errors
+    /// [`Error::NoConnection`] if it is another one of its name.
+    pub(crate) fn check_age(&self, created_ms: u64) -> Result<(), Error> {
+        if created_ms != self.record.created_ms {
             return Err(Error::NoConnection {
                 connection: self.record.key.to_string(),
             });
         }
-        must_be_ready(&now)
+        Ok(())
     }
 
     /// Whether the last call made requests.
@@ -388,6 +409,7 @@ impl Instance {
 
     /// Says that the guest broke the contract.
     pub(crate) fn broken(&self, call: &'static str, what: String) -> Error {
+        self.guest.fault();
         Error::BrokenContract {
             guest: self.guest_call(call),
             what,
@@ -396,6 +418,7 @@ impl Instance {
 
     /// Says that what a guest handed on of the product's answer makes no sense.
     pub(crate) fn not_understood(&self, call: &'static str, what: &str) -> Error {
+        self.guest.fault();
         Error::Unexpected {
             call: self.guest_call(call),
             what: bounded(what),
@@ -429,10 +452,13 @@ impl Instance {
                 retry_after: after(ms),
             },
             wit::Error::UnknownOutcome => Error::UnknownOutcome { call },
-            wit::Error::Unexpected(what) => Error::Unexpected {
-                call,
-                what: bounded(&what),
-            },
+            wit::Error::Unexpected(what) => {
+                self.guest.fault();
+                Error::Unexpected {
+                    call,
+                    what: bounded(&what),
+                }
+            }
         }
     }
 

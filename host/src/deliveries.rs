@@ -2,6 +2,7 @@
 //! each under limits of its own.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -9,10 +10,12 @@ use futures_util::stream::{self, BoxStream, Stream, StreamExt as _};
 use wasmtime::component::ResourceAny;
 
 use crate::bindings::connector::exports::lockgate::connector::events as wit;
-use crate::connector::Instance;
-use crate::error::Error;
-use crate::events::{Delivery, Flaw, SubscribeOptions, delivery};
+use crate::connection::Connection;
+use crate::connector::{Instance, LoadedConnector};
+use crate::error::{Blame, Error};
+use crate::events::{Delivery, Flaw, Start, SubscribeOptions, delivery};
 use crate::records::Way;
+use crate::rollout::{Lasting, Rollout, Versioned as _};
 
 /// What errors and logs call the next delivery.
 const NEXT: &str = "next delivery";
@@ -41,34 +44,19 @@ impl std::fmt::Debug for Deliveries {
 }
 
 impl Deliveries {
-    /// Subscribes in an instance that is kept for all deliveries.
+    /// Subscribes in an instance that is kept for all deliveries of its version.
     pub(crate) async fn begin(
-        mut instance: Instance,
+        connection: Connection,
         sources: Vec<String>,
         options: SubscribeOptions,
     ) -> Result<Self, Error> {
-        let subscription = loop {
-            let (sources, options) = (sources.clone(), options.clone());
-            let options = wit::SubscriptionOptions {
-                start: options.start.into(),
-                way: options.way,
-            };
-            let subscription = instance
-                .call_events("subscribe", async |events, accessor| {
-                    events.call_subscribe(accessor, sources, options).await
-                })
-                .await;
-            match subscription {
-                Ok(subscription) => break subscription,
-                Err(error) => instance.park(error).await?,
-            }
-        };
-        let way = instance.way_of_subscription(subscription).await?;
-        let deliveries = stream::unfold(Some(instance), move |instance| async move {
-            let mut instance = instance?;
-            let delivery = next(&mut instance, subscription).await;
+        let mut subscription = Subscription::begin(connection, sources, options).await?;
+        let way = subscription.way().await?;
+        let deliveries = stream::unfold(Some(subscription), async |subscription| {
+            let mut subscription = subscription?;
+            let delivery = subscription.next().await;
             let goes_on = delivery.as_ref().err().is_none_or(Error::keeps_place);
-            Some((delivery, goes_on.then_some(instance)))
+            Some((delivery, goes_on.then_some(subscription)))
         });
         Ok(Self {
             stream: deliveries.fuse().boxed(),
@@ -83,7 +71,8 @@ impl Deliveries {
     }
 
     /// The next delivery, as soon as there is something to tell, and one without
-    /// events after two minutes in which nothing has happened. Nothing is asked of
+    /// events after two minutes in which nothing has happened; the first of what is
+    /// new comes at once, with the place where it begins. Nothing is asked of
     /// the product between two calls. `None` only after an error.
     ///
     /// Waiting can be given up, as `tokio::select!` does, and taken up again: a
@@ -102,6 +91,137 @@ impl Stream for Deliveries {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.stream.poll_next_unpin(context)
     }
+}
+
+/// A subscription, in whichever version of its connector it is now.
+struct Subscription {
+    connection: Connection,
+    /// When the connection was added: another one of its name is another one.
+    created_ms: u64,
+    sources: Vec<String>,
+    /// Its start moves on with each delivery.
+    options: SubscribeOptions,
+    rollout: Arc<Rollout<LoadedConnector>>,
+    loaded: Arc<LoadedConnector>,
+    /// A version that it could not go on in.
+    refused: Option<Arc<LoadedConnector>>,
+    /// `None` between two versions.
+    held: Option<Held>,
+}
+
+struct Held {
+    instance: Instance,
+    subscription: ResourceAny,
+}
+
+impl Subscription {
+    async fn begin(
+        connection: Connection,
+        sources: Vec<String>,
+        options: SubscribeOptions,
+    ) -> Result<Self, Error> {
+        let rollout = connection.rollout().await?;
+        let loaded = rollout.route(Some(connection.key()), Lasting::Subscription);
+        let mut subscription = Self {
+            created_ms: connection.record().await?.created_ms,
+            connection,
+            sources,
+            options,
+            rollout,
+            loaded: Arc::clone(&loaded),
+            refused: None,
+            held: None,
+        };
+        subscription.held = Some(subscription.subscribed(loaded).await?);
+        Ok(subscription)
+    }
+
+    async fn way(&mut self) -> Result<Way, Error> {
+        let held = held(&mut self.held)?;
+        held.instance.way_of_subscription(held.subscription).await
+    }
+
+    /// The next delivery. Between two deliveries it may go to another version: what
+    /// came meanwhile and was not told comes there again.
+    async fn next(&mut self) -> Result<Delivery, Error> {
+        loop {
+            if self.held.is_none() {
+                self.take_up().await?;
+            }
+            let held = held(&mut self.held)?;
+            let has_place = matches!(self.options.start, Start::After(_));
+            let (key, refused) = (self.connection.key(), &mut self.refused);
+            let delivery = tokio::select! {
+                // First, for there may always be something to tell.
+                biased;
+                () = self.rollout.moved(key, &self.loaded, refused), if has_place => {
+                    self.held = None;
+                    continue;
+                }
+                delivery = next(&mut held.instance, held.subscription) => delivery?,
+            };
+            self.options.start = Start::After(delivery.checkpoint.clone());
+            return Ok(delivery);
+        }
+    }
+
+    /// Goes on in the version that it is to be in; in the one that it was in, if that
+    /// one fails.
+    async fn take_up(&mut self) -> Result<(), Error> {
+        let key = self.connection.key().clone();
+        let loaded = self.rollout.route(Some(&key), Lasting::Subscription);
+        let (from, to) = (
+            self.loaded.version().to_owned(),
+            loaded.version().to_owned(),
+        );
+        let held = match self.subscribed(Arc::clone(&loaded)).await {
+            Ok(held) => {
+                tracing::info!(connection = %key, from, to, "a subscription was handed over");
+                self.loaded = loaded;
+                held
+            }
+            Err(error) if error.blame() == Blame::Guest && !Arc::ptr_eq(&loaded, &self.loaded) => {
+                tracing::warn!(connection = %key, from, to, %error, "a subscription stays");
+                self.refused = Some(loaded);
+                self.subscribed(Arc::clone(&self.loaded)).await?
+            }
+            Err(error) => return Err(error),
+        };
+        self.held = Some(held);
+        Ok(())
+    }
+
+    async fn subscribed(&mut self, loaded: Arc<LoadedConnector>) -> Result<Held, Error> {
+        let mut instance = self.connection.instance_of(loaded).await?;
+        instance.check_age(self.created_ms)?;
+        loop {
+            let (sources, options) = (self.sources.clone(), self.options.clone());
+            let options = wit::SubscriptionOptions {
+                start: options.start.into(),
+                way: options.way,
+            };
+            let subscription = instance
+                .call_events("subscribe", async |events, accessor| {
+                    events.call_subscribe(accessor, sources, options).await
+                })
+                .await;
+            match subscription {
+                Ok(subscription) => {
+                    return Ok(Held {
+                        instance,
+                        subscription,
+                    });
+                }
+                Err(error) => instance.park(error).await?,
+            }
+        }
+    }
+}
+
+/// What is there once it was taken up.
+fn held(held: &mut Option<Held>) -> Result<&mut Held, Error> {
+    held.as_mut()
+        .ok_or_else(|| Error::Engine("a subscription without an instance".to_owned()))
 }
 
 async fn next(instance: &mut Instance, subscription: ResourceAny) -> Result<Delivery, Error> {

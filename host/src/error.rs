@@ -43,6 +43,27 @@ pub enum Error {
         name: String,
     },
 
+    /// A version of a package is asked for that is not loaded.
+    #[error(
+        "{package} {version} is not loaded, but {}: install it first",
+        .loaded.join(", ")
+    )]
+    NoVersion {
+        /// The package.
+        package: String,
+        /// The version that was asked for.
+        version: String,
+        /// Those that are loaded.
+        loaded: Vec<String>,
+    },
+
+    /// A call went on for longer than its version had left after it was replaced.
+    #[error(
+        "{0} was stopped: this version was replaced, and the time to finish is over; \
+         make the call again"
+    )]
+    Drained(GuestCall),
+
     /// There is no such connection.
     #[error("there is no connection `{connection}`")]
     NoConnection {
@@ -263,6 +284,7 @@ impl Error {
             Self::Package(_)
             | Self::Options(_)
             | Self::NotLoaded { .. }
+            | Self::NoVersion { .. }
             | Self::NoConnection { .. }
             | Self::Settings { .. }
             | Self::Input(_)
@@ -280,6 +302,7 @@ impl Error {
             | Self::Unexpected { .. } => Blame::Upstream,
             Self::Engine(_)
             | Self::Busy
+            | Self::Drained(_)
             | Self::HostFailed { .. }
             | Self::Store(_)
             | Self::DataDir { .. } => Blame::Host,
@@ -296,7 +319,9 @@ impl Error {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::OverQuota { .. } | Self::Unavailable { .. } | Self::Busy => true,
+            Self::OverQuota { .. } | Self::Unavailable { .. } | Self::Busy | Self::Drained(_) => {
+                true
+            }
             Self::Refused { problem, .. } => problem.advice.is_retryable(),
             Self::Auth(error) => error.retry_after().is_some(),
             Self::Store(error) => error.is_passing(),

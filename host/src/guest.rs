@@ -3,15 +3,20 @@
 //! and logged once.
 
 use std::future::Future;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use wasmtime::{Store, Trap};
 
 use crate::capability::log::Speaker;
 use crate::engine::{Presence, Sandbox};
-use crate::error::{Error, GuestCall};
+use crate::error::{Blame, Error, GuestCall};
 use crate::meter::{Exceeded, Limit, Metered, arm};
 use crate::patience::Patience;
+use crate::rollout::{Ended, Hold, Service};
+
+/// Calls that come before what somebody asked for. Only their failures count.
+const PREPARATIONS: [&str; 2] = ["start", "configure"];
 
 /// wasmtime's words for a guest that hands over more than it may; the type is
 /// not public.
@@ -33,14 +38,19 @@ const SLOT_WAIT: Duration = Duration::from_secs(30);
 pub(crate) struct Guest<T: 'static> {
     pub(crate) store: Store<T>,
     pub(crate) wall: Duration,
+    hold: Hold,
     _slot: tokio::sync::OwnedSemaphorePermit,
     _presence: Presence,
 }
 
 impl<T: Metered> Guest<T> {
     /// Waits for a slot and makes an armed store around the state.
-    pub(crate) async fn new(sandbox: &Sandbox, state: T) -> Result<Self, Error> {
-        let slots = std::sync::Arc::clone(&sandbox.slots);
+    pub(crate) async fn new(
+        sandbox: &Sandbox,
+        state: T,
+        service: &Arc<Service>,
+    ) -> Result<Self, Error> {
+        let slots = Arc::clone(&sandbox.slots);
         let slot = timed(SLOT_WAIT, slots.acquire_owned())
             .await
             .ok_or(Error::Busy)?
@@ -58,6 +68,7 @@ impl<T: Metered> Guest<T> {
         Ok(Self {
             store,
             wall,
+            hold: service.hold(),
             _slot: slot,
             _presence: presence,
         })
@@ -97,24 +108,54 @@ impl<T: Metered> Guest<T> {
     where
         W: AsyncFnOnce(&mut Store<T>) -> wasmtime::Result<R>,
     {
-        let outcome = patience.of(work(&mut self.store)).await;
-        let result = match outcome {
-            Some(Ok(answer)) => return Ok(answer),
-            Some(Err(error)) => error,
-            None => Exceeded::wall(patience.limit()).into(),
+        let begun = Instant::now();
+        let work = patience.of(work(&mut self.store));
+        let outcome = tokio::select! {
+            // What is done is done, whatever else is over.
+            biased;
+            outcome = work => Some(outcome),
+            () = self.hold.over() => None,
         };
+        let took = begun.elapsed();
         let guest = GuestCall {
             package: speaker.package.clone(),
             version: speaker.version.clone(),
             call,
         };
-        let error = self.sort(guest, &result);
+        let error = match outcome {
+            Some(Some(Ok(answer))) => {
+                self.count(call, took, Ended::Well);
+                return Ok(answer);
+            }
+            Some(Some(Err(error))) => self.sort(guest, &error),
+            Some(None) => self.sort(guest, &Exceeded::wall(patience.limit()).into()),
+            None => Error::Drained(guest),
+        };
+        let ended = match error.blame() {
+            Blame::Guest => Ended::Stopped,
+            _ => Ended::Well,
+        };
+        self.count(call, took, ended);
         tracing::warn!(
             package = speaker.package, version = speaker.version,
             connection = speaker.connection, call, blame = ?error.blame(), %error,
             "a call was stopped"
         );
         Err(error)
+    }
+
+    fn count(&mut self, call: &'static str, took: Duration, ended: Ended) {
+        if PREPARATIONS.contains(&call) {
+            self.hold.fault(ended);
+        } else {
+            let memory_bytes = self.store.data_mut().meter().memory_bytes();
+            self.hold.call(took, memory_bytes, ended);
+        }
+    }
+
+    /// Counts a failure of the version that showed after a call.
+    pub(crate) fn fault(&self) {
+        self.hold.fault(Ended::Failed);
     }
 
     fn sort(&mut self, guest: GuestCall, error: &wasmtime::Error) -> Error {
@@ -192,7 +233,6 @@ mod tests {
 
     use super::*;
     use crate::engine::Sandboxes;
-    use crate::error::Blame;
     use crate::limits::Limits;
     use crate::meter::Meter;
 
@@ -208,7 +248,9 @@ mod tests {
     async fn a_machine_that_has_nothing_left_for_an_instance_is_not_the_fault_of_the_guest() {
         let sandboxes = Sandboxes::new(&Limits::ceiling(), false).unwrap();
         let state = State(Meter::new(Limits::ceiling()));
-        let mut guest = Guest::new(&sandboxes.transforms, state).await.unwrap();
+        let mut guest = Guest::new(&sandboxes.transforms, state, &Service::new())
+            .await
+            .unwrap();
         let speaker = Speaker {
             package: "scorer".to_owned(),
             version: "1.0.0".to_owned(),

@@ -3,16 +3,18 @@
 
 mod build;
 mod connect;
+mod packages;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use serde_json::Value as Json;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
 pub use build::{HostBuilder, MASTER_KEY_FILE};
 pub use connect::{LoginTo, NewConnection};
+pub use packages::PackageStatus;
+pub(crate) use packages::{LiveSettings, Rollouts};
 
 use crate::auth::Sessions;
 use crate::bindings::connector::ConnectorPre;
@@ -24,16 +26,17 @@ use crate::connection::Connection;
 use crate::connector::LoadedConnector;
 use crate::engine::Sandboxes;
 use crate::error::Error;
-use crate::grant::{Grant, Grants};
+use crate::grant::Grants;
 use crate::ledger::{Ledgers, Quota};
 use crate::limits::Limits;
-use crate::manifest::World;
 use crate::package::{Package, PackageError};
+use crate::rollout::Service;
 use crate::seal::Sealer;
 use crate::state::{connector_linker, transform_linker};
 use crate::store::{ConnectionKey, ConnectionRecord, Store, StoreError};
-use crate::transform::{LoadedTransform, Transform};
+use crate::transform::LoadedTransform;
 use crate::transport::Transport;
+use crate::trust::Trust;
 
 /// A host of sealed components. Cheap to clone; all clones are one host.
 #[derive(Clone, Debug)]
@@ -49,8 +52,11 @@ pub(crate) struct Inner {
     pub(crate) sessions: Sessions,
     pub(crate) transport: Transport,
     pub(crate) ledgers: Ledgers,
-    pub(crate) loaded_connectors: Arc<RwLock<BTreeMap<String, Arc<LoadedConnector>>>>,
-    pub(crate) loaded_transforms: RwLock<BTreeMap<String, Arc<LoadedTransform>>>,
+    pub(crate) connectors: Arc<Rollouts<LoadedConnector>>,
+    pub(crate) transforms: Rollouts<LoadedTransform>,
+    pub(crate) trust: Trust,
+    pub(crate) settings: LiveSettings,
+    pub(crate) data_dir: PathBuf,
 }
 
 impl std::fmt::Debug for Inner {
@@ -66,33 +72,10 @@ impl Host {
         HostBuilder::default()
     }
 
-    /// Loads a package with the grants that it is given: checks it, compiles it
-    /// and makes it current under its name. A package that was loaded under the
-    /// name before finishes its calls.
-    ///
-    /// # Errors
-    /// [`Error::Package`] with the reason. None of the package has run then.
-    pub async fn load(
-        &self,
-        package: &Package,
-        grants: impl IntoIterator<Item = Grant>,
-    ) -> Result<(), Error> {
-        let grants: Grants = grants.into_iter().collect();
-        package.check(&grants)?;
-        let (inner, package) = (Arc::clone(&self.0), package.clone());
-        // Compiling takes a core for a while: not one that serves calls.
-        tokio::task::spawn_blocking(move || inner.compile(package, &grants))
-            .await
-            .map_err(|error| Error::Engine(format!("the compiler failed: {error}")))?
-    }
-
-    /// A transform with its settings, after it has looked at them itself.
-    ///
-    /// # Errors
-    /// [`Error::NotLoaded`], or [`Error::Settings`] with every problem.
-    pub async fn transform(&self, name: &str, settings: &Json) -> Result<Transform, Error> {
-        let loaded = self.0.loaded_transform(name)?;
-        Transform::configured(loaded, settings).await
+    /// The data directory that the host was built with.
+    #[must_use]
+    pub fn data_dir(&self) -> &Path {
+        &self.0.data_dir
     }
 
     /// A connection that was added before.
@@ -143,30 +126,6 @@ impl Inner {
         Arc::clone(&self.store)
     }
 
-    fn compile(&self, package: Package, grants: &Grants) -> Result<(), Error> {
-        let limits = self.ceiling.granted(&package.manifest().limits);
-        let name = package.name().to_owned();
-        match package.world() {
-            World::Connector => {
-                let loaded = self.compile_connector(package, grants, limits)?;
-                let mut all = self
-                    .loaded_connectors
-                    .write()
-                    .unwrap_or_else(PoisonError::into_inner);
-                all.insert(name, Arc::new(loaded));
-            }
-            World::Transform => {
-                let loaded = self.compile_transform(package, limits)?;
-                let mut all = self
-                    .loaded_transforms
-                    .write()
-                    .unwrap_or_else(PoisonError::into_inner);
-                all.insert(name, Arc::new(loaded));
-            }
-        }
-        Ok(())
-    }
-
     fn compile_connector(
         &self,
         package: Package,
@@ -190,6 +149,7 @@ impl Inner {
             pre,
             limits,
             package,
+            service: Service::new(),
         })
     }
 
@@ -216,36 +176,13 @@ impl Inner {
             limits,
             speaker,
             package,
+            service: Service::new(),
         })
     }
 
     fn component(&self, engine: &Engine, package: &Package) -> Result<Component, Error> {
         self.code.component(engine, package).map_err(|error| {
             PackageError::not_compiled(package.name(), format!("{error:#}")).into()
-        })
-    }
-
-    pub(crate) fn loaded_connector(&self, name: &str) -> Result<Arc<LoadedConnector>, Error> {
-        let all = self
-            .loaded_connectors
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        let world = World::Connector.name();
-        all.get(name).cloned().ok_or_else(|| Error::NotLoaded {
-            world,
-            name: name.to_owned(),
-        })
-    }
-
-    fn loaded_transform(&self, name: &str) -> Result<Arc<LoadedTransform>, Error> {
-        let all = self
-            .loaded_transforms
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        let world = World::Transform.name();
-        all.get(name).cloned().ok_or_else(|| Error::NotLoaded {
-            world,
-            name: name.to_owned(),
         })
     }
 

@@ -9,7 +9,7 @@
 //! use lockgate::{Host, Package, QueryOptions};
 //!
 //! # async fn example() -> Result<(), lockgate::Error> {
-//! let host = Host::builder().data_dir("./data").build().await?;
+//! let host = Host::builder().data_dir("./data").allow_unsigned().build().await?;
 //! let connector = Package::open("./packages/salesforce")?;
 //! host.load(&connector, connector.asked_grants()).await?;
 //!
@@ -58,11 +58,13 @@ mod private_file;
 pub mod receiver;
 mod records;
 pub mod redact;
+mod rollout;
 pub mod seal;
 mod state;
 pub mod store;
 mod transform;
 pub mod transport;
+mod trust;
 pub mod webhook;
 mod writer;
 
@@ -78,14 +80,15 @@ pub use events::{
 };
 pub use grant::{Grant, Grants};
 pub use hooks::Received;
-pub use host::{Host, HostBuilder, LoginTo, MASTER_KEY_FILE, NewConnection};
+pub use host::{Host, HostBuilder, LoginTo, MASTER_KEY_FILE, NewConnection, PackageStatus};
 pub use inbox::Inbox;
 pub use intake::{Intake, TakenIn};
 pub use ledger::{Budget, Forecast, Priority, Reserve};
 pub use limits::{AskedLimits, Limits};
 pub use meter::Limit;
 pub use package::{
-    Inspection, Interface, MANIFEST_FILE, MAX_COMPONENT_BYTES, Package, PackageError, Resource,
+    BadPublicKey, BadSigningKey, Inspection, Interface, MANIFEST_FILE, MAX_COMPONENT_BYTES,
+    Package, PackageError, PublicKey, Resource, SIGNATURE_FILE, Signature, SigningKey,
 };
 pub use pages::Pages;
 pub use park::{Parking, QuotaWait};
@@ -94,7 +97,11 @@ pub use records::{
     ObjectSummary, Operation, Outcome, Page, Problem, QueryOptions, RecordResult, Records,
     Rejected, RelatedResult, RowResult, ScanOptions, SettingProblem, Way, WriteOptions,
 };
+pub use rollout::{
+    Budget as SwapBudget, Figures, Move, Reach, Stand, Step, Trial, VersionChange, VersionStatus,
+};
 pub use seal::MasterKey;
 pub use store::{ConnectionKey, ConnectionRecord, ConnectionState, Flow};
 pub use transform::{Transform, TransformDescription, Transformed, Usage, WarmTransform};
+pub use trust::Revoked;
 pub use writer::Writer;

@@ -11,7 +11,7 @@ mod vendor;
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::grant::Grant;
 use crate::limits::AskedLimits;
@@ -75,7 +75,7 @@ fn default_component() -> String {
 }
 
 /// The two kinds of component.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum World {
     /// Speaks to a product: world `connector`.

@@ -6,6 +6,7 @@
 
 mod imports;
 mod room;
+mod signature;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,6 +19,9 @@ use sha2::{Digest as _, Sha256};
 pub(crate) use imports::contract_is_served;
 pub use imports::{Inspection, Interface};
 pub use room::Resource;
+pub use signature::{
+    BadPublicKey, BadSigningKey, PublicKey, SIGNATURE_FILE, Signature, SigningKey,
+};
 
 use crate::grant::{Grant, Grants};
 use crate::manifest::{MAX_MANIFEST_BYTES, Manifest, World};
@@ -25,6 +29,9 @@ use crate::manifest::{MAX_MANIFEST_BYTES, Manifest, World};
 /// The largest component that is read, in bytes. A Python guest with its
 /// interpreter is about 20 MiB.
 pub const MAX_COMPONENT_BYTES: u64 = 64 * 1024 * 1024;
+
+/// The largest file with a signature that is read, in bytes.
+const MAX_SIGNATURE_BYTES: u64 = 4 * 1024;
 
 /// The manifest's file in a package's directory.
 pub const MANIFEST_FILE: &str = "package.toml";
@@ -54,6 +61,48 @@ pub enum PackageError {
     /// The manifest breaks its rules.
     #[error("{MANIFEST_FILE} is not valid: {}", .0.join("; "))]
     Manifest(Vec<String>),
+    /// The file beside it is no signature.
+    #[error("{SIGNATURE_FILE} is not valid: {0}; sign the package again")]
+    Signature(String),
+    /// Nobody has signed it.
+    #[error(
+        "{package}: nobody has signed it; sign it with `lockgate package sign DIR`, or, while \
+         you develop, allow packages that are not signed"
+    )]
+    Unsigned {
+        /// The package.
+        package: String,
+    },
+    /// Its signature is of something else.
+    #[error(
+        "{package}: its signature does not fit: its manifest or its component was changed after \
+         it was signed; get it again from where it comes from"
+    )]
+    BadSignature {
+        /// The package.
+        package: String,
+    },
+    /// Somebody has signed it whom the host does not trust.
+    #[error(
+        "{package}: signed by {key}, whom nobody has told this host to trust; if you know whose \
+         key that is: `lockgate package trust {key}`"
+    )]
+    UntrustedKey {
+        /// The package.
+        package: String,
+        /// Who has signed it.
+        key: PublicKey,
+    },
+    /// It was revoked.
+    #[error("{package} {version} is not loaded: {reason}; take a newer version")]
+    Revoked {
+        /// The package.
+        package: String,
+        /// Its version.
+        version: String,
+        /// What was revoked.
+        reason: String,
+    },
     /// The file is no WebAssembly at all.
     #[error("{package}: the component is not a WebAssembly file")]
     NotWasm {
@@ -155,8 +204,11 @@ pub enum PackageError {
 #[derive(Clone)]
 pub struct Package {
     manifest: Arc<Manifest>,
+    manifest_text: Arc<str>,
     component: Bytes,
     digest: [u8; 32],
+    signature: Option<Signature>,
+    is_vouched: bool,
 }
 
 impl std::fmt::Debug for Package {
@@ -186,15 +238,21 @@ impl Package {
                 reason: error.to_string(),
             }
         })?;
-        let manifest = read(&dir, MANIFEST_FILE, MAX_MANIFEST_BYTES, &place)?;
-        let manifest = parse_manifest(&manifest)?;
+        let text = read(&dir, MANIFEST_FILE, MAX_MANIFEST_BYTES, &place)?;
+        let (manifest, text) = parse_manifest(&text)?;
         let component = read(
             &dir,
             &manifest.package.component,
             MAX_COMPONENT_BYTES,
             &place,
         )?;
-        Ok(Self::assemble(manifest, component.into()))
+        let mut package = Self::assemble(manifest, text, component.into());
+        if dir.exists(SIGNATURE_FILE) {
+            let text = read(&dir, SIGNATURE_FILE, MAX_SIGNATURE_BYTES, &place)?;
+            let text = String::from_utf8_lossy(&text);
+            package.signature = Some(Signature::parse(&text).map_err(PackageError::Signature)?);
+        }
+        Ok(package)
     }
 
     /// Takes a package from memory, for instance one that is built into a
@@ -203,17 +261,45 @@ impl Package {
     /// # Errors
     /// [`PackageError`] if the manifest is not valid.
     pub fn from_parts(manifest: &str, component: impl Into<Bytes>) -> Result<Self, PackageError> {
-        let manifest = parse_manifest(manifest.as_bytes())?;
-        Ok(Self::assemble(manifest, component.into()))
+        let (manifest, text) = parse_manifest(manifest.as_bytes())?;
+        Ok(Self::assemble(manifest, text, component.into()))
     }
 
-    fn assemble(manifest: Manifest, component: Bytes) -> Self {
+    fn assemble(manifest: Manifest, text: &str, component: Bytes) -> Self {
         let digest = Sha256::digest(&component).into();
         Self {
             manifest: Arc::new(manifest),
+            manifest_text: text.into(),
             component,
             digest,
+            signature: None,
+            is_vouched: false,
         }
+    }
+
+    /// The same package with a signature. Whether it fits is checked when it is loaded.
+    #[must_use]
+    pub fn with_signature(mut self, signature: Signature) -> Self {
+        self.signature = Some(signature);
+        self
+    }
+
+    /// Who has signed it, if anybody.
+    #[must_use]
+    pub const fn signature(&self) -> Option<&Signature> {
+        self.signature.as_ref()
+    }
+
+    /// The same package with this program's word for it: it needs no signature. For
+    /// packages that are part of the program, and so as trusted as its own code.
+    #[must_use]
+    pub const fn vouched(mut self) -> Self {
+        self.is_vouched = true;
+        self
+    }
+
+    pub(crate) const fn is_vouched(&self) -> bool {
+        self.is_vouched
     }
 
     /// The package's name.
@@ -226,6 +312,12 @@ impl Package {
     #[must_use]
     pub const fn manifest(&self) -> &Arc<Manifest> {
         &self.manifest
+    }
+
+    /// The manifest as it was written.
+    #[must_use]
+    pub fn manifest_text(&self) -> &str {
+        &self.manifest_text
     }
 
     /// The component's bytes.
@@ -315,7 +407,8 @@ impl Package {
     }
 }
 
-fn parse_manifest(bytes: &[u8]) -> Result<Manifest, PackageError> {
+/// The manifest, and its text.
+fn parse_manifest(bytes: &[u8]) -> Result<(Manifest, &str), PackageError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| PackageError::Manifest(vec![format!("not UTF-8 text: {error}")]))?;
     let manifest = Manifest::parse(text).map_err(PackageError::Manifest)?;
@@ -326,7 +419,7 @@ fn parse_manifest(bytes: &[u8]) -> Result<Manifest, PackageError> {
             found: head.contract.clone(),
         });
     }
-    Ok(manifest)
+    Ok((manifest, text))
 }
 
 fn read(dir: &Dir, file: &str, limit: u64, place: &str) -> Result<Vec<u8>, PackageError> {

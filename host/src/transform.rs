@@ -16,6 +16,7 @@ use crate::limits::Limits;
 use crate::meter::Meter;
 use crate::package::Package;
 use crate::records::{Records, Rejected, bounded, setting_problems};
+use crate::rollout::{Lasting, Rollout, Service, Versioned};
 use crate::state::TransformState;
 
 /// The largest batch that is handed to a transform, in bytes. The contract
@@ -29,19 +30,31 @@ pub(crate) struct LoadedTransform {
     pub(crate) pre: TransformPre<TransformState>,
     pub(crate) limits: Limits,
     pub(crate) speaker: Arc<Speaker>,
+    pub(crate) service: Arc<Service>,
+}
+
+impl Versioned for LoadedTransform {
+    fn package(&self) -> &Package {
+        &self.package
+    }
+
+    fn service(&self) -> &Arc<Service> {
+        &self.service
+    }
 }
 
 /// A transform with its settings, ready for batches. Cheap to clone.
 #[derive(Clone)]
 pub struct Transform {
-    loaded: Arc<LoadedTransform>,
+    name: Arc<str>,
+    rollout: Arc<Rollout<LoadedTransform>>,
     settings: Arc<str>,
 }
 
 impl std::fmt::Debug for Transform {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Transform")
-            .field("package", &self.loaded.package)
+            .field("name", &self.name)
             .finish_non_exhaustive()
     }
 }
@@ -84,11 +97,12 @@ pub struct TransformDescription {
 impl Transform {
     /// Settles the settings, after the transform itself has looked at them.
     pub(crate) async fn configured(
-        loaded: Arc<LoadedTransform>,
+        rollout: Arc<Rollout<LoadedTransform>>,
         settings: &serde_json::Value,
     ) -> Result<Self, Error> {
         let transform = Self {
-            loaded,
+            name: rollout.trusted().package.name().into(),
+            rollout,
             settings: settings.to_string().into(),
         };
         // An instance that takes the settings proves that every later one will.
@@ -99,7 +113,7 @@ impl Transform {
     /// The package's name.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.loaded.package.name()
+        &self.name
     }
 
     /// What the transform says of itself.
@@ -107,21 +121,7 @@ impl Transform {
     /// # Errors
     /// If the guest fails.
     pub async fn describe(&self) -> Result<TransformDescription, Error> {
-        let mut warm = self.fresh().await?;
-        let instance = &warm.instance;
-        let description = warm
-            .guest
-            .run(&self.loaded.speaker, "describe", async |store| {
-                instance
-                    .lockgate_connector_batches()
-                    .call_describe(store)
-                    .await
-            })
-            .await?;
-        Ok(TransformDescription {
-            summary: bounded(&description.summary),
-            settings_schema: description.settings_schema,
-        })
+        self.rollout.route(None, Lasting::Once).describe().await
     }
 
     /// Transforms one batch in an instance of its own, which is gone afterwards.
@@ -143,12 +143,47 @@ impl Transform {
         self.instance().await
     }
 
+    /// The settings, for as long as somebody uses them.
+    pub(crate) fn settings(&self) -> std::sync::Weak<str> {
+        Arc::downgrade(&self.settings)
+    }
+
     async fn instance(&self) -> Result<WarmTransform, Error> {
+        let loaded = self.rollout.route(None, Lasting::Once);
+        loaded.configured(&self.settings).await
+    }
+}
+
+impl LoadedTransform {
+    /// What the transform says of itself.
+    pub(crate) async fn describe(self: &Arc<Self>) -> Result<TransformDescription, Error> {
         let mut warm = self.fresh().await?;
-        let (instance, settings) = (&warm.instance, &self.settings);
+        let instance = &warm.instance;
+        let description = warm
+            .guest
+            .run(&self.speaker, "describe", async |store| {
+                instance
+                    .lockgate_connector_batches()
+                    .call_describe(store)
+                    .await
+            })
+            .await?;
+        Ok(TransformDescription {
+            summary: bounded(&description.summary),
+            settings_schema: description.settings_schema,
+        })
+    }
+
+    /// An instance that has taken these settings.
+    pub(crate) async fn configured(
+        self: &Arc<Self>,
+        settings: &str,
+    ) -> Result<WarmTransform, Error> {
+        let mut warm = self.fresh().await?;
+        let instance = &warm.instance;
         let accepted = warm
             .guest
-            .run(&self.loaded.speaker, "configure", async |store| {
+            .run(&self.speaker, "configure", async |store| {
                 instance
                     .lockgate_connector_batches()
                     .call_configure(store, settings)
@@ -156,7 +191,7 @@ impl Transform {
             })
             .await?;
         accepted.map_err(|problems| Error::Settings {
-            package: self.name().to_owned(),
+            package: self.package.name().to_owned(),
             problems: setting_problems(
                 problems
                     .into_iter()
@@ -166,20 +201,20 @@ impl Transform {
         Ok(warm)
     }
 
-    async fn fresh(&self) -> Result<WarmTransform, Error> {
-        let loaded = &self.loaded;
+    /// An instance that can only describe itself.
+    async fn fresh(self: &Arc<Self>) -> Result<WarmTransform, Error> {
         let state = TransformState {
-            meter: Meter::new(loaded.limits.clone()),
-            log: Log::new(Arc::clone(&loaded.speaker)),
+            meter: Meter::new(self.limits.clone()),
+            log: Log::new(Arc::clone(&self.speaker)),
         };
-        let mut guest = Guest::new(&loaded.sandbox, state).await?;
+        let mut guest = Guest::new(&self.sandbox, state, &self.service).await?;
         let instance = guest
-            .run(&loaded.speaker, "start", async |store| {
-                loaded.pre.instantiate_async(store).await
+            .run(&self.speaker, "start", async |store| {
+                self.pre.instantiate_async(store).await
             })
             .await?;
         Ok(WarmTransform {
-            loaded: Arc::clone(loaded),
+            loaded: Arc::clone(self),
             guest,
             instance,
             failed: false,
@@ -277,7 +312,10 @@ impl WarmTransform {
                     object: object.to_owned(),
                 };
             }
-            wit::Error::Failed(text) => bounded(text),
+            wit::Error::Failed(text) => {
+                self.guest.fault();
+                bounded(text)
+            }
         };
         Error::Transform {
             call: self.call(),
@@ -289,9 +327,12 @@ impl WarmTransform {
     /// records as were kept. A guest that miscounts would lose or invent records
     /// unseen.
     fn checked(&self, input: &Records, outcome: wit::Outcome) -> Result<Transformed, Error> {
-        let broken = |what: String| Error::BrokenContract {
-            guest: self.call(),
-            what,
+        let broken = |what: String| {
+            self.guest.fault();
+            Error::BrokenContract {
+                guest: self.call(),
+                what,
+            }
         };
         if outcome.verdicts.len() != input.len() {
             return Err(broken(format!(

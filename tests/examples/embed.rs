@@ -10,7 +10,12 @@ use lockgate::{AuthorizationHints, Callback, Host, LoginTo, NewConnection, Packa
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let host = Host::builder().data_dir("data").build().await?;
+    // While you develop. For packages of others: `.trust(key)` of whom you trust.
+    let host = Host::builder()
+        .data_dir("data")
+        .allow_unsigned()
+        .build()
+        .await?;
     for name in ["salesforce-connector", "contact-normalizer"] {
         let package = Package::open(format!("packages/{name}"))?;
         host.load(&package, package.asked_grants()).await?;

@@ -7,8 +7,9 @@
  *   MACHINE_KILL_AT_WRITE=N   SIGKILL in place of the Nth write to a file
  *   MACHINE_KILL_AT_FLUSH=N   SIGKILL right after the Nth flush of a file
  *   MACHINE_FULL_AT_WRITE=N   the Nth write to a file, and all after it: ENOSPC
- *   MACHINE_CLOCK=FILE        a file of 8 bytes: seconds, signed, in this machine's
- *                             order, that the wall clock is ahead; read at each look
+ *   MACHINE_STATE=FILE        a file of two numbers of 8 bytes, signed, in this machine's
+ *                             order, read at each look: the seconds that the wall clock
+ *                             is ahead, and whether the disk is full for now
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -25,7 +26,13 @@
 
 static atomic_long writes, flushes;
 static long kill_at_write, kill_at_flush, full_at_write;
-static volatile const int64_t *ahead;
+
+/* What others change while the process runs. */
+struct state {
+    int64_t ahead_s;
+    int64_t is_full;
+};
+static volatile const struct state *state;
 
 static long number(const char *name) {
     const char *text = getenv(name);
@@ -36,12 +43,12 @@ __attribute__((constructor)) static void read_variables(void) {
     kill_at_write = number("MACHINE_KILL_AT_WRITE");
     kill_at_flush = number("MACHINE_KILL_AT_FLUSH");
     full_at_write = number("MACHINE_FULL_AT_WRITE");
-    const char *clock = getenv("MACHINE_CLOCK");
-    int file = clock ? open(clock, O_RDONLY | O_CLOEXEC) : -1;
+    const char *name = getenv("MACHINE_STATE");
+    int file = name ? open(name, O_RDONLY | O_CLOEXEC) : -1;
     if (file >= 0) {
-        void *there = mmap(NULL, sizeof *ahead, PROT_READ, MAP_SHARED, file, 0);
+        void *there = mmap(NULL, sizeof *state, PROT_READ, MAP_SHARED, file, 0);
         if (there != MAP_FAILED)
-            ahead = there;
+            state = there;
         close(file);
     }
 }
@@ -56,14 +63,15 @@ static void die(void) {
  * memory that only looks like a file (memfd), which has no name anywhere. */
 static int may_write(int file) {
     struct stat status;
-    if (!(kill_at_write | full_at_write) || fstat(file, &status))
+    int is_full = state && state->is_full;
+    if (!(kill_at_write | full_at_write | is_full) || fstat(file, &status))
         return 1;
     if (!S_ISREG(status.st_mode) || !status.st_nlink)
         return 1;
     long nth = atomic_fetch_add(&writes, 1) + 1;
     if (kill_at_write && nth == kill_at_write)
         die();
-    if (full_at_write && nth >= full_at_write) {
+    if (is_full || (full_at_write && nth >= full_at_write)) {
         errno = ENOSPC;
         return 0;
     }
@@ -99,7 +107,7 @@ int clock_gettime(clockid_t clock, struct timespec *time) {
     if (!real)
         real = REAL(clock_gettime);
     int outcome = real(clock, time);
-    if (!outcome && ahead && clock == CLOCK_REALTIME)
-        time->tv_sec += *ahead;
+    if (!outcome && state && clock == CLOCK_REALTIME)
+        time->tv_sec += state->ahead_s;
     return outcome;
 }

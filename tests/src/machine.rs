@@ -1,9 +1,9 @@
 //! A machine that fails: killed at a chosen write, a full disk, a wall clock that is
-//! wrong. It is a library of C that is put before libc (`shim/machine.c`), and so works
+//! wrong, also from one moment to the next of a process that runs. It is a library of C that is put before libc (`shim/machine.c`), and so works
 //! with the program as it ships, on Linux.
 
 use std::fs::File;
-use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -40,7 +40,8 @@ impl Machine {
             .arg("-ldl")
             .status();
         assert!(built.unwrap().success(), "{compiler} does not build it");
-        machine.set_clock(0);
+        machine.set(0, 0);
+        machine.set(1, 0);
         machine
     }
 
@@ -48,24 +49,34 @@ impl Machine {
         self.directory.path().join("machine.so")
     }
 
-    fn clock(&self) -> PathBuf {
-        self.directory.path().join("clock")
+    fn state(&self) -> PathBuf {
+        self.directory.path().join("state")
     }
 
     /// Lets the wall clock of all its processes be so many seconds ahead from now on.
     pub fn set_clock(&self, ahead_s: i64) {
+        self.set(0, ahead_s);
+    }
+
+    /// Lets all its processes find the disk full from now on, or room on it again.
+    pub fn set_full(&self, is_full: bool) {
+        self.set(1, is_full.into());
+    }
+
+    /// One of the numbers that the library looks at.
+    fn set(&self, place: u64, number: i64) {
         // In place: processes have the file mapped.
         let mut options = File::options();
         let file = options.create(true).truncate(false).write(true);
-        let mut file = file.open(self.clock()).unwrap();
-        file.write_all(&ahead_s.to_ne_bytes()).unwrap();
+        let file = file.open(self.state()).unwrap();
+        file.write_all_at(&number.to_ne_bytes(), place * 8).unwrap();
     }
 
     /// Has a command run on this machine.
     pub fn run_on(&self, command: &mut Command) {
         command
             .env("LD_PRELOAD", self.library())
-            .env("MACHINE_CLOCK", self.clock());
+            .env("MACHINE_STATE", self.state());
     }
 
     /// Has a command run on this machine and fail.

@@ -24,7 +24,7 @@ impl TestHost {
     pub async fn with(options: impl FnOnce(HostBuilder) -> HostBuilder) -> Self {
         let directory = tempfile::tempdir().unwrap();
         give_key(directory.path());
-        let builder = Host::builder().data_dir(directory.path());
+        let builder = Host::builder().data_dir(directory.path()).allow_unsigned();
         let builder = options(builder.code_dir(Path::new(env!("OUT_DIR")).join("code")));
         Self {
             host: builder.build().await.unwrap(),

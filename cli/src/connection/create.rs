@@ -123,9 +123,8 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
     let (tenant, name) = (new.tenant.clone(), new.name.clone());
     let flow = new.flow;
 
-    let package = packages::connector(&args.connector, args.owner.package.as_deref())?;
     let host = session::open(common, root.clone()).await?;
-    packages::load(&host, &package, lockgate::manifest::World::Connector).await?;
+    packages::load_connector(&host, &args.connector, args.owner.package.as_deref()).await?;
     let mut interrupt = Interrupt::listen()?;
     let connection = host.add_connection(new).await?;
     let visitor = Visitor::from(args.person);

@@ -40,7 +40,7 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
 
 /// Shows what lies in a place.
 pub(crate) async fn look(common: &Common, place: &Path, shape: Shape) -> Result<Status> {
-    let found = find(place)?;
+    let found = find(common, place)?;
     let inspection = found.package.inspect().map_err(Error::from)?;
     let refusal = match found.has_manifest {
         true => refusal(common, &found.package).await?,
@@ -58,10 +58,10 @@ pub(crate) async fn look(common: &Common, place: &Path, shape: Shape) -> Result<
     })
 }
 
-fn find(place: &Path) -> Result<Found> {
+fn find(common: &Common, place: &Path) -> Result<Found> {
     if !place.is_file() {
         return Ok(Found {
-            package: packages::find(place)?,
+            package: packages::find(common, place)?,
             has_manifest: true,
         });
     }

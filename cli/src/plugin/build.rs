@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{language, package_directory};
 use crate::args::{Common, Shape};
 use crate::exit::Status;
+use crate::package::sign;
 use crate::progress::Progress;
 use crate::{output, packages, session};
 
@@ -38,15 +39,15 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
     let into = args
         .into
         .unwrap_or_else(|| package_directory(&args.directory));
-    let package = make(&args.directory, &into).await?;
+    let package = make(common, &args.directory, &into).await?;
     let host = session::open(common, None).await?;
     packages::load(&host, &package, package.world()).await?;
     tell(&package, &into, args.shape)?;
     Ok(Status::Done)
 }
 
-/// Builds the source in a directory into a package directory.
-pub(super) async fn make(directory: &Path, into: &Path) -> Result<Package> {
+/// Builds the source in a directory into a package directory, and signs it.
+pub(super) async fn make(common: &Common, directory: &Path, into: &Path) -> Result<Package> {
     let _progress = Progress::spinner(format!("building {}", directory.display()));
     let (source, target) = (directory.to_owned(), into.to_owned());
     let build = move || -> Result<()> {
@@ -55,7 +56,7 @@ pub(super) async fn make(directory: &Path, into: &Path) -> Result<Package> {
     };
     let done = tokio::task::spawn_blocking(build).await;
     done.context("the build failed")??;
-    packages::open(into)
+    sign::sign_in(common, into)
 }
 
 /// Says which package is where.

@@ -64,7 +64,7 @@ pub(super) async fn run(common: &Common, args: Args) -> Result<Status> {
 
 /// Builds and tests once, and shows what came of it.
 async fn once(common: &Common, directory: &Path) -> Result<()> {
-    let package = build::make(directory, &package_directory(directory)).await?;
+    let package = build::make(common, directory, &package_directory(directory)).await?;
     Tests::run(common, directory, &package, false).await?.show()
 }
 

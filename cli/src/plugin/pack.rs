@@ -8,6 +8,7 @@ use super::test::Tests;
 use super::{build, package_directory};
 use crate::args::{Common, Shape};
 use crate::exit::{Status, advised};
+use crate::package::sign;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,7 +34,7 @@ pub(super) struct Args {
 /// Lays out a package only once it does what its golden folders say.
 pub(super) async fn run(common: &Common, args: Args) -> Result<Status> {
     let built = package_directory(&args.directory);
-    let package = build::make(&args.directory, &built).await?;
+    let package = build::make(common, &args.directory, &built).await?;
     let tests = Tests::run(common, &args.directory, &package, false).await?;
     if tests.status() != Status::Done {
         tests.show()?;
@@ -49,6 +50,7 @@ pub(super) async fn run(common: &Common, args: Args) -> Result<Status> {
     });
     let manifest = std::fs::read_to_string(built.join(lockgate::MANIFEST_FILE))?;
     guest_build::write_package(&into, package.component(), &manifest)?;
+    sign::sign_in(common, &into)?;
     build::tell(&package, &into, args.shape)?;
     Ok(Status::Done)
 }

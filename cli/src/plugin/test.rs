@@ -90,7 +90,7 @@ enum Bench {
 pub(super) struct Tests(Vec<Tested>);
 
 pub(super) async fn run(common: &Common, args: Args) -> Result<Status> {
-    let package = build::make(&args.directory, &package_directory(&args.directory)).await?;
+    let package = build::make(common, &args.directory, &package_directory(&args.directory)).await?;
     let tests = Tests::run(common, &args.directory, &package, args.bless).await?;
     match args.shape.is_json() {
         true => output::json(&tests.as_json(&package))?,

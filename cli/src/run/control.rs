@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use lockgate::{PackageStatus, VersionChange};
 use lockgate_sync::Activity;
 use serde::{Deserialize, Serialize};
 
@@ -10,9 +11,10 @@ use super::socket;
 use crate::args::Common;
 use crate::exit::advised;
 use crate::place;
+use crate::shelf::Wish;
 
 /// What a command asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Request {
     /// How everything is.
@@ -20,6 +22,15 @@ pub(super) enum Request {
     /// Look at the syncs and webhooks that there are: some were added, changed or
     /// removed, or have something to do.
     Reload,
+    /// How the packages do.
+    Packages,
+    /// Send calls of a package to another version.
+    Package {
+        /// The package.
+        name: String,
+        /// What is wanted.
+        wish: Wish,
+    },
 }
 
 /// What it gets.
@@ -28,6 +39,10 @@ pub(super) enum Request {
 pub(super) enum Response {
     /// How everything is.
     AtWork(AtWork),
+    /// How the packages do.
+    Packages(Vec<PackageStatus>),
+    /// What was done.
+    Changed(VersionChange),
     /// Why it was not done.
     Failed(String),
 }
@@ -91,18 +106,59 @@ pub(crate) async fn status(common: &Common) -> Result<Option<AtWork>> {
     ask(common, Request::Status).await
 }
 
+/// How the packages of the host that runs do; `None` if none runs.
+pub(crate) async fn packages(common: &Common) -> Result<Option<Vec<PackageStatus>>> {
+    match answer(common, Request::Packages).await? {
+        Some(Response::Packages(packages)) => Ok(Some(packages)),
+        Some(_) => Err(another_version()),
+        None => Ok(None),
+    }
+}
+
+/// Has the host that runs send calls of a package elsewhere; `None` if none runs.
+pub(crate) async fn package(
+    common: &Common,
+    name: &str,
+    wish: &Wish,
+) -> Result<Option<VersionChange>> {
+    let request = Request::Package {
+        name: name.to_owned(),
+        wish: wish.clone(),
+    };
+    match answer(common, request).await? {
+        Some(Response::Changed(change)) => Ok(Some(change)),
+        Some(_) => Err(another_version()),
+        None => Ok(None),
+    }
+}
+
 /// Whether a host runs.
 pub(crate) async fn is_at_work(common: &Common) -> Result<bool> {
     Ok(status(common).await?.is_some())
 }
 
 async fn ask(common: &Common, request: Request) -> Result<Option<AtWork>> {
-    match socket::ask(&place::data_dir(common)?, request).await? {
+    match answer(common, request).await? {
         None => Ok(None),
         Some(Response::AtWork(at_work)) => Ok(Some(at_work)),
+        Some(_) => Err(another_version()),
+    }
+}
+
+/// What the host that runs answers, if it has done it.
+async fn answer(common: &Common, request: Request) -> Result<Option<Response>> {
+    match socket::ask(&place::data_dir(common)?, request).await? {
         Some(Response::Failed(reason)) => Err(advised(
             format!("`lockgate run` did not do it: {reason}"),
             "see what it says on its standard error, or stop it and start it again",
         )),
+        answer => Ok(answer),
     }
+}
+
+fn another_version() -> anyhow::Error {
+    advised(
+        "`lockgate run` answers something else",
+        "it is of another version: stop it and start it again",
+    )
 }

@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
-use lockgate::manifest::World;
-use lockgate::{Connection, ConnectionKey, Host};
+use anyhow::{Context as _, Result};
+use lockgate::{Connection, ConnectionKey, Host, HostBuilder, PackageStatus, VersionChange};
 
 use crate::args::Common;
+use crate::shelf::{Shelf, Wish, carry_out};
 use crate::{packages, roots, session};
 
 /// A root certificate; `None` stands for the platform's alone.
@@ -51,8 +51,7 @@ impl Hosts {
         let record = connection.record().await?;
         let place = (record.package, package.map(Path::to_owned));
         if !open.connectors.contains(&place) {
-            let package = packages::connector(&place.0, place.1.as_deref())?;
-            packages::load(&open.host, &package, World::Connector).await?;
+            packages::load_connector(&open.host, &place.0, place.1.as_deref()).await?;
             open.connectors.insert(place);
         }
         Ok((open.host.clone(), connection))
@@ -70,10 +69,34 @@ impl Hosts {
         Ok(match self.by_root.entry(root) {
             std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::btree_map::Entry::Vacant(entry) => {
-                let host = session::open(&self.common, entry.key().clone()).await?;
+                let shelf = Shelf::of(&self.common)?;
+                let follow = |builder: HostBuilder| builder.watch_packages(shelf.follower());
+                let host = session::open_with(&self.common, entry.key().clone(), follow).await?;
                 entry.insert(Open::new(host))
             }
         })
+    }
+
+    /// How the packages do, each version of each host for itself.
+    pub(super) fn packages(&self) -> Vec<PackageStatus> {
+        let hosts = self.by_root.values();
+        hosts.flat_map(|open| open.host.packages()).collect()
+    }
+
+    /// Sends calls of a package elsewhere, on each host that has it.
+    pub(super) async fn steer(&self, name: &str, wish: &Wish) -> Result<VersionChange> {
+        let shelf = Shelf::of(&self.common)?;
+        let has = |host: &Host| host.packages().iter().any(|status| status.name == name);
+        let hosts = self.by_root.values().map(|open| open.host.clone());
+        let mut hosts: Vec<Host> = hosts.filter(has).collect();
+        if hosts.is_empty() {
+            // Nobody uses it yet, but what does not start is refused all the same.
+            let course = shelf.course(name)?.context("it is not installed")?;
+            let world = shelf.package(name, &course.current)?.world();
+            course.begin(&self.plain, &shelf, name, world).await?;
+            hosts.push(self.plain.clone());
+        }
+        carry_out(&hosts, &shelf, name, wish).await
     }
 
     /// Writes down what is only in memory yet.

@@ -57,6 +57,15 @@ impl Supervisor {
         let done = match request {
             Request::Status => Ok(()),
             Request::Reload => self.reload().await,
+            Request::Packages => {
+                return Response::Packages(self.hosts.lock().await.packages());
+            }
+            Request::Package { name, wish } => {
+                return match self.hosts.lock().await.steer(&name, &wish).await {
+                    Ok(change) => Response::Changed(change),
+                    Err(error) => Response::Failed(format!("{error:#}")),
+                };
+            }
         };
         if let Err(error) = done {
             return Response::Failed(format!("{error:#}"));

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use lockgate::manifest::World;
 use lockgate::{Connection, Host, Transform};
 use lockgate_sync::{Database, Engine, EngineOptions, Plan, SyncError};
 
@@ -71,9 +70,8 @@ pub(crate) async fn decider(host: &Host, definition: &Definition) -> Result<Opti
 }
 
 async fn load(host: &Host, plugin: &Plugin) -> Result<Transform> {
-    let package = packages::find(&plugin.place)?;
-    packages::load(host, &package, World::Transform).await?;
-    Ok(host.transform(package.name(), &plugin.settings).await?)
+    let name = packages::load_plugin(host, &plugin.place).await?;
+    Ok(host.transform(&name, &plugin.settings).await?)
 }
 
 /// The engine of a sync, at rest.

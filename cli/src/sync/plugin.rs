@@ -15,9 +15,12 @@ pub(crate) fn plugin(text: &str) -> Result<Plugin, String> {
     let settings = settings.map(input::settings).transpose();
     let settings = settings.map_err(|error| error.to_string())?;
     let place = PathBuf::from(place);
-    packages::find(&place).map_err(|error| error.to_string())?;
+    // A name is looked up where it is used: it may be installed.
     let place = match place.is_dir() {
-        true => std::path::absolute(&place).map_err(|error| error.to_string())?,
+        true => {
+            packages::open(&place).map_err(|error| error.to_string())?;
+            std::path::absolute(&place).map_err(|error| error.to_string())?
+        }
         false => place,
     };
     Ok(Plugin {

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use super::{Bench, command};
@@ -35,11 +35,13 @@ impl Running {
 
     fn begin(bench: &Bench, arguments: &[&str]) -> Self {
         let mut command = command(bench.data.path());
-        command
-            .arg("run")
-            .args(arguments)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
+        command.arg("run").args(arguments);
+        Self::spawn(command)
+    }
+
+    /// From a command of `lockgate run`.
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (say, said) = channel();
@@ -60,6 +62,23 @@ impl Running {
                 return line;
             }
         }
+    }
+
+    /// Waits for a line with this text, or for its end; whether the line came.
+    pub(crate) fn says(&self, text: &str) -> bool {
+        loop {
+            match self.said.recv_timeout(PATIENCE) {
+                Ok(line) if line.contains(text) => return true,
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => return false,
+                Err(RecvTimeoutError::Timeout) => panic!("it never says {text:?}"),
+            }
+        }
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// Kills it, as a crash does.

@@ -1,9 +1,11 @@
 //! Where a subscription begins, and what *new* means to it later on.
 
 use super::checkpoint::{Mark, Place};
+use crate::api::Api;
 use crate::bindings::exports::lockgate::connector::events::Start;
 use crate::bindings::exports::lockgate::connector::records::{Advice, Error};
 use crate::fault::refused;
+use crate::host::Host;
 
 /// How far the clocks of the org and of the host may be apart, in milliseconds.
 pub(super) const CLOCK_SKEW_MS: u64 = 5 * 60 * 1000;
@@ -13,31 +15,25 @@ const KEPT_MS: u64 = 72 * 60 * 60 * 1000;
 /// Where to begin.
 #[derive(Debug)]
 pub(super) enum Begin {
-    Newest,
+    /// With what is new at this time of the org's, in milliseconds since 1970.
+    Newest(u64),
     Oldest,
     After(Vec<u8>),
 }
 
-impl From<Start> for Begin {
-    fn from(start: Start) -> Self {
+impl Begin {
+    pub(super) async fn read<H: Host>(api: &Api<H>, start: Start) -> Self {
         match start {
-            Start::Newest => Self::Newest,
+            Start::Newest => Self::Newest(api.org_now_ms().await),
             Start::Oldest => Self::Oldest,
             Start::After(checkpoint) => Self::After(checkpoint),
         }
     }
-}
 
-impl Begin {
     /// The places of so many channels.
-    pub(super) fn places(
-        &self,
-        mark: &Mark,
-        count: usize,
-        now_ms: u64,
-    ) -> Result<Vec<Place>, Error> {
+    pub(super) fn places(&self, mark: &Mark, count: usize) -> Result<Vec<Place>, Error> {
         match self {
-            Self::Newest => Ok(vec![Place::Since(now_ms); count]),
+            Self::Newest(at_ms) => Ok(vec![Place::Since(*at_ms); count]),
             Self::Oldest => Ok(vec![Place::Oldest; count]),
             Self::After(checkpoint) => mark.read(checkpoint, count),
         }
@@ -61,7 +57,7 @@ impl Newness {
             Place::Since(since_ms) => *since_ms,
             Place::Oldest | Place::Behind(_) => 0,
         };
-        let is_pinned = matches!(begin, Begin::Newest);
+        let is_pinned = matches!(begin, Begin::Newest(_));
         if !is_pinned && since_ms > 0 && since_ms.saturating_add(KEPT_MS) < now_ms {
             return Err(stale(
                 "the subscription had heard nothing yet, and is older than that",

@@ -71,7 +71,7 @@ impl Comet {
     ) -> Result<Self, Error> {
         let topics = topics(sources, MOST_TOPICS)?;
         let mark = Mark::new(NAME, sources.iter().map(Source::name));
-        let places = begin.places(&mark, topics.len(), api.host.now_ms())?;
+        let places = begin.places(&mark, topics.len())?;
         let mut channels = Vec::with_capacity(topics.len());
         for (topic, place) in topics.into_iter().zip(places) {
             let newness = Newness::of(&place, begin, api.host.now_ms())?;
@@ -118,7 +118,7 @@ impl Comet {
         }
     }
 
-    fn delivery(&self, events: Vec<Event>) -> Delivery {
+    pub(super) fn delivery(&self, events: Vec<Event>) -> Delivery {
         let places = self.channels.iter().map(|channel| channel.place.clone());
         Delivery {
             events,

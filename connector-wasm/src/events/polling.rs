@@ -122,9 +122,9 @@ impl Poll {
                     objects.push(Watched::new(source.name(), spot, BTreeSet::new()));
                 }
             }
-            Begin::Newest => {
+            Begin::Newest(at_ms) => {
                 for source in sources {
-                    objects.push(Watched::newest(api, source.name()).await?);
+                    objects.push(Watched::newest(api, source.name(), *at_ms).await?);
                 }
             }
             Begin::Oldest => {
@@ -195,7 +195,7 @@ impl Poll {
         self.delivery(events)
     }
 
-    fn delivery(&self, events: Vec<Event>) -> Delivery {
+    pub(super) fn delivery(&self, events: Vec<Event>) -> Delivery {
         let places = self.objects.iter().map(|object| object.spot.place());
         Delivery {
             events,
@@ -224,7 +224,7 @@ impl Watched {
     }
 
     /// An object whose newest records are known already.
-    async fn newest<H: Host>(api: &Rc<Api<H>>, name: &str) -> Result<Self, Error> {
+    async fn newest<H: Host>(api: &Rc<Api<H>>, name: &str, at_ms: u64) -> Result<Self, Error> {
         let soql = format!(
             "SELECT Id, SystemModstamp FROM {name} ORDER BY SystemModstamp DESC, Id DESC \
              LIMIT {KNOWN_AT_FIRST}"
@@ -237,7 +237,7 @@ impl Watched {
         }
         let spot = Spot {
             newest_ms,
-            gone_ms: api.host.now_ms().saturating_sub(CLOCK_SKEW_MS),
+            gone_ms: at_ms.saturating_sub(CLOCK_SKEW_MS),
             cursor: None,
         };
         Ok(Self::new(name, spot, told))

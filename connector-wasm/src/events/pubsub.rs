@@ -65,7 +65,7 @@ impl<E> Feed<E> {
         let channels = topics.iter().map(|topic| topic.channel.as_str());
         let mark = Mark::new(NAME, channels.chain(sources.iter().map(Source::name)));
         let now_ms = api.host.now_ms();
-        let places = begin.places(&mark, topics.len(), now_ms)?;
+        let places = begin.places(&mark, topics.len())?;
         let mut lines = Vec::with_capacity(topics.len());
         for (topic, place) in topics.into_iter().zip(places) {
             let newness = Newness::of(&place, begin, now_ms)?;
@@ -146,7 +146,7 @@ impl<E> Feed<E> {
         }
     }
 
-    fn delivery(&self, events: Vec<Event>) -> Delivery {
+    pub(super) fn delivery(&self, events: Vec<Event>) -> Delivery {
         let places = self.lines.iter().map(|line| line.place.clone());
         Delivery {
             events,

@@ -84,8 +84,20 @@ fn with_topics(fake: &Fake) {
 fn try_subscribe(fake: &Fake, names: &[&str], start: Start) -> Result<Subscription<Fake>, Error> {
     with_topics(fake);
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let is_new = start == Start::Newest;
     let options = SubscriptionOptions { start, way: None };
-    run(subscribe(Rc::new(fake.api()), &names, options))
+    let subscription = run(subscribe(Rc::new(fake.api()), &names, options))?;
+    if is_new {
+        begins(&subscription);
+    }
+    Ok(subscription)
+}
+
+/// The first delivery of a new subscription, which tells nothing but its place.
+pub(super) fn begins(subscription: &Subscription<Fake>) -> Vec<u8> {
+    let delivery = next(subscription);
+    assert!(delivery.events.is_empty(), "{delivery:?}");
+    delivery.checkpoint
 }
 
 fn contacts(fake: &Fake, start: Start) -> Subscription<Fake> {
@@ -163,6 +175,25 @@ fn what_is_new_begins_when_the_subscription_is_made_and_not_with_its_first_deliv
     let fake = Fake::new().exchange([]);
     let _subscription = contacts(&fake, Start::Newest);
     assert_eq!(wanted(&fake), [1]);
+}
+
+#[test]
+fn a_new_subscription_tells_at_once_where_it_begins_and_others_wait_for_something() {
+    let fake = Fake::new().exchange([Step::Waits]);
+    with_topics(&fake);
+    let options = |start| SubscriptionOptions { start, way: None };
+    let open = |fake: &Fake, start| {
+        let names = ["Contact".to_owned()];
+        run(subscribe(Rc::new(fake.api()), &names, options(start))).unwrap()
+    };
+    let checkpoint = begins(&open(&fake, Start::Newest));
+    assert_eq!(fake.0.monotonic_ms.get(), 0);
+    for start in [Start::Oldest, Start::After(checkpoint)] {
+        let fake = Fake::new().exchange([Step::Waits]);
+        with_topics(&fake);
+        begins(&open(&fake, start));
+        assert!(fake.0.monotonic_ms.get() > 100_000);
+    }
 }
 
 #[test]

@@ -80,7 +80,11 @@ impl Bus {
     pub(crate) fn begin(&self, org: &mut Org, config: &Config) -> anyhow::Result<()> {
         let wanted = EventSwitches {
             objects: Some(config.change_events.clone()),
-            deliveries_max: Some(config.edition.daily_deliveries()),
+            deliveries_max: Some(
+                config
+                    .daily_deliveries
+                    .unwrap_or_else(|| config.edition.daily_deliveries()),
+            ),
             ..EventSwitches::default()
         };
         self.set(org, &wanted)?;

@@ -6,6 +6,8 @@ use axum::response::{IntoResponse as _, Response};
 use hyper::StatusCode;
 use hyper::header::{self, HeaderName, HeaderValue};
 use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::macros::format_description;
 
 /// Salesforce writes the charset in capitals, and some clients compare.
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json;charset=UTF-8");
@@ -112,7 +114,7 @@ pub(crate) fn injected(
 }
 
 /// The headers that the edge puts on everything.
-pub(crate) fn with_edge_headers(mut response: Response) -> Response {
+pub(crate) fn with_edge_headers(mut response: Response, now_ms: i64) -> Response {
     let id = crate::random::hex(16);
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id) {
@@ -120,6 +122,10 @@ pub(crate) fn with_edge_headers(mut response: Response) -> Response {
         headers.insert(HeaderName::from_static("x-request-id"), id);
     }
     headers.insert(header::SERVER, HeaderValue::from_static("sfdcedge"));
+    // By the org's clock, which tests set.
+    if let Some(now) = date(now_ms) {
+        headers.insert(header::DATE, now);
+    }
     headers.insert(
         HeaderName::from_static("x-sfdc-edge-cache"),
         HeaderValue::from_static("none"),
@@ -129,6 +135,15 @@ pub(crate) fn with_edge_headers(mut response: Response) -> Response {
     });
     headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
     response
+}
+
+/// A time in milliseconds since the epoch, as headers have it.
+pub(crate) fn date(at_ms: i64) -> Option<HeaderValue> {
+    let format = format_description!(
+        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+    );
+    let date = OffsetDateTime::from_unix_timestamp(at_ms.div_euclid(1000)).ok()?;
+    HeaderValue::from_str(&date.format(format).ok()?).ok()
 }
 
 fn code(status: u16) -> StatusCode {

@@ -89,7 +89,7 @@ pub(crate) async fn serve(
         response = play(&fault, &peer).await;
     }
 
-    let response = answer::with_edge_headers(response);
+    let response = answer::with_edge_headers(response, shared.clock.now_ms());
     let response = match takes_gzip {
         true => body::gzip(response).await,
         false => response,

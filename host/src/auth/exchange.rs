@@ -1,7 +1,7 @@
 //! Requests to the token and revocation endpoints, and what their answers mean.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -13,7 +13,7 @@ use oauth2::{
     EndpointSet, HttpRequest, HttpResponse, PkceCodeVerifier, RedirectUrl, RefreshToken,
     RequestTokenError, StandardRevocableToken, TokenUrl,
 };
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout;
@@ -57,6 +57,14 @@ pub(super) enum Failure {
     /// Everything else.
     #[error(transparent)]
     Other(AuthError),
+}
+
+/// An answer, read whole.
+struct Answered {
+    status: StatusCode,
+    retry_after: Option<Duration>,
+    date: Option<HeaderValue>,
+    body: Bytes,
 }
 
 /// One connection's way to its login host.
@@ -131,16 +139,20 @@ impl Exchange {
     }
 
     /// Asks for a token with a signed assertion. The `oauth2` crate does not know
-    /// this grant; the answer is read as all others are.
-    pub(super) async fn assertion(&self, assertion: &SecretString) -> Result<Granted, Failure> {
-        let url = self
-            .endpoint(&self.auth.token_path)
-            .map_err(Failure::Other)?;
+    /// this grant; the answer is read as all others are. A refusal comes with the time
+    /// at the login host, in milliseconds since 1970, if it tells.
+    pub(super) async fn assertion(
+        &self,
+        assertion: &SecretString,
+    ) -> Result<Granted, (Failure, Option<u64>)> {
+        let url = self.endpoint(&self.auth.token_path);
+        let url = url.map_err(|error| (Failure::Other(error), None))?;
         let form = form(&[
             ("grant_type", JWT_BEARER),
             ("assertion", assertion.expose_secret()),
         ]);
-        let response = self.post(url, form_headers(), form).await?;
+        let response = self.post(url, form_headers(), form).await;
+        let response = response.map_err(|failure| (failure, None))?;
         let body = response.body().as_slice();
         let answer = if response.status() == StatusCode::OK {
             serde_json::from_slice(body).map_err(|_| RequestTokenError::Other(String::new()))
@@ -151,7 +163,8 @@ impl Exchange {
             }
         };
         // Products sign only answers to clients that have shown their secret.
-        self.read(answer, false)
+        let granted = self.read(answer, false);
+        granted.map_err(|failure| (failure, time_of(response.headers())))
     }
 
     /// Revokes a token (RFC 7009). One that is not good any more counts as
@@ -167,7 +180,7 @@ impl Exchange {
         }
         let answer = self.answer(url, form_headers(), form(&fields)).await;
         let (status, body) = match answer {
-            Ok((status, _, body)) => (status, body),
+            Ok(answered) => (answered.status, answered.body),
             Err(Failure::Lost(error) | Failure::Other(error)) => return Err(error),
             Err(Failure::Dead(reason)) => return Err(self.unavailable(reason, None)),
         };
@@ -197,7 +210,12 @@ impl Exchange {
         headers: HeaderMap,
         body: Zeroizing<Vec<u8>>,
     ) -> Result<HttpResponse, Failure> {
-        let (status, retry_after, body) = self.answer(url, headers, body).await?;
+        let Answered {
+            status,
+            retry_after,
+            date,
+            body,
+        } = self.answer(url, headers, body).await?;
         let passing = |cause: String| Failure::Other(self.unavailable(cause, retry_after));
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             return Err(passing(format!("it answered {status}")));
@@ -209,6 +227,9 @@ impl Exchange {
         // Without a content type, which products get wrong: it is JSON.
         let mut response = HttpResponse::new(body.to_vec());
         *response.status_mut() = status;
+        if let Some(date) = date {
+            response.headers_mut().insert(DATE, date);
+        }
         Ok(response)
     }
 
@@ -219,7 +240,7 @@ impl Exchange {
         url: Url,
         headers: HeaderMap,
         body: Zeroizing<Vec<u8>>,
-    ) -> Result<(StatusCode, Option<Duration>, Bytes), Failure> {
+    ) -> Result<Answered, Failure> {
         let request = Outgoing {
             method: Method::POST,
             url,
@@ -233,14 +254,19 @@ impl Exchange {
             let retry_after = seconds
                 .and_then(|value| value.to_str().ok()?.trim().parse().ok())
                 .map(Duration::from_secs);
-            let body = answer.body.collect(MAX_TOKEN_ANSWER_BYTES).await?;
-            Ok((answer.status, retry_after, body))
+            Ok(Answered {
+                status: answer.status,
+                retry_after,
+                date: answer.headers.get(DATE).cloned(),
+                body: answer.body.collect(MAX_TOKEN_ANSWER_BYTES).await?,
+            })
         };
         match timeout(TOKEN_TIMEOUT, exchange).await {
-            Ok(Ok((StatusCode::OK, pause, granted))) => Ok((StatusCode::OK, pause, granted)),
-            Ok(Ok((status, pause, refusal))) => {
-                Ok((status, pause, quoted::taken_out(&body, refusal)))
-            }
+            Ok(Ok(granted)) if granted.status == StatusCode::OK => Ok(granted),
+            Ok(Ok(refused)) => Ok(Answered {
+                body: quoted::taken_out(&body, refused.body),
+                ..refused
+            }),
             Ok(Err(error)) => Err(self.transport_failure(error)),
             Err(_) => Err(Failure::Lost(
                 self.unavailable(format!("it took longer than {TOKEN_TIMEOUT:?}"), None),
@@ -365,6 +391,14 @@ impl<'c> AsyncHttpClient<'c> for Exchange {
             self.post(url, parts.headers, Zeroizing::new(body)).await
         })
     }
+}
+
+/// When an answer was given, by the clock of who gave it.
+fn time_of(headers: &HeaderMap) -> Option<u64> {
+    let date = headers.get(DATE)?.to_str().ok()?;
+    let date = httpdate::parse_http_date(date).ok()?;
+    let since = date.duration_since(UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_millis()).ok()
 }
 
 fn form_headers() -> HeaderMap {

@@ -16,6 +16,10 @@ use crate::store::{ConnectionKey, ConnectionState, Flow, StoreError, TOKENS, Tok
 /// then is kept in memory and tried again with the next call.
 const SAVE_TRIES: usize = 3;
 
+/// How far our clock may be from the login host's, in milliseconds, without it being the
+/// reason why an assertion is refused.
+const CLOCK_SKEW_MS: u64 = 60_000;
+
 /// Tokens that were granted and are not durable yet. They are the only ones that
 /// are good if the product rotates, so they are not handed out but not thrown
 /// away either.
@@ -172,17 +176,30 @@ impl Sessions {
         let Some(pem) = pem.map_err(Failure::Other)? else {
             return Err(self.cannot(loaded, "it has no private key: give one"));
         };
-        let claims = Claims {
-            issuer: &loaded.record.client_id,
-            subject,
-            // An origin without the slash that the parser adds.
-            audience: loaded.place.login.as_str().trim_end_matches('/'),
-            expires_at_s: (self.now_ms() / 1000).saturating_add(u64::from(rule.lifetime_s)),
+        let signed = |now_ms: u64| {
+            let claims = Claims {
+                issuer: &loaded.record.client_id,
+                subject,
+                // An origin without the slash that the parser adds.
+                audience: loaded.place.login.as_str().trim_end_matches('/'),
+                expires_at_s: (now_ms / 1000).saturating_add(u64::from(rule.lifetime_s)),
+            };
+            let key = assertion::read_key(&pem);
+            key.and_then(|key| assertion::sign(&key, &claims))
+                .map_err(|problem| self.cannot(loaded, problem))
         };
-        let assertion = assertion::read_key(&pem)
-            .and_then(|key| assertion::sign(&key, &claims))
-            .map_err(|problem| self.cannot(loaded, problem))?;
-        self.exchange(loaded).assertion(&assertion).await
+        let (exchange, now_ms) = (self.exchange(loaded), self.now_ms());
+        match exchange.assertion(&signed(now_ms)?).await {
+            // One that is over, or not good yet, by their clock is refused as that of a
+            // user who may not log in: nobody has to reconnect because of a clock.
+            Err((Failure::Dead(_), Some(theirs_ms)))
+                if theirs_ms.abs_diff(now_ms) > CLOCK_SKEW_MS =>
+            {
+                let again = exchange.assertion(&signed(theirs_ms)?).await;
+                again.map_err(|(failure, _)| failure)
+            }
+            outcome => outcome.map_err(|(failure, _)| failure),
+        }
     }
 
     fn cannot(&self, loaded: &Loaded, problem: &str) -> Failure {

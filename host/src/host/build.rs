@@ -1,13 +1,12 @@
 //! Building a host, and compiling packages for it.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
-use super::{Host, Inner};
+use super::{Host, Inner, LiveSettings, Rollouts};
 use crate::auth::{Sessions, SessionsConfig};
 use crate::code_cache::{self, CodeCache};
 use crate::connector::LoadedConnector;
@@ -15,13 +14,13 @@ use crate::engine::Sandboxes;
 use crate::error::Error;
 use crate::ledger::{Clock, Ledgers};
 use crate::limits::Limits;
+use crate::package::PublicKey;
 use crate::private_file;
+use crate::rollout::{VersionChange, Watcher};
 use crate::seal::{MasterKey, Sealer};
 use crate::store::{SqliteStore, Store};
 use crate::transport::{Transport, TransportConfig};
-
-/// The connectors that are loaded, by name.
-type Loaded = BTreeMap<String, Arc<LoadedConnector>>;
+use crate::trust::{Revoked, Trust};
 
 /// The master key's file in the data directory, unless a key is given.
 pub const MASTER_KEY_FILE: &str = "master.key";
@@ -36,6 +35,18 @@ pub struct HostBuilder {
     ceiling: Option<Limits>,
     is_counting: bool,
     transport: TransportConfig,
+    watcher: Watching,
+    trust: Trust,
+}
+
+/// Who hears of changes of packages.
+#[derive(Clone, Default)]
+struct Watching(Option<Watcher>);
+
+impl std::fmt::Debug for Watching {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Watching").field(&self.0.is_some()).finish()
+    }
 }
 
 impl HostBuilder {
@@ -100,6 +111,41 @@ impl HostBuilder {
         self
     }
 
+    /// Loads packages that this key has signed. Without any, and without
+    /// [`Self::allow_unsigned`], only [`Package::vouched`](crate::Package::vouched) packages are loaded.
+    #[must_use]
+    pub fn trust(mut self, key: PublicKey) -> Self {
+        self.trust.keys.insert(key);
+        self
+    }
+
+    /// Never loads these packages.
+    #[must_use]
+    pub fn revoke(mut self, revocation: Revoked) -> Self {
+        self.trust.revoked.push(revocation);
+        self
+    }
+
+    /// Loads packages whoever has signed them, or nobody: for development. Each one that
+    /// is not signed is told in the log.
+    #[must_use]
+    pub fn allow_unsigned(mut self) -> Self {
+        self.trust.allows_unsigned = true;
+        self
+    }
+
+    /// Has `watcher` hear of every change of the versions of a package, with its name: to
+    /// keep a record of them, or to take one over where the host did something by itself.
+    /// It is called while the call waits that made the change, so it must be quick.
+    #[must_use]
+    pub fn watch_packages(
+        mut self,
+        watcher: impl Fn(&str, &VersionChange) + Send + Sync + 'static,
+    ) -> Self {
+        self.watcher = Watching(Some(Arc::new(watcher)));
+        self
+    }
+
     /// What requests say in `User-Agent`.
     #[must_use]
     pub fn user_agent(mut self, name: impl Into<String>) -> Self {
@@ -143,13 +189,11 @@ impl HostBuilder {
             .map_err(|error| Error::Options(vec![error.to_string()]))?;
         let ceiling = self.ceiling.unwrap_or_else(Limits::ceiling);
         let clock = Clock::system();
-        let loaded_connectors: Arc<RwLock<Loaded>> = Arc::default();
-        let loaded = Arc::clone(&loaded_connectors);
+        let connectors = Arc::new(Rollouts::<LoadedConnector>::new(self.watcher.0.clone()));
+        let loaded = Arc::clone(&connectors);
         let manifests = move |package: &str| {
-            let loaded = loaded.read().unwrap_or_else(PoisonError::into_inner);
-            loaded
-                .get(package)
-                .map(|connector| Arc::clone(&connector.auth))
+            let connector = loaded.get(package)?;
+            Some(Arc::clone(&connector.trusted().auth))
         };
         let sessions = Sessions::new(SessionsConfig {
             store: Arc::clone(&store),
@@ -167,8 +211,11 @@ impl HostBuilder {
             sealer,
             sessions,
             transport,
-            loaded_connectors,
-            loaded_transforms: RwLock::default(),
+            connectors,
+            transforms: Rollouts::new(self.watcher.0),
+            trust: self.trust,
+            settings: LiveSettings::default(),
+            data_dir,
         })))
     }
 }

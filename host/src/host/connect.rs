@@ -142,7 +142,7 @@ impl Host {
     /// name. Nothing is kept then.
     pub async fn add_connection(&self, new: NewConnection) -> Result<Connection, Error> {
         let key = key(&new.tenant, &new.name)?;
-        let loaded = self.0.loaded_connector(&new.connector)?;
+        let loaded = self.0.connector(&new.connector)?.trusted();
         let auth = &loaded.vendor.auth;
         check(&new, auth)?;
         let local_origins = match &new.login {
@@ -279,7 +279,7 @@ impl Host {
                 return Err(Error::Input(NO_SETTINGS.to_owned()));
             }
             record.settings = settings_or_none(settings);
-            let loaded = self.0.loaded_connector(&record.package)?;
+            let loaded = self.0.connector(&record.package)?.trusted();
             Instance::check_settings(&self.0, &record, loaded).await?;
         }
         record.reserve = reserve.unwrap_or(record.reserve);

@@ -59,7 +59,8 @@ pub struct Courier {
 /// How a courier is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CourierStatus {
-    /// It is subscribed to the connection's events.
+    /// It is subscribed to the connection's events, and its place among them is kept:
+    /// nothing is missed from now on, also if this process ends.
     pub hears: bool,
     /// Why it does not hear events, or cannot keep them; it tries again by itself.
     pub hearing_problem: Option<String>,
@@ -217,13 +218,14 @@ impl Courier {
     /// Keeps what comes. That something was missed is kept with the first checkpoint
     /// behind the gap: what is read after it was told is not older than the next event.
     async fn listen(&self, start: Start, mut has_missed: bool) -> Result<Infallible, Error> {
+        let has_place = matches!(start, Start::After(_));
         let options = SubscribeOptions {
             start,
             way: self.endpoint.way.clone(),
         };
         let sources = &self.endpoint.sources;
         let mut deliveries = self.connection.subscribe(sources, options).await?;
-        self.locked().hears = true;
+        self.locked().hears = has_place;
         loop {
             let delivery = match deliveries.next_delivery().await {
                 Ok(Some(delivery)) => delivery,
@@ -239,7 +241,9 @@ impl Courier {
             let items = self.items(&delivery, has_missed)?;
             self.keep(items, &delivery.checkpoint).await?;
             has_missed = false;
-            self.locked().hearing_problem = None;
+            let mut status = self.locked();
+            status.hears = true;
+            status.hearing_problem = None;
         }
     }
 

@@ -30,6 +30,13 @@ pub const MAX_QUEUE_PAGE_ITEMS: u32 = 1_000;
 /// it is the last one.
 pub const MAX_QUEUE_PAGE_BYTES: u64 = 16 * 1024 * 1024;
 
+/// How far the clocks of processes that share a queue may be apart, in milliseconds. One
+/// that is further behind than this was set back.
+pub(super) const CLOCK_SKEW_MS: u64 = 5 * 60 * 1000;
+
+/// How often a queue in which nothing happens notes what time it is, in milliseconds.
+pub(super) const CLOCK_NOTED_EVERY_MS: u64 = 60 * 1000;
+
 /// Which queue: one of a connection, by its name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct QueueKey {

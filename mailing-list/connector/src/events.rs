@@ -1,7 +1,7 @@
 //! Events: changes of members, by asking the service what happened behind a cursor.
 //! It answers once something has, or after a while, so a change is heard of at once.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use serde_json::Value;
@@ -38,6 +38,8 @@ const FORM: &str = "1:";
 pub(crate) struct Subscription<H> {
     api: Rc<Api<H>>,
     cursor: RefCell<String>,
+    /// It began with what is new, and nobody has its cursor yet.
+    is_new: Cell<bool>,
 }
 
 /// How it is done.
@@ -80,6 +82,7 @@ pub(crate) async fn subscribe<H: Host>(
             "there is no such way to hear of events; the one way is: polling",
         ));
     }
+    let is_new = options.start == Start::Newest;
     let cursor = match options.start {
         Start::Newest => first(&api, "newest").await?,
         Start::Oldest => first(&api, "oldest").await?,
@@ -88,6 +91,7 @@ pub(crate) async fn subscribe<H: Host>(
     Ok(Subscription {
         api,
         cursor: RefCell::new(cursor),
+        is_new: Cell::new(is_new),
     })
 }
 
@@ -112,8 +116,12 @@ fn read(checkpoint: &[u8]) -> Result<String, Error> {
 }
 
 impl<H: Host> Subscription<H> {
-    /// The next delivery. After an error that passes it goes on where it was.
+    /// The next delivery; of a new subscription first where it begins. After an error
+    /// that passes it goes on where it was.
     pub(crate) async fn next(&self) -> Result<Delivery, Error> {
+        if self.is_new.take() {
+            return Ok(self.delivery(Vec::new()));
+        }
         let began_ms = self.api.host.monotonic_ms();
         loop {
             let after = self.cursor.borrow().clone();
@@ -132,10 +140,14 @@ impl<H: Host> Subscription<H> {
                 .into_iter()
                 .map(event)
                 .collect::<Result<_, _>>()?;
-            let checkpoint = format!("{FORM}{}", told.cursor).into_bytes();
             self.cursor.replace(told.cursor);
-            return Ok(Delivery { events, checkpoint });
+            return Ok(self.delivery(events));
         }
+    }
+
+    fn delivery(&self, events: Vec<Event>) -> Delivery {
+        let checkpoint = format!("{FORM}{}", self.cursor.borrow()).into_bytes();
+        Delivery { events, checkpoint }
     }
 }
 
@@ -187,6 +199,12 @@ mod tests {
         }]);
         let fake = Fake::new([changes("7-2", json!([])), changes("7-3", change)]);
         let subscription = begin(&fake, Start::Newest).unwrap();
+        // Where it begins is told before anything has happened.
+        let place = run(subscription.next()).unwrap();
+        assert_eq!(
+            (place.events.len(), &place.checkpoint[..]),
+            (0, &b"1:7-2"[..])
+        );
         let delivery = run(subscription.next()).unwrap();
         assert_eq!(delivery.checkpoint, b"1:7-3");
         let [Event::Change(change)] = &delivery.events[..] else {

@@ -106,10 +106,20 @@ impl Child {
 
     /// The most memory that it ever had resident, in MiB.
     pub(crate) fn peak_mib(&self) -> Result<f64> {
+        self.status_mib("VmHWM:")
+    }
+
+    /// The memory that it has resident now, in MiB.
+    pub(crate) fn resident_mib(&self) -> Result<f64> {
+        self.status_mib("VmRSS:")
+    }
+
+    fn status_mib(&self, name: &str) -> Result<f64> {
         let status = self.file("status")?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
         let kib = line.and_then(|line| line.split_whitespace().next());
-        Ok(kib.context("no VmHWM")?.parse::<f64>()? / 1024.0)
+        let kib = kib.with_context(|| format!("no {name}"))?;
+        Ok(kib.parse::<f64>()? / 1024.0)
     }
 
     fn file(&self, name: &str) -> Result<String> {

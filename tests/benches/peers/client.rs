@@ -16,11 +16,16 @@ use crate::contact::Outcome;
 use crate::task::CHANGING;
 use crate::{native, native_sync, ours, synced};
 
+/// Events that the org may deliver in a day.
+const DELIVERIES: u64 = 10_000_000;
+
 /// Serves an org until the input ends.
 pub(crate) fn org() -> Result<()> {
     let config = Config {
         // The edition with calls enough for a million rows by Collections.
         edition: Edition::Sandbox,
+        // And with events enough, which an org can buy.
+        daily_deliveries: Some(DELIVERIES),
         ..Config::default()
     };
     runtime()?.block_on(async {
@@ -91,6 +96,12 @@ async fn sync(client: &str, task: &str, url: &str, rows: u64) -> Result<()> {
                 let (outcome, told) = synced.receive(rows).await?;
                 lags = Some(told);
                 outcome
+            }
+            "soak" => {
+                let synced = synced::Synced::open(url, Direction::In).await?;
+                let synced = synced.quietly_live(CHANGING).await?;
+                begin(version)?;
+                synced.soak(rows).await?
             }
             _ => {
                 let synced = synced::Synced::open(url, Direction::Both).await?;

@@ -12,11 +12,15 @@ use crate::child::Child;
 use crate::contact::Outcome;
 use crate::native;
 use crate::report::{self, Run, Waits};
+use crate::soak;
 use crate::task::{CHANGING, Client, Task, variable};
 
 /// Where clients run, and where the org does.
-const CLIENT_CORE: u32 = 0;
+pub(crate) const CLIENT_CORE: u32 = 0;
 const ORG_CORE: u32 = 1;
+
+/// 1,000 changes a second, 200 in a request.
+const PACE: Duration = Duration::from_millis(200);
 
 /// Rounds unless the caller says how many.
 const ROUNDS: usize = 3;
@@ -48,7 +52,11 @@ pub(crate) fn run(options: &[&str]) -> Result<()> {
             Task::Get => task.rows(),
             _ => options.rows.unwrap_or(task.rows()),
         };
-        println!("{} of {rows} rows, {} rounds", task.name(), options.rounds);
+        let rounds = match task {
+            Task::SyncSoak => 1,
+            _ => options.rounds,
+        };
+        println!("{} of {rows} rows, {rounds} rounds", task.name());
         match task {
             Task::QueryRest | Task::QueryBulk => {
                 let fitting = filled.take().filter(|(n_rows, _)| *n_rows == rows);
@@ -67,13 +75,21 @@ pub(crate) fn run(options: &[&str]) -> Result<()> {
                 filled = None;
                 syncs(&runtime, *task, rows, options.rounds, &mut runs)?;
             }
+            Task::SyncSoak => {
+                filled = None;
+                soak::run(&runtime, rows)?;
+            }
             Task::Get => {
                 filled = None;
                 gets(&runtime, rows, options.rounds, &mut runs, &mut waits)?;
             }
         }
     }
-    report::write(&runs, &waits)
+    match runs.is_empty() {
+        // A soak has a report of its own.
+        true => Ok(()),
+        false => report::write(&runs, &waits),
+    }
 }
 
 fn read(options: &[&str]) -> Result<Options> {
@@ -104,15 +120,15 @@ fn read(options: &[&str]) -> Result<Options> {
 }
 
 /// A running org with a session that nobody measures.
-struct Org {
+pub(crate) struct Org {
     process: Child,
-    url: String,
-    session: native::Session,
+    pub(crate) url: String,
+    pub(crate) session: native::Session,
 }
 
 impl Org {
     /// An org with this many contacts.
-    fn start(runtime: &Runtime, rows: u64) -> Result<Self> {
+    pub(crate) fn start(runtime: &Runtime, rows: u64) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("org");
         let process = Child::start(&command, ORG_CORE)?;
@@ -226,7 +242,7 @@ fn syncs(
             // A fresh org each time, since each tells only so much of a day.
             let org = Org::start(runtime, contacts)?;
             let changes = || match task {
-                Task::SyncIn => runtime.block_on(change(&org.session, rows)),
+                Task::SyncIn => runtime.block_on(change(&org.session, rows, PACE)),
                 _ => Ok(()),
             };
             let (mut run, _, mut child) = measured(runtime, task, *client, &org, rows, changes)?;
@@ -241,10 +257,10 @@ fn syncs(
     Ok(())
 }
 
-/// Makes so many changes, 1,000 a second: five requests of 200.
-async fn change(session: &native::Session, rows: u64) -> Result<()> {
+/// Makes so many changes, a request of 200 each time.
+pub(crate) async fn change(session: &native::Session, rows: u64, each: Duration) -> Result<()> {
     let ids = session.ids().await?;
-    let mut pace = tokio::time::interval(Duration::from_millis(200));
+    let mut pace = tokio::time::interval(each);
     let requests = ids.chunks(200).cycle();
     for ids in requests.take(usize::try_from(rows / 200)?) {
         pace.tick().await;

@@ -23,6 +23,7 @@ mod native_bulk;
 mod native_sync;
 mod ours;
 mod report;
+mod soak;
 mod synced;
 mod table;
 mod task;

@@ -87,11 +87,13 @@ impl Session {
         &self.token
     }
 
-    /// Sets the telephone of these contacts to now, in milliseconds since 1970.
+    /// Sets the telephone of these contacts to now, in milliseconds since 1970, and to
+    /// another part of the millisecond each: what changes alike in a transaction is one
+    /// event.
     pub(crate) async fn touch(&self, ids: &[String]) -> Result<()> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
-        let record = |id: &String| json!({ "attributes": { "type": "Contact" }, "Id": id, "Phone": now.to_string() });
-        let records: Vec<Json> = ids.iter().map(record).collect();
+        let record = |(n, id): (usize, &String)| json!({ "attributes": { "type": "Contact" }, "Id": id, "Phone": format!("{now}.{n:03}") });
+        let records: Vec<Json> = ids.iter().enumerate().map(record).collect();
         let body = json!({ "allOrNone": false, "records": records }).to_string();
         let path = "/services/data/v60.0/composite/sobjects";
         let request = self.request(Method::PATCH, path).body(body);
@@ -246,6 +248,13 @@ impl Session {
         let quota: Json = serde_json::from_slice(&self.get("/__control/quota").await?)?;
         let used = quota.pointer("/used").and_then(Json::as_u64);
         used.context("the org does not say its calls")
+    }
+
+    /// Events that the org has delivered today.
+    pub(crate) async fn delivered(&self) -> Result<u64> {
+        let events: Json = serde_json::from_slice(&self.get("/__control/events").await?)?;
+        let used = events.pointer("/deliveries/used").and_then(Json::as_u64);
+        used.context("the org does not say its deliveries")
     }
 }
 

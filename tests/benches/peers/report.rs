@@ -93,7 +93,7 @@ fn percentiles(mut times: Vec<Duration>) -> [f64; 2] {
     [at(50), at(99)]
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
@@ -183,9 +183,14 @@ pub(crate) fn write(runs: &[Run], waits: &[Waits]) -> Result<()> {
             }
         }
     }
-    let file = target().join("bench/peers.json");
+    save("peers.json", &Json::Array(entries))
+}
+
+/// Writes figures into a file of the target directory, and says where.
+pub(crate) fn save(name: &str, figures: &Json) -> Result<()> {
+    let file = target().join("bench").join(name);
     std::fs::create_dir_all(file.with_file_name(""))?;
-    std::fs::write(&file, serde_json::to_vec_pretty(&Json::Array(entries))?)?;
+    std::fs::write(&file, serde_json::to_vec_pretty(figures)?)?;
     println!("\nThe figures are in {}", file.display());
     Ok(())
 }

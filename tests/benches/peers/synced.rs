@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use lockgate_sync::{Database, Direction, Engine, EngineOptions, Mapping, Plan, Progress, Target};
+use lockgate_sync::{
+    Activity, Database, Direction, Engine, EngineOptions, Mapping, Plan, Progress, Target,
+};
 use tokio::task::JoinHandle;
 
 use crate::contact::Outcome;
@@ -64,7 +66,15 @@ impl Synced {
     }
 
     /// Has the engine at work, and waits until everything is loaded and listened to.
-    pub(crate) async fn live(mut self, rows: u64) -> Result<Self> {
+    /// From then on it is noted how long changes take.
+    pub(crate) async fn live(self, rows: u64) -> Result<Self> {
+        let live = self.quietly_live(rows).await?;
+        live.place.note_lags()?;
+        Ok(live)
+    }
+
+    /// The same, and nothing is noted.
+    pub(crate) async fn quietly_live(mut self, rows: u64) -> Result<Self> {
         self.start();
         while self.place.outcome()?.rows < rows {
             tokio::time::sleep(LOOK).await;
@@ -72,7 +82,6 @@ impl Synced {
         while !self.is_live().await? {
             tokio::time::sleep(LOOK).await;
         }
-        self.place.note_lags()?;
         Ok(self)
     }
 
@@ -109,6 +118,16 @@ impl Synced {
         }
         let outcome = Outcome { rows, length: 0 };
         Ok((outcome, self.place.lags_ms()?))
+    }
+
+    /// Takes in so many changes, which the engine itself counts: a table of them would be
+    /// in its memory.
+    pub(crate) async fn soak(&self, rows: u64) -> Result<Outcome> {
+        let mut activity = self.engine.activity();
+        let before = activity.borrow().applied.updated;
+        let is_enough = |now: &Activity| now.applied.updated >= before + rows;
+        activity.wait_for(is_enough).await?;
+        Ok(Outcome { rows, length: 0 })
     }
 
     /// Sends a change of each row.

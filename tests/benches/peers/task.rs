@@ -29,9 +29,13 @@ pub(crate) enum Task {
     SyncIn,
     /// Send changes of a table.
     SyncOut,
+    /// Take over as many changes as come in an hour, as fast as they go, and see what
+    /// becomes of the memory. By itself, and only if it is asked for.
+    SyncSoak,
 }
 
 impl Task {
+    /// Those that compare clients.
     pub(crate) const ALL: [Self; 8] = [
         Self::QueryRest,
         Self::QueryBulk,
@@ -54,6 +58,7 @@ impl Task {
             Self::SyncLoad => "sync-load",
             Self::SyncIn => "sync-in",
             Self::SyncOut => "sync-out",
+            Self::SyncSoak => "sync-soak",
         }
     }
 
@@ -64,17 +69,22 @@ impl Task {
             // jsforce does not come to the end of an answer in twenty parts.
             Self::QueryBulk => 200_000,
             Self::WriteCollections | Self::WriteBulk | Self::SyncLoad => 100_000,
-            // An org tells of 25,000 a day.
             Self::SyncIn => 20_000,
+            // An hour of 55 changes a second, which is a busy org.
+            Self::SyncSoak => 200_000,
             Self::SyncOut => 10_000,
             Self::Get => 2_000,
         }
     }
 
     pub(crate) fn named(name: &str) -> Result<Self> {
-        let names = Self::ALL.map(Self::name).join(", ");
-        let task = Self::ALL.into_iter().find(|task| task.name() == name);
-        task.with_context(|| format!("there is no task {name:?}: take one of {names}"))
+        let all: Vec<Self> = Self::ALL.into_iter().chain([Self::SyncSoak]).collect();
+        let names = all.iter().map(|task| task.name()).collect::<Vec<_>>();
+        let task = all.iter().find(|task| task.name() == name).copied();
+        task.with_context(|| {
+            let names = names.join(", ");
+            format!("there is no task {name:?}: take one of {names}")
+        })
     }
 
     /// Ours first; the others are what it is compared with.
@@ -96,6 +106,7 @@ impl Task {
             Self::Get | Self::SyncLoad | Self::SyncIn | Self::SyncOut => {
                 &[Client::Lockgate, Client::Reqwest]
             }
+            Self::SyncSoak => &[Client::Lockgate],
         }
     }
 }
@@ -126,7 +137,7 @@ impl Client {
     /// The most CPU that ours may take over this one's, if that was promised.
     pub(crate) const fn target(self, task: Task) -> Option<f64> {
         match (self, task) {
-            (_, Task::Get | Task::SyncLoad | Task::SyncIn | Task::SyncOut) => None,
+            (_, Task::Get | Task::SyncLoad | Task::SyncIn | Task::SyncOut | Task::SyncSoak) => None,
             (Self::Jsforce | Self::SimpleSalesforce, _) => Some(0.25),
             (Self::Reqwest, _) => Some(1.4),
             (Self::Lockgate | Self::ReqwestValue, _) => None,

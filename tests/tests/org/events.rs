@@ -33,8 +33,18 @@ fn by(way: &str, start: Start) -> SubscribeOptions {
 }
 
 async fn subscribe(crm: &Connection, sources: &[&str], start: Start) -> Deliveries {
-    let options = SubscribeOptions { start, way: None };
-    crm.subscribe(sources, options).await.unwrap()
+    subscribed(crm, sources, SubscribeOptions { start, way: None }).await
+}
+
+/// A subscription, which has told where it begins if it is a new one.
+async fn subscribed(crm: &Connection, sources: &[&str], options: SubscribeOptions) -> Deliveries {
+    let is_new = options.start == Start::Newest;
+    let mut deliveries = crm.subscribe(sources, options).await.unwrap();
+    if is_new {
+        let place = deliveries.next_delivery().await.unwrap().unwrap();
+        assert!(place.events.is_empty(), "{place:?}");
+    }
+    deliveries
 }
 
 /// What is new from now on, once the org knows that somebody wants it.

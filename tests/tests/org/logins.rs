@@ -186,6 +186,37 @@ async fn a_signed_assertion_logs_a_user_in_without_a_secret_and_the_key_is_seale
     }
 }
 
+#[tokio::test]
+async fn assertions_are_good_whatever_our_clock_says_and_nobody_has_to_reconnect() {
+    const HOUR_MS: i64 = 60 * 60 * 1000;
+    let (site, key) = signing_site().await;
+    let new = by_assertion(&site, &key);
+    let crm = site.host.add_connection(new).await.unwrap();
+    site.host.authorize_client(TENANT, NAME).await.unwrap();
+    for (ahead_ms, asked) in [(0, 1), (HOUR_MS, 2)] {
+        site.control.set_clock_offset_ms(ahead_ms);
+        site.control.expire_sessions();
+        let before = site.count("POST", TOKEN);
+        query(&crm, "SELECT Id FROM Account").await;
+        assert_eq!(site.count("POST", TOKEN) - before, asked);
+    }
+    // A user who may not log in is refused by either clock.
+    let refusal = FaultKind::Error {
+        status: 400,
+        code: None,
+        message: None,
+        body: Some(r#"{"error":"invalid_grant","error_description":"inactive user"}"#.to_owned()),
+    };
+    site.control.add_fault(FaultRule::next(2, TOKEN, refusal));
+    site.control.expire_sessions();
+    let refused = crm.query("SELECT Id FROM Account", Default::default());
+    let refused = refused.await.unwrap_err();
+    assert!(
+        matches!(refused, Error::NeedsReconnect { .. }),
+        "{refused:?}"
+    );
+}
+
 fn token_answer(instance: &str) -> FaultRule {
     let body = json!({
         "access_token": "00Dxx0000001gPL!sixteen.or.more.characters",

@@ -166,6 +166,8 @@ async fn changes_are_told_as_they_happen_and_from_a_checkpoint_on() {
     let Bench { list, service, .. } = bench().await;
     let options = SubscribeOptions::default();
     let mut deliveries = list.subscribe(&["Member"], options).await.unwrap();
+    let place = deliveries.next_delivery().await.unwrap().unwrap();
+    assert!(place.events.is_empty(), "where it begins");
     let id = create(&list, json!([{"email": "ann@example.com"}]))
         .await
         .remove(0);

@@ -29,5 +29,6 @@ mod receiver;
 mod refusals;
 mod requests;
 mod storage;
+mod swaps;
 mod uploads;
 mod usage;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::tests::{ids, next};
+use super::super::tests::{begins, ids, next};
 use super::super::{Subscription, subscribe};
 use super::*;
 use crate::bindings::exports::lockgate::connector::events::{Change, Start, SubscriptionOptions};
@@ -82,15 +82,17 @@ fn again(fake: Fake) -> Fake {
 }
 
 fn open(fake: &Fake, start: Start) -> Result<Subscription<Fake>, Error> {
+    let is_new = start == Start::Newest;
     let options = SubscriptionOptions {
         start,
         way: Some(NAME.to_owned()),
     };
-    run(subscribe(
-        Rc::new(fake.api()),
-        &["Contact".to_owned()],
-        options,
-    ))
+    let names = ["Contact".to_owned()];
+    let subscription = run(subscribe(Rc::new(fake.api()), &names, options))?;
+    if is_new {
+        begins(&subscription);
+    }
+    Ok(subscription)
 }
 
 fn refusal(fake: Fake) -> crate::bindings::exports::lockgate::connector::records::Problem {
@@ -253,6 +255,7 @@ fn a_message_has_its_own_id() {
     };
     let names = ["Low_Ink__e".to_owned()];
     let subscription = run(subscribe(Rc::new(fake.api()), &names, options)).unwrap();
+    begins(&subscription);
     let delivery = next(&subscription);
     let [Event::Message(message)] = delivery.events.as_slice() else {
         panic!("{delivery:?}");

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::super::tests::{ids, next};
+use super::super::tests::{begins, ids, next};
 use super::super::{Subscription, subscribe};
 use super::*;
 use crate::bindings::exports::lockgate::connector::events::{Start, SubscriptionOptions};
@@ -72,15 +72,17 @@ fn fake() -> Fake {
 }
 
 fn poll(fake: &Fake, start: Start) -> Result<Subscription<Fake>, Error> {
+    let is_new = start == Start::Newest;
     let options = SubscriptionOptions {
         start,
         way: Some(NAME.to_owned()),
     };
-    run(subscribe(
-        Rc::new(fake.api()),
-        &["Contact".to_owned()],
-        options,
-    ))
+    let names = ["Contact".to_owned()];
+    let subscription = run(subscribe(Rc::new(fake.api()), &names, options))?;
+    if is_new {
+        begins(&subscription);
+    }
+    Ok(subscription)
 }
 
 /// A subscription of which a first look has found nothing yet.

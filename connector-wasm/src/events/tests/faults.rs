@@ -80,11 +80,8 @@ fn a_subscription_that_broke_before_it_heard_anything_misses_nothing() {
 
 #[test]
 fn a_checkpoint_from_before_anything_was_heard_is_gone_on_from_while_events_are_kept() {
-    let fake = Fake::new().exchange([Step::Waits, Step::Waits]);
-    let Start::After(checkpoint) = Start::After(next(&contacts(&fake, Start::Newest)).checkpoint)
-    else {
-        unreachable!();
-    };
+    let fake = Fake::new().exchange([Step::Waits]);
+    let checkpoint = next(&contacts(&fake, Start::Newest)).checkpoint;
     let resume = |now_ms: u64| {
         let fake = Fake::new().exchange([]);
         fake.0.now_ms.set(now_ms);
@@ -100,6 +97,24 @@ fn a_checkpoint_from_before_anything_was_heard_is_gone_on_from_while_events_are_
         panic!("older than events are kept");
     };
     assert_eq!(problem.advice, Advice::Refetch);
+}
+
+#[test]
+fn what_is_new_is_told_by_the_clock_of_the_org_however_wrong_ours_is() {
+    // The change of `update`, 15:13:24.
+    let told = |said: &str| {
+        let fake = with_schema(
+            Fake::new()
+                .exchange([ends(14, "service.unavailable")])
+                .exchange([says(vec![update(1)], 1, 99)]),
+        );
+        fake.0.now_ms.set(1_709_306_004_000 + 3_600_000);
+        fake.0.date.replace(Some(said.to_owned()));
+        next(&contacts(&fake, Start::Newest)).events.len()
+    };
+    assert_eq!(told("Fri, 01 Mar 2024 15:13:00 GMT"), 1);
+    assert_eq!(told("Fri, 01 Mar 2024 15:23:00 GMT"), 0);
+    assert_eq!(told("tomorrow"), 0);
 }
 
 #[test]

@@ -6,7 +6,6 @@ use hyper::header::{self, HeaderValue};
 use ring::digest;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
-use time::macros::format_description;
 
 use super::call::{Answer, Call};
 use crate::fault::Fault;
@@ -138,13 +137,7 @@ fn with_validators(mut response: Response, tag: Option<&str>, modified: Option<i
     if let Some(tag) = tag.and_then(|tag| HeaderValue::from_str(tag).ok()) {
         headers.insert(header::ETAG, tag);
     }
-    let format = format_description!(
-        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
-    );
-    let date = modified
-        .and_then(|ms| OffsetDateTime::from_unix_timestamp(ms / 1000).ok())
-        .and_then(|date| date.format(format).ok());
-    if let Some(date) = date.and_then(|date| HeaderValue::from_str(&date).ok()) {
+    if let Some(date) = modified.and_then(plain::date) {
         headers.insert(header::LAST_MODIFIED, date);
     }
     response

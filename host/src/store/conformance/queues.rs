@@ -12,6 +12,7 @@ pub(super) const CASES: &[Case] = &[
     case!(what_is_put_is_new_once_also_after_it_is_done),
     case!(items_and_checkpoint_are_kept_together_or_not_at_all),
     case!(what_was_taken_is_nobody_elses_until_its_lease_ends),
+    case!(a_clock_that_is_set_back_makes_nothing_wait_longer),
     case!(of_many_takers_at_a_time_each_item_has_one),
     case!(what_is_due_longest_comes_first_and_the_next_moment_is_told),
     case!(what_failed_is_due_again_when_it_is_said_to_be_and_its_tries_are_counted),
@@ -174,6 +175,39 @@ async fn what_was_taken_is_nobody_elses_until_its_lease_ends(place: Place) {
     assert_eq!((ids(&late), late.items[0].tries), (vec!["x"], 2));
     let counts = store.queue_counts(&queue).await.unwrap();
     assert_eq!((counts.waiting, counts.oldest_waiting_ms), (2, Some(10)));
+}
+
+async fn a_clock_that_is_set_back_makes_nothing_wait_longer(place: Place) {
+    const HOUR_MS: u64 = 3_600_000;
+    let (store, queue) = with_queue(&place).await;
+    let ahead = 10 * HOUR_MS;
+    // One whose lease lasts, one that is tried again in two hours, one that was just put.
+    let both = putting(&["leased", "late"], ahead);
+    store.queue_put(&queue, &both).await.unwrap();
+    let taken = take(&store, &queue, ahead, 2).await;
+    let late = Settled {
+        outcome: QueueOutcome::Again {
+            due_ms: ahead + 2 * HOUR_MS,
+            problem: "busy".to_owned(),
+        },
+        ..settled(&taken, &QueueOutcome::Done).remove(1)
+    };
+    store.queue_settle(&queue, &[late], ahead).await.unwrap();
+    let new = putting(&["new"], ahead);
+    store.queue_put(&queue, &new).await.unwrap();
+    // Clocks that are a little apart are no reason for anything.
+    let near = take(&store, &queue, ahead - 60_000, 10).await;
+    assert_eq!(near.items.len(), 0);
+
+    let now = ahead - HOUR_MS;
+    let taken = take(&store, &queue, now, 10).await;
+    assert_eq!(ids(&taken), ["new"]);
+    assert_eq!(settle(&store, &queue, &taken, QueueOutcome::Done).await, 1);
+    assert_eq!(taken.next_due_ms, Some(now + LEASE_MS));
+    let taken = take(&store, &queue, now + LEASE_MS, 10).await;
+    assert_eq!(ids(&taken), ["leased"]);
+    assert_eq!(settle(&store, &queue, &taken, QueueOutcome::Done).await, 1);
+    assert_eq!(taken.next_due_ms, Some(now + 2 * HOUR_MS));
 }
 
 async fn of_many_takers_at_a_time_each_item_has_one(place: Place) {

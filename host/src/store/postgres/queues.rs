@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use super::connections::{self, Hold};
 use super::errors::Failure;
 use crate::store::columns::{column, number, tries};
-use crate::store::queue::{cost, cut};
+use crate::store::queue::{CLOCK_NOTED_EVERY_MS, CLOCK_SKEW_MS, cost, cut};
 use crate::store::{
     ListedItem, MAX_QUEUE_PAGE_BYTES, MAX_QUEUE_PAGE_ITEMS, QueueCounts, QueueKey, QueueOutcome,
     QueuePage, QueueProblem, QueuePut, QueueState, QueueTake, Settled, StoreError, Taken,
@@ -58,11 +58,12 @@ pub(super) async fn put(
     }
     let keep = tx
         .prepare_cached(
-            "UPDATE queues SET used_bytes = $2, checkpoint = coalesce($3, checkpoint) \
-             WHERE id = $1",
+            "UPDATE queues SET used_bytes = $2, checkpoint = coalesce($3, checkpoint), \
+             clock_ms = greatest(clock_ms, $4) WHERE id = $1",
         )
         .await?;
-    tx.execute(&keep, &[&id, &column(used_bytes), &put.checkpoint])
+    let (used_bytes, at_ms) = (column(used_bytes), column(put.at_ms));
+    tx.execute(&keep, &[&id, &used_bytes, &put.checkpoint, &at_ms])
         .await?;
     Ok(new)
 }
@@ -88,6 +89,7 @@ pub(super) async fn take(
     let Some(id) = id(tx, queue, Hold::There).await? else {
         return Ok(Taken::default());
     };
+    follow_clock(tx, id, take.now_ms).await?;
     // Sizes first: what is taken at a time has a bound in bytes, too.
     let due = tx
         .prepare_cached(
@@ -135,6 +137,45 @@ pub(super) async fn take(
         items: items.into_iter().map(|(_, item)| item).collect(),
         next_due_ms: next.map(number),
     })
+}
+
+/// Notes what time it is, and does away with what a clock that was set back would do, as
+/// in SQLite. The queue's row is locked before any item, as by all others.
+async fn follow_clock(tx: &Transaction<'_>, queue: i64, now_ms: u64) -> Result<(), Failure> {
+    let read = tx
+        .prepare_cached("SELECT clock_ms FROM queues WHERE id = $1")
+        .await?;
+    let is_right = |noted_ms: u64| {
+        now_ms.saturating_sub(noted_ms) <= CLOCK_NOTED_EVERY_MS
+            && noted_ms.saturating_sub(now_ms) <= CLOCK_SKEW_MS
+    };
+    if is_right(number(tx.query_one(&read, &[&queue]).await?.try_get(0)?)) {
+        return Ok(());
+    }
+    let lock = tx
+        .prepare_cached("SELECT clock_ms FROM queues WHERE id = $1 FOR UPDATE")
+        .await?;
+    let noted_ms = number(tx.query_one(&lock, &[&queue]).await?.try_get(0)?);
+    if is_right(noted_ms) {
+        // Another has noted it meanwhile.
+        return Ok(());
+    }
+    if noted_ms > now_ms {
+        let back = tx
+            .prepare_cached(
+                "UPDATE queue_items SET due_ms = greatest(due_ms - $2, 0) \
+                 WHERE queue = $1 AND state = 'waiting' AND due_ms > $3",
+            )
+            .await?;
+        let back_ms = column(noted_ms - now_ms);
+        tx.execute(&back, &[&queue, &back_ms, &column(now_ms)])
+            .await?;
+    }
+    let note = tx
+        .prepare_cached("UPDATE queues SET clock_ms = $2 WHERE id = $1")
+        .await?;
+    tx.execute(&note, &[&queue, &column(now_ms)]).await?;
+    Ok(())
 }
 
 /// The numbers of the rows that fit into a page, and whether others were left out. Rows
@@ -205,7 +246,10 @@ async fn give_back(
         .await?;
     if changed > 0 {
         let tell = tx
-            .prepare_cached("UPDATE queues SET problem = $2, problem_ms = $3 WHERE id = $1")
+            .prepare_cached(
+                "UPDATE queues SET problem = $2, problem_ms = $3, \
+                 clock_ms = greatest(clock_ms, $3) WHERE id = $1",
+            )
             .await?;
         tx.execute(&tell, &[&queue, &problem, &column(at_ms)])
             .await?;
@@ -337,7 +381,12 @@ pub(super) async fn again(
              WHERE number = ANY($1)",
         )
         .await?;
-    Ok(tx.execute(&wait, &[&numbers, &column(now_ms)]).await?)
+    let n_again = tx.execute(&wait, &[&numbers, &column(now_ms)]).await?;
+    let note = tx
+        .prepare_cached("UPDATE queues SET clock_ms = greatest(clock_ms, $2) WHERE id = $1")
+        .await?;
+    tx.execute(&note, &[&id, &column(now_ms)]).await?;
+    Ok(n_again)
 }
 
 pub(super) async fn discard(

@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 use super::connections;
 use super::worker::Failure;
 use crate::store::columns::{column, number, tries};
-use crate::store::queue::{cost, cut};
+use crate::store::queue::{CLOCK_NOTED_EVERY_MS, CLOCK_SKEW_MS, cost, cut};
 use crate::store::{
     ListedItem, MAX_QUEUE_PAGE_BYTES, MAX_QUEUE_PAGE_ITEMS, QueueCounts, QueueKey, QueueOutcome,
     QueuePage, QueueProblem, QueuePut, QueueState, QueueTake, Settled, StoreError, Taken,
@@ -42,9 +42,15 @@ pub(super) fn put(tx: &Transaction<'_>, queue: &QueueKey, put: &QueuePut) -> Res
         return Err(StoreError::QueueFull { limit }.into());
     }
     tx.prepare_cached(
-        "UPDATE queues SET used_bytes = ?2, checkpoint = coalesce(?3, checkpoint) WHERE id = ?1",
+        "UPDATE queues SET used_bytes = ?2, checkpoint = coalesce(?3, checkpoint), \
+         clock_ms = max(clock_ms, ?4) WHERE id = ?1",
     )?
-    .execute(params![id, column(used_bytes), put.checkpoint])?;
+    .execute(params![
+        id,
+        column(used_bytes),
+        put.checkpoint,
+        column(put.at_ms)
+    ])?;
     Ok(new)
 }
 
@@ -69,6 +75,7 @@ pub(super) fn take(
     let Some(id) = id(tx, queue)? else {
         return Ok(taken);
     };
+    follow_clock(tx, id, take.now_ms)?;
     let leased_until_ms = take.now_ms.saturating_add(take.lease_ms);
     let mut numbers: Vec<i64> = Vec::new();
     {
@@ -105,6 +112,28 @@ pub(super) fn take(
         lease.execute(params![number, column(leased_until_ms)])?;
     }
     Ok(taken)
+}
+
+/// Notes what time it is. If the clock was set back, whatever waits until a time by the
+/// clock before would wait for as much longer: it waits as long as was meant.
+fn follow_clock(tx: &Transaction<'_>, queue: i64, now_ms: u64) -> Result<(), Failure> {
+    let noted_ms: i64 = tx
+        .prepare_cached("SELECT clock_ms FROM queues WHERE id = ?1")?
+        .query_row([queue], |row| row.get(0))?;
+    let noted_ms = number(noted_ms);
+    let back_ms = noted_ms.saturating_sub(now_ms);
+    if back_ms > CLOCK_SKEW_MS {
+        tx.prepare_cached(
+            "UPDATE queue_items SET due_ms = max(due_ms - ?2, 0) \
+             WHERE queue = ?1 AND state = 'waiting' AND due_ms > ?3",
+        )?
+        .execute(params![queue, column(back_ms), column(now_ms)])?;
+    }
+    if back_ms > CLOCK_SKEW_MS || now_ms.saturating_sub(noted_ms) > CLOCK_NOTED_EVERY_MS {
+        tx.prepare_cached("UPDATE queues SET clock_ms = ?2 WHERE id = ?1")?
+            .execute(params![queue, column(now_ms)])?;
+    }
+    Ok(())
 }
 
 pub(super) fn settle(
@@ -167,8 +196,11 @@ fn give_back(
             problem
         ])?;
     if changed > 0 {
-        tx.prepare_cached("UPDATE queues SET problem = ?2, problem_ms = ?3 WHERE id = ?1")?
-            .execute(params![queue, problem, column(at_ms)])?;
+        tx.prepare_cached(
+            "UPDATE queues SET problem = ?2, problem_ms = ?3, clock_ms = max(clock_ms, ?3) \
+             WHERE id = ?1",
+        )?
+        .execute(params![queue, problem, column(at_ms)])?;
     }
     Ok(changed as u64)
 }
@@ -278,6 +310,8 @@ pub(super) fn again(
     for (number, _) in &dead {
         wait.execute(params![number, column(now_ms)])?;
     }
+    tx.prepare_cached("UPDATE queues SET clock_ms = max(clock_ms, ?2) WHERE id = ?1")?
+        .execute(params![id, column(now_ms)])?;
     Ok(dead.len() as u64)
 }
 

@@ -10,7 +10,7 @@ pub(super) const APPLICATION_ID: i32 = 0x4c4b_4754;
 /// The step to each schema from the one before. The schema's number is how many
 /// steps have been made; it stands in the file as `user_version`. A step is
 /// never changed once released.
-pub(super) const STEPS: [&str; 2] = [FIRST, QUEUES];
+pub(super) const STEPS: [&str; 3] = [FIRST, QUEUES, CLOCKS];
 
 /// The newest schema that is known here.
 pub(super) const NEWEST: i64 = STEPS.len() as i64;
@@ -134,6 +134,11 @@ CREATE TABLE queue_items (
 ) STRICT;
 CREATE INDEX queue_items_in_order ON queue_items (queue, state, number);
 CREATE INDEX queue_items_by_due ON queue_items (queue, state, due_ms, number);
+";
+
+/// The latest time that a queue has seen, to know when the clock was set back.
+const CLOCKS: &str = "
+ALTER TABLE queues ADD COLUMN clock_ms INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// Makes the steps that are missing, all or none. Processes that open a new file

@@ -12,7 +12,7 @@ async fn polling_tells_of_the_same_records_without_any_stream() {
     let kept = create(&crm, "Contact", json!({ "LastName": "Old" })).await;
     let gone = create(&crm, "Contact", json!({ "LastName": "Gone" })).await;
     let options = by("polling", Start::Newest);
-    let mut deliveries = crm.subscribe(&["Contact"], options).await.unwrap();
+    let mut deliveries = subscribed(&crm, &["Contact"], options).await;
     assert!(
         deliveries.way().reason.contains("API calls"),
         "{:?}",
@@ -45,7 +45,7 @@ async fn the_same_changes_come_by_cometd_through_lost_clients_and_ended_sessions
     let crm = site.crm().await;
     let before = site.control.quota().used;
     let options = by("cometd", Start::Newest);
-    let mut deliveries = crm.subscribe(&["Contact"], options).await.unwrap();
+    let mut deliveries = subscribed(&crm, &["Contact"], options).await;
     let record = json!({
         "FirstName": "Jo", "LastName": "Doe", "Birthdate": "1970-12-31", "MailingCity": "Lyon",
     });
@@ -84,4 +84,24 @@ async fn the_same_changes_come_by_cometd_through_lost_clients_and_ended_sessions
     assert_eq!(deliveries.way().name, "cometd");
     let told = changes(&mut deliveries, 2).await;
     assert_eq!(fields(&told[1])["LastName"], "B");
+}
+
+#[tokio::test]
+async fn where_a_new_subscription_begins_is_known_at_once_and_nothing_behind_it_is_missed() {
+    let site = Site::start().await;
+    let crm = site.crm().await;
+    for way in ["pubsub", "cometd", "polling"] {
+        let options = by(way, Start::Newest);
+        let mut deliveries = crm.subscribe(&["Contact"], options).await.unwrap();
+        let place = deliveries.next_delivery().await.unwrap().unwrap();
+        assert!(place.events.is_empty(), "{place:?}");
+        drop(deliveries);
+        in_the_browser(&site, "Contact", json!({ "LastName": way }));
+        let start = Start::After(place.checkpoint);
+        let mut deliveries = subscribe(&crm, &["Contact"], start).await;
+        assert_eq!(deliveries.way().name, way);
+        // What happened shortly before may come too.
+        let is_it = |change: &Change| fields(change)["LastName"] == way;
+        while !changes(&mut deliveries, 1).await.iter().any(is_it) {}
+    }
 }

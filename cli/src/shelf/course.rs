@@ -1,0 +1,217 @@
+//! Which versions of a package calls go to, as it is kept from one start to the next.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime};
+
+use anyhow::Result;
+use lockgate::manifest::World;
+use lockgate::{ConnectionKey, Host, Move, Reach, Step, Trial, VersionChange};
+use serde::{Deserialize, Serialize};
+
+use super::{Shelf, Wish};
+use crate::exit::usage;
+use crate::packages;
+
+/// Changes that are kept; the oldest go first.
+const MAX_CHANGES: usize = 1_000;
+
+/// Which versions of a package calls go to, and how that came.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Course {
+    /// The version that calls go to.
+    pub(crate) current: String,
+    /// The one that a rollback goes to.
+    pub(crate) before: Option<String>,
+    /// When the current version will have proved itself, in milliseconds since 1970,
+    /// while it is on trial against the one before.
+    pub(crate) trial_until_ms: Option<u64>,
+    pub(crate) canary: Option<Canary>,
+    /// Versions of single connections, by `tenant/name`.
+    pub(crate) pins: BTreeMap<String, String>,
+    /// What has changed, from the oldest to the newest.
+    pub(crate) changes: Vec<VersionChange>,
+}
+
+/// A version that some calls go to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Canary {
+    pub(crate) version: String,
+    /// The share of calls, of 1; `None` for those of some connections.
+    pub(crate) share: Option<f64>,
+    /// The connections, as `tenant/name`.
+    pub(crate) connections: BTreeSet<String>,
+}
+
+impl Canary {
+    pub(crate) fn reach(&self) -> Result<Reach> {
+        if let Some(share) = self.share {
+            return Ok(Reach::Share(share));
+        }
+        let keys = self.connections.iter().map(|connection| key(connection));
+        Ok(Reach::Connections(keys.collect::<Result<_>>()?))
+    }
+}
+
+impl Course {
+    pub(super) fn new(current: String) -> Self {
+        Self {
+            current,
+            before: None,
+            trial_until_ms: None,
+            canary: None,
+            pins: BTreeMap::new(),
+            changes: Vec::new(),
+        }
+    }
+
+    /// The version that is trusted: the one before, while the current one is on trial.
+    fn trusted(&self) -> &str {
+        match (&self.trial_until_ms, &self.before) {
+            (Some(_), Some(before)) => before,
+            _ => &self.current,
+        }
+    }
+
+    /// Loads all versions that calls may go to into a host, and sends calls to them.
+    pub(crate) async fn begin(
+        &self,
+        host: &Host,
+        shelf: &Shelf,
+        name: &str,
+        world: World,
+    ) -> Result<()> {
+        let trusted = shelf.package(name, self.trusted())?;
+        packages::load(host, &trusted, world).await?;
+        if let Some(until_ms) = self.trial_until_ms {
+            let left = Duration::from_millis(until_ms.saturating_sub(now_ms()));
+            let trial = Trial {
+                lasts: left,
+                ..Trial::default()
+            };
+            let step = Step::Swap {
+                version: self.current.clone(),
+                trial: Some(trial),
+                drain: Duration::ZERO,
+            };
+            go_to(host, shelf, name, &self.current, &step).await?;
+        }
+        if let Some(canary) = &self.canary {
+            let step = Step::canary(&canary.version, canary.reach()?);
+            go_to(host, shelf, name, &canary.version, &step).await?;
+        }
+        for (connection, version) in &self.pins {
+            let step = Step::Pin {
+                connection: key(connection)?,
+                version: version.clone(),
+            };
+            go_to(host, shelf, name, version, &step).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes over what an operator asked for and a host has done.
+    pub(super) fn take_over(&mut self, wish: &Wish, change: VersionChange) {
+        let trusted = self.trusted().to_owned();
+        match wish {
+            Wish::Swap {
+                version, trial_s, ..
+            } => {
+                self.canary = None;
+                self.before = (*version != trusted).then_some(trusted);
+                self.current.clone_from(version);
+                let until = |trial_s: u64| now_ms().saturating_add(trial_s.saturating_mul(1_000));
+                self.trial_until_ms = trial_s.filter(|_| self.before.is_some()).map(until);
+            }
+            Wish::Canary(canary) => self.canary = Some(canary.clone()),
+            Wish::Rollback => self.roll_back(),
+            Wish::Pin {
+                connection,
+                version,
+            } => {
+                self.pins.insert(connection.clone(), version.clone());
+            }
+            Wish::Unpin { connection } => {
+                self.pins.remove(connection);
+            }
+        }
+        self.note(change);
+    }
+
+    fn roll_back(&mut self) {
+        if self.canary.take().is_some() {
+            return;
+        }
+        if let Some(before) = self.before.take() {
+            self.current = before;
+            self.trial_until_ms = None;
+        }
+    }
+
+    /// Takes over what a host has done by itself.
+    pub(crate) fn follow(&mut self, change: VersionChange) {
+        let (from, to) = (change.from.clone(), change.to.clone());
+        match (change.what, from, to) {
+            (Move::TakenBack, Some(from), Some(to)) => {
+                if self
+                    .canary
+                    .as_ref()
+                    .is_some_and(|canary| canary.version == from)
+                {
+                    self.canary = None;
+                } else if self.current == from {
+                    self.current = to;
+                    self.before = None;
+                    self.trial_until_ms = None;
+                }
+            }
+            (Move::Trusted, Some(from), Some(to)) => {
+                self.current = to;
+                self.before = Some(from);
+                self.trial_until_ms = None;
+            }
+            _ => {}
+        }
+        self.note(change);
+    }
+
+    fn note(&mut self, change: VersionChange) {
+        if self.changes.len() >= MAX_CHANGES {
+            self.changes.remove(0);
+        }
+        self.changes.push(change);
+    }
+}
+
+/// Loads a version beside the others, and goes a step.
+async fn go_to(host: &Host, shelf: &Shelf, name: &str, version: &str, step: &Step) -> Result<()> {
+    stage(host, shelf, name, version).await?;
+    Ok(host.steer(name, step)?)
+}
+
+/// Loads a version into a host unless it has it.
+pub(super) async fn stage(host: &Host, shelf: &Shelf, name: &str, version: &str) -> Result<()> {
+    let package = shelf.package(name, version)?;
+    let is_there = host
+        .packages()
+        .iter()
+        .filter(|status| status.name == name)
+        .flat_map(|status| &status.versions)
+        .any(|status| status.version == version && status.digest == package.digest());
+    if !is_there {
+        host.stage(&package, package.asked_grants()).await?;
+    }
+    Ok(())
+}
+
+/// A connection as `tenant/name`.
+pub(super) fn key(connection: &str) -> Result<ConnectionKey> {
+    let (tenant, name) = connection
+        .split_once('/')
+        .unwrap_or(("default", connection));
+    ConnectionKey::new(tenant, name).map_err(|error| usage(error.to_string()))
+}
+
+fn now_ms() -> u64 {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    u64::try_from(since_1970.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,185 @@
+//! Signatures of packages: Ed25519 (RFC 8032) over the digests of manifest and
+//! component, in a file beside them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use super::Package;
+
+/// The signature's file in a package's directory.
+pub const SIGNATURE_FILE: &str = "package.sig";
+
+/// What the bytes that are signed begin with, so that no signature of something else
+/// passes for one of a package.
+const CONTEXT: &[u8] = b"lockgate package 1\n";
+
+const KEY_BYTES: usize = 32;
+const SIGNATURE_BYTES: usize = 64;
+
+/// How public keys begin as text.
+const PREFIX: &str = "ed25519:";
+
+/// Who may sign, as others know them: `ed25519:` and 32 bytes in base64.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PublicKey([u8; KEY_BYTES]);
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{PREFIX}{}", STANDARD.encode(self.0))
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// A text that is no public key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a public key is `{PREFIX}` and 32 bytes in base64")]
+pub struct BadPublicKey;
+
+impl FromStr for PublicKey {
+    type Err = BadPublicKey;
+
+    fn from_str(text: &str) -> Result<Self, BadPublicKey> {
+        let encoded = text.trim().strip_prefix(PREFIX).ok_or(BadPublicKey)?;
+        let bytes = STANDARD.decode(encoded).map_err(|_| BadPublicKey)?;
+        bytes.try_into().map(Self).map_err(|_| BadPublicKey)
+    }
+}
+
+impl Serialize for PublicKey {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for PublicKey {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A key that signs packages. Its secret half shows nowhere.
+pub struct SigningKey {
+    pair: Ed25519KeyPair,
+    pkcs8: Zeroizing<Vec<u8>>,
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SigningKey").field(&self.public()).finish()
+    }
+}
+
+/// Bytes that are no signing key, or a machine without randomness.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a signing key: {0}")]
+pub struct BadSigningKey(String);
+
+impl SigningKey {
+    /// A new key.
+    ///
+    /// # Errors
+    /// If the machine gives no random bytes.
+    pub fn generate() -> Result<Self, BadSigningKey> {
+        let random = ring::rand::SystemRandom::new();
+        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&random)
+            .map_err(|_| BadSigningKey("there are no random bytes".to_owned()))?;
+        Self::from_pkcs8(pkcs8.as_ref())
+    }
+
+    /// A key that was kept, in PKCS#8 version 2 (RFC 5958).
+    ///
+    /// # Errors
+    /// If the bytes are anything else.
+    pub fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, BadSigningKey> {
+        let pair = Ed25519KeyPair::from_pkcs8(pkcs8);
+        Ok(Self {
+            pair: pair.map_err(|error| BadSigningKey(error.to_string()))?,
+            pkcs8: Zeroizing::new(pkcs8.to_vec()),
+        })
+    }
+
+    /// The key as it is kept. Secret.
+    #[must_use]
+    pub fn to_pkcs8(&self) -> Zeroizing<Vec<u8>> {
+        self.pkcs8.clone()
+    }
+
+    /// Its public half, for those who are to trust it.
+    #[must_use]
+    pub fn public(&self) -> PublicKey {
+        let mut key = [0; KEY_BYTES];
+        // Both have 32 bytes.
+        key.iter_mut()
+            .zip(self.pair.public_key().as_ref())
+            .for_each(|(to, from)| *to = *from);
+        PublicKey(key)
+    }
+
+    /// Signs a package as it is: its manifest with name, version, grants and limits, and
+    /// its component.
+    #[must_use]
+    pub fn sign(&self, package: &Package) -> Signature {
+        let signature = self.pair.sign(&message(package));
+        Signature {
+            key: self.public(),
+            signature: STANDARD.encode(signature.as_ref()),
+        }
+    }
+}
+
+/// A signature of a package, as it lies beside it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signature {
+    key: PublicKey,
+    signature: String,
+}
+
+impl Signature {
+    /// Whose it claims to be.
+    #[must_use]
+    pub const fn key(&self) -> &PublicKey {
+        &self.key
+    }
+
+    /// The contents of a file [`SIGNATURE_FILE`].
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        format!(
+            "key = \"{}\"\nsignature = \"{}\"\n",
+            self.key, self.signature
+        )
+    }
+
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        toml::from_str(text).map_err(|error| error.message().to_owned())
+    }
+
+    /// Whether its key has signed this package.
+    pub(crate) fn is_of(&self, package: &Package) -> bool {
+        let Ok(signature) = STANDARD.decode(&self.signature) else {
+            return false;
+        };
+        let key = UnparsedPublicKey::new(&ED25519, self.key.0);
+        signature.len() == SIGNATURE_BYTES && key.verify(&message(package), &signature).is_ok()
+    }
+}
+
+/// The bytes that are signed.
+fn message(package: &Package) -> Vec<u8> {
+    let manifest = Sha256::digest(package.manifest_text());
+    [CONTEXT, manifest.as_ref(), package.digest_bytes()].concat()
+}

@@ -1,0 +1,225 @@
+//! Which of the loaded versions of a package a call goes to, and how that changes
+//! while calls are under way.
+//!
+//! One version is *trusted*. Another one may be *on trial* beside it: for all calls
+//! after a swap, for some as a canary. It is held against its budget with each call
+//! that is to begin, so nothing runs in the background. One that fails is taken back
+//! at once, tried again with few calls after a pause, and parked after the third
+//! time. What goes to which version is decided when a call begins, and the call keeps
+//! that version to its end.
+
+mod budget;
+mod figures;
+mod service;
+mod step;
+#[cfg(test)]
+mod tests;
+mod versions;
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+pub use budget::{Budget, Trial};
+pub(crate) use figures::Ended;
+pub use figures::Figures;
+pub(crate) use service::{Hold, Service};
+pub use step::{Move, Reach, Stand, Step, VersionChange, VersionStatus};
+use versions::Versions;
+
+use crate::error::Error;
+use crate::package::Package;
+use crate::store::ConnectionKey;
+
+/// Changes that are remembered of a package; the oldest go first.
+const MAX_CHANGES: usize = 1_000;
+
+/// How long calls of a version that was replaced may go on, unless somebody says so.
+pub(crate) const DRAIN: Duration = Duration::from_secs(900);
+
+/// How long a version that was taken back rests, the first, the second and the third
+/// time. After the last it is parked.
+const RESTS: [Duration; 3] = [
+    Duration::from_secs(60),
+    Duration::from_secs(240),
+    Duration::from_secs(960),
+];
+
+/// The share of calls that a version gets that is to regain trust.
+const PROBE: f64 = 0.05;
+
+/// A version that is loaded.
+pub(crate) trait Versioned: Send + Sync + 'static {
+    /// What it was made of.
+    fn package(&self) -> &Package;
+    /// Its figures, and when it must end.
+    fn service(&self) -> &Arc<Service>;
+    /// Its version.
+    fn version(&self) -> &str {
+        &self.package().manifest().package.version
+    }
+}
+
+/// How long a call lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lasting {
+    /// Some pages.
+    Once,
+    /// For ever: it hands over at checkpoints. A share of calls is not for these, or
+    /// they would go to and fro.
+    Subscription,
+}
+
+/// Who hears of changes, with the name of the package.
+pub(crate) type Watcher = Arc<dyn Fn(&str, &VersionChange) + Send + Sync>;
+
+/// All versions of one package.
+pub(crate) struct Rollout<L> {
+    versions: RwLock<Versions<L>>,
+    changes: Mutex<VecDeque<VersionChange>>,
+    moved: watch::Sender<()>,
+    watcher: Option<Watcher>,
+    /// Counts calls, so that a share is a share of any few of them.
+    turn: AtomicU64,
+}
+
+/// A rollout, whatever its versions are.
+pub(crate) trait Steer: Send + Sync {
+    /// Does what an operator asks for.
+    fn steer(&self, step: &Step) -> Result<(), Error>;
+    /// The versions that are loaded, in order.
+    fn status(&self) -> Vec<VersionStatus>;
+    /// What has changed, from the oldest to the newest.
+    fn changes(&self) -> Vec<VersionChange>;
+}
+
+impl<L: Versioned> Rollout<L> {
+    /// A package with its first version.
+    pub(crate) fn new(loaded: Arc<L>, watcher: Option<Watcher>) -> Self {
+        let change = VersionChange::new(Move::Loaded, None, Some(loaded.version()), "loaded");
+        let rollout = Self {
+            versions: RwLock::new(Versions::new(loaded)),
+            changes: Mutex::default(),
+            moved: watch::Sender::new(()),
+            watcher,
+            turn: AtomicU64::new(0),
+        };
+        rollout.note(change);
+        rollout
+    }
+
+    /// Has all calls go to a version at once, in place of any other of its name.
+    pub(crate) fn install(&self, loaded: Arc<L>) {
+        let change = self.write().install(loaded, Instant::now() + DRAIN);
+        self.note(change);
+    }
+
+    /// Keeps a version ready.
+    pub(crate) fn stage(&self, loaded: Arc<L>) {
+        self.write().stage(loaded);
+    }
+
+    /// The version that a call goes to which begins now.
+    pub(crate) fn route(&self, connection: Option<&ConnectionKey>, lasting: Lasting) -> Arc<L> {
+        let now = Instant::now();
+        let turn = match lasting {
+            Lasting::Once => self.turn.fetch_add(1, Ordering::Relaxed),
+            Lasting::Subscription => 0,
+        };
+        {
+            let versions = self.read();
+            if !versions.is_due(now) {
+                return versions.pick(connection, lasting, turn);
+            }
+        }
+        let (change, picked) = {
+            let mut versions = self.write();
+            // Another call may have done it meanwhile; then nothing is due.
+            let change = versions.advance(now);
+            (change, versions.pick(connection, lasting, turn))
+        };
+        change.into_iter().for_each(|change| self.note(change));
+        picked
+    }
+
+    /// The version that is trusted.
+    pub(crate) fn trusted(&self) -> Arc<L> {
+        Arc::clone(&self.read().trusted)
+    }
+
+    /// Waits until a subscription of this connection is to go to another version, but
+    /// for one that it could not go to until things have changed.
+    pub(crate) async fn moved(
+        &self,
+        connection: &ConnectionKey,
+        from: &Arc<L>,
+        refused: &mut Option<Arc<L>>,
+    ) {
+        let mut moved = self.moved.subscribe();
+        loop {
+            moved.borrow_and_update();
+            let to = self.route(Some(connection), Lasting::Subscription);
+            if Arc::ptr_eq(&to, from) {
+                *refused = None;
+            } else if !refused
+                .as_ref()
+                .is_some_and(|refused| Arc::ptr_eq(refused, &to))
+            {
+                return;
+            }
+            if moved.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+
+    /// Remembers what has changed and says so: to logs, and to who waits for it.
+    fn note(&self, change: VersionChange) {
+        let package = self.trusted().package().name().to_owned();
+        let (from, to) = (change.from.as_deref(), change.to.as_deref());
+        let (what, reason) = (change.what, &change.reason);
+        tracing::info!(package, ?what, from, to, reason, "a package has changed");
+        if let Some(watcher) = &self.watcher {
+            watcher(&package, &change);
+        }
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        if changes.len() == MAX_CHANGES {
+            changes.pop_front();
+        }
+        changes.push_back(change);
+        drop(changes);
+        self.moved.send_replace(());
+    }
+
+    // Every change of the versions is whole, also if its holder panics after it.
+    fn read(&self) -> RwLockReadGuard<'_, Versions<L>> {
+        self.versions.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Versions<L>> {
+        self.versions
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<L: Versioned> Steer for Rollout<L> {
+    fn steer(&self, step: &Step) -> Result<(), Error> {
+        let change = self.write().step(step, Instant::now())?;
+        self.note(change);
+        Ok(())
+    }
+
+    fn status(&self) -> Vec<VersionStatus> {
+        self.read().status()
+    }
+
+    fn changes(&self) -> Vec<VersionChange> {
+        let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        changes.iter().cloned().collect()
+    }
+}

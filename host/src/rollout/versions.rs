@@ -1,0 +1,480 @@
+//! The versions of a package as a state: every step is one change of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{
+    Lasting, Move, PROBE, RESTS, Reach, Stand, Step, Trial, VersionChange, VersionStatus, Versioned,
+};
+use crate::error::Error;
+use crate::store::ConnectionKey;
+
+/// The versions that are loaded.
+pub(super) struct Versions<L> {
+    pub(super) trusted: Arc<L>,
+    before: Option<Arc<L>>,
+    candidate: Option<Candidate<L>>,
+    staged: BTreeMap<String, Arc<L>>,
+    pins: BTreeMap<ConnectionKey, Arc<L>>,
+}
+
+/// A version that is to show that it can be trusted.
+pub(super) struct Candidate<L> {
+    loaded: Arc<L>,
+    reach: Reach,
+    trial: Trial,
+    drain: Duration,
+    phase: Phase,
+    failures: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Phase {
+    /// Calls go to it as far as it reaches.
+    Trying { since: Instant },
+    /// It failed, and gets no calls.
+    Resting { until: Instant },
+    /// It failed before, and gets a few.
+    Probing,
+    /// It failed too often.
+    Parked,
+}
+
+impl<L: Versioned> Versions<L> {
+    pub(super) fn new(trusted: Arc<L>) -> Self {
+        Self {
+            trusted,
+            before: None,
+            candidate: None,
+            staged: BTreeMap::new(),
+            pins: BTreeMap::new(),
+        }
+    }
+
+    /// The version that a call goes to.
+    pub(super) fn pick(
+        &self,
+        connection: Option<&ConnectionKey>,
+        lasting: Lasting,
+        turn: u64,
+    ) -> Arc<L> {
+        if let Some(pinned) = connection.and_then(|connection| self.pins.get(connection)) {
+            return Arc::clone(pinned);
+        }
+        let candidate = self.candidate.as_ref();
+        let candidate = candidate.filter(|candidate| candidate.takes(connection, lasting, turn));
+        Arc::clone(candidate.map_or(&self.trusted, |candidate| &candidate.loaded))
+    }
+
+    /// Whether time or figures ask for a change.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        let Some(candidate) = &self.candidate else {
+            return false;
+        };
+        match candidate.phase {
+            Phase::Parked => false,
+            Phase::Resting { until } => now >= until,
+            Phase::Trying { .. } if candidate.has_proved_itself(now) => true,
+            Phase::Probing if candidate.has_regained_trust() => true,
+            Phase::Trying { .. } | Phase::Probing => self.problem(candidate).is_some(),
+        }
+    }
+
+    /// Makes the change that is due, if there is one.
+    pub(super) fn advance(&mut self, now: Instant) -> Option<VersionChange> {
+        let mut candidate = self.candidate.take()?;
+        let trusted = self.trusted.version().to_owned();
+        let version = candidate.loaded.version().to_owned();
+        let (what, from, to, reason) = match candidate.phase {
+            Phase::Trying { .. } | Phase::Probing if let Some(why) = self.problem(&candidate) => {
+                let then = candidate.fail(now);
+                self.let_go(&candidate.loaded, now + candidate.drain);
+                self.trusted.service().revive();
+                (
+                    Move::TakenBack,
+                    &version,
+                    &trusted,
+                    format!("{why}; {then}"),
+                )
+            }
+            Phase::Trying { .. } if candidate.has_proved_itself(now) => {
+                let lasts = candidate.trial.lasts.as_secs();
+                self.trust(candidate.loaded);
+                let reason = format!("kept its budget for {lasts} s");
+                return Some(VersionChange::new(
+                    Move::Trusted,
+                    Some(&trusted),
+                    Some(&version),
+                    reason,
+                ));
+            }
+            Phase::Resting { until } if now >= until => {
+                candidate.phase = Phase::Probing;
+                candidate.loaded.service().revive();
+                candidate.loaded.service().begin_trial();
+                let reason = "it has rested".to_owned();
+                (Move::Retried, &trusted, &version, reason)
+            }
+            Phase::Probing if candidate.has_regained_trust() => {
+                candidate.phase = Phase::Trying { since: now };
+                candidate.loaded.service().begin_trial();
+                (
+                    Move::Regained,
+                    &trusted,
+                    &version,
+                    "it has done a few calls well".to_owned(),
+                )
+            }
+            _ => {
+                self.candidate = Some(candidate);
+                return None;
+            }
+        };
+        let change = VersionChange::new(what, Some(from), Some(to), reason);
+        self.candidate = Some(candidate);
+        Some(change)
+    }
+
+    /// Why a version on trial is to be taken back.
+    fn problem(&self, candidate: &Candidate<L>) -> Option<String> {
+        let trial = candidate.loaded.service().trial();
+        let before = self.trusted.service().figures();
+        candidate.trial.budget.exceeded(&trial, &before)
+    }
+
+    /// Has all calls go to a version, and forgets the others but for the last.
+    pub(super) fn install(&mut self, loaded: Arc<L>, end: Instant) -> VersionChange {
+        let from = self.trusted.version().to_owned();
+        self.staged.remove(loaded.version());
+        self.drop_candidate(end);
+        self.let_go(&self.trusted, end);
+        let change =
+            VersionChange::new(Move::Loaded, Some(&from), Some(loaded.version()), "loaded");
+        self.trust(loaded);
+        change
+    }
+
+    /// Keeps a version ready, in place of one of the same name that no calls go to.
+    pub(super) fn stage(&mut self, loaded: Arc<L>) {
+        self.staged.insert(loaded.version().to_owned(), loaded);
+    }
+
+    /// Does what an operator asks for.
+    pub(super) fn step(&mut self, step: &Step, now: Instant) -> Result<VersionChange, Error> {
+        match step {
+            Step::Swap {
+                version,
+                trial,
+                drain,
+            } => self.swap(version, *trial, *drain, now),
+            Step::Canary {
+                version,
+                reach,
+                trial,
+            } => self.canary(version, reach.clone(), *trial, now),
+            Step::Rollback => self.roll_back(now),
+            Step::Pin {
+                connection,
+                version,
+            } => {
+                let loaded = self.find(version)?;
+                loaded.service().revive();
+                let old = self.pins.insert(connection.clone(), loaded);
+                let from = old.as_ref().map(|old| old.version());
+                let reason = format!("{connection} is pinned");
+                Ok(VersionChange::new(
+                    Move::Pinned,
+                    from,
+                    Some(version),
+                    reason,
+                ))
+            }
+            Step::Unpin { connection } => {
+                let Some(old) = self.pins.remove(connection) else {
+                    return Err(Error::Input(format!("{connection} is not pinned")));
+                };
+                let reason = format!("{connection} is no longer pinned");
+                let to = self.trusted.version();
+                Ok(VersionChange::new(
+                    Move::Unpinned,
+                    Some(old.version()),
+                    Some(to),
+                    reason,
+                ))
+            }
+        }
+    }
+
+    fn swap(
+        &mut self,
+        version: &str,
+        trial: Option<Trial>,
+        drain: Duration,
+        now: Instant,
+    ) -> Result<VersionChange, Error> {
+        let loaded = self.find(version)?;
+        if Arc::ptr_eq(&loaded, &self.trusted) {
+            return match self.candidate {
+                Some(_) => self.roll_back(now),
+                None => Err(Error::Input(format!("all calls go to {version} already"))),
+            };
+        }
+        let from = self.trusted.version().to_owned();
+        let change =
+            |reason: &str| VersionChange::new(Move::Swapped, Some(&from), Some(version), reason);
+        self.drop_candidate(now + drain);
+        self.staged.remove(version);
+        loaded.service().revive();
+        self.let_go(&self.trusted, now + drain);
+        let Some(trial) = trial else {
+            self.trust(loaded);
+            return Ok(change("trusted at once"));
+        };
+        self.candidate = Some(Candidate::new(loaded, Reach::All, trial, drain, now));
+        Ok(change("on trial"))
+    }
+
+    fn canary(
+        &mut self,
+        version: &str,
+        reach: Reach,
+        trial: Trial,
+        now: Instant,
+    ) -> Result<VersionChange, Error> {
+        let loaded = self.find(version)?;
+        if Arc::ptr_eq(&loaded, &self.trusted) {
+            return Err(Error::Input(format!(
+                "{version} is what calls go to already"
+            )));
+        }
+        if let Some(candidate) = &self.candidate
+            && candidate.reach == Reach::All
+            && candidate.phase != Phase::Parked
+        {
+            return Err(Error::Input(format!(
+                "{} is on trial: swap to a version without a trial, or roll back, before a canary",
+                candidate.loaded.version()
+            )));
+        }
+        match reach {
+            Reach::Share(share) if !(0.0..=1.0).contains(&share) => {
+                return Err(Error::Input(format!("a share is from 0 to 1, not {share}")));
+            }
+            _ => {}
+        }
+        self.drop_candidate(now + super::DRAIN);
+        // After a swap on trial its own calls had been told to end.
+        self.trusted.service().revive();
+        self.staged.remove(version);
+        loaded.service().revive();
+        let from = self.trusted.version();
+        let reason = match &reach {
+            Reach::All => "for all calls".to_owned(),
+            Reach::Share(share) => format!("for {} % of calls", share * 100.0),
+            Reach::Connections(keys) => format!("for {} connections", keys.len()),
+        };
+        let change = VersionChange::new(Move::Canary, Some(from), Some(version), reason);
+        self.candidate = Some(Candidate::new(loaded, reach, trial, super::DRAIN, now));
+        Ok(change)
+    }
+
+    fn roll_back(&mut self, now: Instant) -> Result<VersionChange, Error> {
+        let reason = "asked for";
+        if let Some(candidate) = self.candidate.take() {
+            self.trusted.service().revive();
+            let version = candidate.loaded.version().to_owned();
+            self.let_go(&candidate.loaded, now + candidate.drain);
+            self.staged.insert(version.clone(), candidate.loaded);
+            return Ok(VersionChange::new(
+                Move::RolledBack,
+                Some(&version),
+                Some(self.trusted.version()),
+                reason,
+            ));
+        }
+        let Some(before) = self.before.take() else {
+            return Err(Error::Input(
+                "there is no version to go back to: nothing was swapped since the start".to_owned(),
+            ));
+        };
+        before.service().revive();
+        let from = std::mem::replace(&mut self.trusted, before);
+        self.let_go(&from, now + super::DRAIN);
+        let version = from.version().to_owned();
+        self.staged.insert(version.clone(), from);
+        Ok(VersionChange::new(
+            Move::RolledBack,
+            Some(&version),
+            Some(self.trusted.version()),
+            reason,
+        ))
+    }
+
+    /// Has a version be the trusted one. What was before that is let go.
+    fn trust(&mut self, loaded: Arc<L>) {
+        let from = std::mem::replace(&mut self.trusted, loaded);
+        self.before = Some(from);
+    }
+
+    /// Takes the version on trial away, but keeps it ready.
+    fn drop_candidate(&mut self, end: Instant) {
+        if let Some(candidate) = self.candidate.take() {
+            self.let_go(&candidate.loaded, end);
+            let version = candidate.loaded.version().to_owned();
+            self.staged.insert(version, candidate.loaded);
+        }
+    }
+
+    /// Has the calls of a version end that no new ones go to.
+    fn let_go(&self, loaded: &Arc<L>, end: Instant) {
+        let is_pinned = self.pins.values().any(|pinned| Arc::ptr_eq(pinned, loaded));
+        if !is_pinned {
+            loaded.service().retire(end);
+        }
+    }
+
+    /// A version that is loaded.
+    fn find(&self, version: &str) -> Result<Arc<L>, Error> {
+        // One that is staged is newer than any of the same name.
+        let found = self.staged.get(version).or_else(|| {
+            let others = [Some(&self.trusted), self.before.as_ref()];
+            let candidate = self.candidate.as_ref().map(|candidate| &candidate.loaded);
+            let pinned = self.pins.values();
+            let mut all = others
+                .into_iter()
+                .chain([candidate])
+                .flatten()
+                .chain(pinned);
+            all.find(|loaded| loaded.version() == version)
+        });
+        found.cloned().ok_or_else(|| Error::NoVersion {
+            package: self.trusted.package().name().to_owned(),
+            version: version.to_owned(),
+            loaded: self
+                .status()
+                .into_iter()
+                .map(|status| status.version)
+                .collect(),
+        })
+    }
+
+    pub(super) fn status(&self) -> Vec<VersionStatus> {
+        let mut all: Vec<(&Arc<L>, Stand)> = vec![(&self.trusted, Stand::Trusted)];
+        if let Some(candidate) = &self.candidate {
+            all.push((&candidate.loaded, candidate.stand()));
+        }
+        all.extend(self.before.iter().map(|before| (before, Stand::Before)));
+        all.extend(self.staged.values().map(|staged| (staged, Stand::Staged)));
+        for pinned in self.pins.values() {
+            if !all.iter().any(|(known, _)| Arc::ptr_eq(known, pinned)) {
+                all.push((pinned, Stand::Staged));
+            }
+        }
+        let status = |(loaded, stand): (&Arc<L>, Stand)| VersionStatus {
+            version: loaded.version().to_owned(),
+            digest: loaded.package().digest(),
+            stand,
+            pinned: self
+                .pins
+                .iter()
+                .filter(|(_, pinned)| Arc::ptr_eq(pinned, loaded))
+                .map(|(connection, _)| connection.to_string())
+                .collect(),
+            instances: loaded.service().instances(),
+            figures: loaded.service().figures(),
+        };
+        all.into_iter().map(status).collect()
+    }
+}
+
+impl<L: Versioned> Candidate<L> {
+    fn new(loaded: Arc<L>, reach: Reach, trial: Trial, drain: Duration, now: Instant) -> Self {
+        loaded.service().begin_trial();
+        Self {
+            loaded,
+            reach,
+            trial,
+            drain,
+            phase: Phase::Trying { since: now },
+            failures: 0,
+        }
+    }
+
+    fn takes(&self, connection: Option<&ConnectionKey>, lasting: Lasting, turn: u64) -> bool {
+        let share = match (&self.phase, &self.reach) {
+            (Phase::Resting { .. } | Phase::Parked, _) => return false,
+            (_, Reach::Connections(keys)) => {
+                return connection.is_some_and(|connection| keys.contains(connection));
+            }
+            (Phase::Trying { .. }, Reach::All) => return true,
+            (Phase::Trying { .. }, Reach::Share(share)) => *share,
+            (Phase::Probing, Reach::All) => PROBE,
+            (Phase::Probing, Reach::Share(share)) => share.min(PROBE),
+        };
+        lasting == Lasting::Once && is_among(turn, share)
+    }
+
+    fn has_proved_itself(&self, now: Instant) -> bool {
+        let Phase::Trying { since } = self.phase else {
+            return false;
+        };
+        self.reach == Reach::All && now.duration_since(since) >= self.trial.lasts
+    }
+
+    fn has_regained_trust(&self) -> bool {
+        let trial = self.loaded.service().trial();
+        self.phase == Phase::Probing && self.trial.budget.is_regained(&trial)
+    }
+
+    /// Takes it back, and says what becomes of it.
+    fn fail(&mut self, now: Instant) -> String {
+        let rest = RESTS.get(self.failures).copied();
+        self.failures += 1;
+        match rest {
+            Some(rest) => {
+                self.phase = Phase::Resting { until: now + rest };
+                format!("tried again with a few calls in {} s", rest.as_secs())
+            }
+            None => {
+                self.phase = Phase::Parked;
+                "parked after the last of several times, until somebody swaps it in".to_owned()
+            }
+        }
+    }
+
+    fn stand(&self) -> Stand {
+        let (share, connections) = match &self.reach {
+            Reach::All => (Some(1.0), Vec::new()),
+            Reach::Share(share) => (Some(*share), Vec::new()),
+            Reach::Connections(keys) => (None, keys.iter().map(ToString::to_string).collect()),
+        };
+        match self.phase {
+            Phase::Trying { .. } => Stand::OnTrial { share, connections },
+            Phase::Probing => Stand::OnTrial {
+                share: share.map(|share| share.min(PROBE)),
+                connections,
+            },
+            Phase::Resting { until } => Stand::Resting {
+                again_in_s: until.duration_since(Instant::now()).as_secs(),
+                failures: u32::try_from(self.failures).unwrap_or(u32::MAX),
+            },
+            Phase::Parked => Stand::Parked,
+        }
+    }
+}
+
+/// Whether a turn belongs to a share of all, spread evenly.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "turns are counted modulo a number that a float holds, and shares are from 0 to 1"
+)]
+fn is_among(turn: u64, share: f64) -> bool {
+    let turn = turn % 1_000_000;
+    let upto = |turn: u64| (turn as f64 * share) as u64;
+    upto(turn + 1) > upto(turn)
+}
