@@ -2,12 +2,16 @@
 //! each becomes a component.
 
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::Result;
 use clap::ValueEnum;
 
-use super::{javascript, python, sources};
+use super::{javascript, python, sources, tool};
 use crate::exit::advised;
+
+const INSTALL_RUST: &str = "install Rust from https://rustup.rs, then run \
+                            `rustup target add wasm32-unknown-unknown`";
 
 /// A language, told by the file that names what a plugin is built with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -64,6 +68,8 @@ pub(super) fn build(directory: &Path) -> Result<Built> {
         ));
     };
     if language == Language::Rust {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        tool::run(Command::new(cargo).arg("--version"), INSTALL_RUST)?;
         let guest = guest_build::build(directory, &guest_build::Options::default())?;
         return Ok(Built {
             component: guest.component,

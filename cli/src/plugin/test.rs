@@ -35,8 +35,8 @@ and action. A server on loopback plays the product; the connector logs in to it 
 client credentials grant, which its manifest has to take.
 
 Each batch gets an instance of its own. Instructions are those of WebAssembly from the
-instance's start to the end of the batch, and the same on every machine; to count them
-code is compiled that is slower than the usual, so this says nothing of time.
+instance's start to the end of the batch, the same for a component on every machine; to
+count them code is compiled that is slower than the usual, so this says nothing of time.
 
 Exit code 0 if all came out as expected, else 1.";
 
