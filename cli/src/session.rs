@@ -50,6 +50,12 @@ pub(crate) async fn open_in(directory: &Path) -> Result<Host> {
     Ok(builder.build().await?)
 }
 
+/// The same for a package that the data directory has signed.
+pub(crate) async fn open_trusting(common: &Common, directory: &Path) -> Result<Host> {
+    let builder = Host::builder().data_dir(directory).user_agent(USER_AGENT);
+    Ok(trust::trusting(common, builder)?.build().await?)
+}
+
 /// The host and a connection, ready to call.
 pub(crate) async fn connect(common: &Common, target: &Target) -> Result<(Host, Connection)> {
     let host = of(common, target).await?;

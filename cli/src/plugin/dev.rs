@@ -23,8 +23,8 @@ const QUIET: Duration = Duration::from_millis(150);
 Examples:
   lockgate plugin dev ./my-plugin
 
-It goes on until Ctrl-C. What it builds is in target/package; a host that runs already
-keeps the package that it has loaded.")]
+It goes on until Ctrl-C. What it builds is in target/package; a host at work is not touched
+by that, but takes it with `lockgate package install` and `lockgate package swap`.")]
 pub(super) struct Args {
     /// The plugin's directory
     #[arg(value_name = "DIR", default_value = ".")]

@@ -15,7 +15,7 @@ Examples:
   lockgate plugin pack
   lockgate plugin pack ./my-plugin --into ./packages/my-plugin
 
-A package is a directory with component.wasm and package.toml. Give it to
+A package is a directory with component.wasm, package.toml and a signature. Give it to
 `lockgate query … --plugin`, to `lockgate sync create … --plugin`, or to `Package::open`.";
 
 #[derive(Debug, clap::Args)]

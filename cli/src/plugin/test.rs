@@ -224,7 +224,7 @@ impl Bench {
             ));
         }
         let data = tempfile::tempdir()?;
-        let host = session::open_in(data.path()).await?;
+        let host = session::open_trusting(common, data.path()).await?;
         packages::load(&host, package, World::Connector).await?;
         Ok(Self::Connector {
             host,
