@@ -257,10 +257,15 @@ impl<D> Rows<D> {
         let ends = |byte: &u8| matches!(*byte, b',' | b'\n' | b'\r');
         let length = rest.iter().position(ends).unwrap_or(rest.len());
         let text = rest.get(..length).unwrap_or_default();
+        let looked_at = plain(text, seen);
+        // What is behind a mark may be no UTF-8 either.
+        for byte in text.get(looked_at..).unwrap_or_default() {
+            *seen |= u64::from(*byte);
+        }
         Span {
             start,
             end: start + length,
-            is_plain: plain(text, seen) == length,
+            is_plain: looked_at == length,
         }
     }
 }

@@ -166,16 +166,53 @@ fn every_tick_of_ours_in_the_comparison_names_a_test_that_exists() {
         if is_tick != ours.contains("[`") {
             wrong.push(format!("a tick has a test, and only a tick: {row}"));
         }
-        for link in ours.split("[`").skip(1) {
-            let (name, rest) = link.split_once("`](../").unwrap();
-            let path = rest.split(')').next().unwrap();
-            let file = fs::read_to_string(root().join(path)).unwrap_or_default();
-            if !has_test(&file, name) {
-                wrong.push(format!("there is no test {name} in {path}"));
-            }
-            tests += 1;
-        }
+        let missing = missing_tests(ours);
+        tests += ours.matches("[`").count();
+        wrong.extend(missing);
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(tests > 0, "no row of ours was found");
+}
+
+/// Tests that a cell of a table in `docs` links to and that are not there.
+fn missing_tests(cell: &str) -> Vec<String> {
+    let links = cell.split("[`").skip(1).map(|link| {
+        let (name, rest) = link.split_once("`](../").unwrap();
+        (name, rest.split(')').next().unwrap())
+    });
+    links
+        .filter(|(name, path)| {
+            let file = fs::read_to_string(root().join(path)).unwrap_or_default();
+            !has_test(&file, name)
+        })
+        .map(|(name, path)| format!("there is no test {name} in {path}"))
+        .collect()
+}
+
+#[test]
+fn every_attack_has_tests_that_exist_or_says_why_not() {
+    let text = fs::read_to_string(root().join("docs/attacks.md")).unwrap();
+    let (mut wrong, mut number) = (Vec::new(), 0);
+    // A row: its number, the attack, the outcome, links to tests.
+    for row in text
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| |"))
+    {
+        number += 1;
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [found, _, outcome, tests] = cells[..] else {
+            wrong.push(format!("a row has four cells: {row}"));
+            continue;
+        };
+        if found != number.to_string() {
+            wrong.push(format!("row {number} is numbered {found}"));
+        }
+        let is_excused = outcome.starts_with("open: ") || outcome.starts_with("does not apply: ");
+        if tests.is_empty() && !is_excused {
+            wrong.push(format!("nothing holds it, and it does not say why: {row}"));
+        }
+        wrong.extend(missing_tests(tests));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(number >= 90, "only {number} rows were found");
 }

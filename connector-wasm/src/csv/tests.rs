@@ -1,5 +1,8 @@
 //! Rows out of bodies that come in small parts.
 
+use proptest::collection::vec;
+use proptest::prelude::*;
+
 use super::*;
 use crate::fake::{Down, Fake, interrupted, run};
 use crate::host::Opened;
@@ -113,4 +116,33 @@ fn a_row_that_is_cut_off_with_its_body_is_not_taken_for_a_whole_one() {
     assert!(run(rows.header(&fake)).unwrap());
     assert_eq!(next(&fake, &mut rows).unwrap(), Next::Row);
     assert!(matches!(next(&fake, &mut rows), Err(Stop::Lost(_))));
+}
+
+/// Bytes of which tables are made, and now and then any other.
+fn noise() -> impl Strategy<Value = Vec<u8>> {
+    let usual = prop::sample::select(b"\"\",,\n\n\r\\ab".to_vec());
+    vec(prop_oneof![12 => usual, 1 => any::<u8>()], 0..200)
+}
+
+proptest! {
+    #[test]
+    fn whatever_comes_in_place_of_a_table_gives_rows_as_wide_as_their_header_or_an_error(
+        body in noise(),
+    ) {
+        let fake = Fake::new().content(None, &body);
+        let mut rows = opened(&fake);
+        // It is over when it says so, or at the first error; a byte gives one row at most.
+        for _ in 0..=body.len() {
+            match next(&fake, &mut rows) {
+                Ok(Next::Row) => {}
+                Ok(_) | Err(_) => return Ok(()),
+            }
+            prop_assert_eq!(rows.values.len(), rows.width());
+            for at in 0..rows.width() {
+                let written: String = serde_json::from_str(&format!("\"{}\"", json(&rows, at)))?;
+                prop_assert_eq!(written, text(&rows, at));
+            }
+        }
+        prop_assert!(false, "more rows than bytes");
+    }
 }

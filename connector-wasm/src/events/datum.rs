@@ -1,6 +1,8 @@
 //! Events in Avro: bare values without a container, read by the schema that each
 //! event names.
 
+use std::io;
+
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value as Avro;
 
@@ -39,12 +41,16 @@ impl<'l> Reader<'l> {
     /// The events of a payload, and the object of a change; `None` if it does not
     /// fit the schema.
     pub(super) fn events(&self, id: &str, payload: &[u8], client: &str) -> Option<Read> {
-        let mut rest = payload;
-        let Avro::Record(values) = self.reader.read_value(&mut rest).ok()? else {
+        let mut payload = Payload {
+            rest: payload,
+            is_cut_off: false,
+        };
+        let Avro::Record(values) = self.reader.read_value(&mut payload).ok()? else {
             return None;
         };
         let is_change = self.layout.slots.first()?.name == HEADER;
-        if !rest.is_empty() || values.len() != self.layout.slots.len() {
+        let is_whole = payload.rest.is_empty() && !payload.is_cut_off;
+        if !is_whole || values.len() != self.layout.slots.len() {
             return None;
         }
         if !is_change {
@@ -66,6 +72,22 @@ impl<'l> Reader<'l> {
             committed_ms: header.committed_ms,
             events: header.events(id, client, fields),
         })
+    }
+}
+
+/// The bytes of a payload. apache-avro takes a union behind their end for null, and
+/// with that a payload that was cut off for a whole one: fields that have changed would
+/// seem emptied.
+struct Payload<'p> {
+    rest: &'p [u8],
+    /// More was asked for than there is.
+    is_cut_off: bool,
+}
+
+impl io::Read for Payload<'_> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        self.is_cut_off |= room.len() > self.rest.len();
+        self.rest.read(room)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Changes and messages in Avro, and what is told of them.
 
 use apache_avro::writer::datum::GenericDatumWriter;
+use proptest::collection::vec;
+use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
@@ -343,4 +345,40 @@ fn the_description_of_the_object_says_what_a_number_is() {
     ]);
     let kinds: Vec<Kind> = layout.slots.iter().skip(6).map(|slot| slot.kind).collect();
     assert_eq!(kinds, [Kind::Int, Kind::DateTime]);
+}
+
+/// A sound change of a contact.
+fn sound() -> Vec<u8> {
+    let fields = vec![
+        ("Name", name(Some("Ada"), None)),
+        ("Phone", some(1, text("7"))),
+    ];
+    payload((1, "UPDATE"), [&[], &[], &["0x06"]], fields)
+}
+
+proptest! {
+    #[test]
+    fn whatever_comes_in_place_of_an_event_is_read_whole_or_not_at_all(
+        at in any::<prop::sample::Index>(), gone in 0..4usize, noise in vec(any::<u8>(), 0..6),
+        behind in vec(any::<u8>(), 1..6),
+    ) {
+        let layout = Layout::read(SCHEMA).unwrap();
+        let reader = Reader::new(&layout).unwrap();
+        let events = |payload: &[u8]| reader.events("uuid-1", payload, "Lockgate");
+        let whole = sound();
+        prop_assert!(events(&whole).is_some());
+        let start = at.index(whole.len());
+        prop_assert!(events(&whole[..start]).is_none(), "cut off");
+        prop_assert!(events(&[&whole[..], &behind].concat()).is_none(), "something behind it");
+
+        let mut damaged = whole;
+        let end = (start + gone).min(damaged.len());
+        damaged.splice(start..end, noise);
+        for event in events(&damaged).into_iter().flat_map(|read| read.events) {
+            if let Event::Change(change) = event {
+                let fields: Json = serde_json::from_slice(&change.fields)?;
+                prop_assert!(fields.is_object());
+            }
+        }
+    }
 }
