@@ -73,6 +73,10 @@ impl Shelf {
             if known.digest() == package.digest()
                 && known.manifest_text() == package.manifest_text()
             {
+                // The same, but perhaps somebody has signed it since.
+                if let Some(signature) = package.signature() {
+                    std::fs::write(there.join(SIGNATURE_FILE), signature.to_text())?;
+                }
                 return Ok(false);
             }
             return Err(advised(

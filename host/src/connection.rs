@@ -98,10 +98,9 @@ impl Connection {
         with
     }
 
-    /// The same connection with queries, writes and subscriptions that wait when the
-    /// budget of calls is used up, and then go on where they were, in place of
-    /// failing with [`Error::OverQuota`]. Everything else, files included, fails as
-    /// ever.
+    /// The same connection with calls that wait when the budget of calls is used up, and
+    /// then go on where they were, in place of failing with [`Error::OverQuota`]. Actions
+    /// and files fail as ever: what they have done by then is not known.
     ///
     /// While it waits, a query, a write or a subscription costs no CPU time and runs into no limit,
     /// but its instance stays in memory, one of 256 that there are.
@@ -150,11 +149,17 @@ impl Connection {
     /// Any of [`Error`]'s call errors; so do all calls below.
     pub async fn objects(&self) -> Result<Vec<ObjectSummary>, Error> {
         let mut instance = self.instance().await?;
-        let objects = instance
-            .call("describe-global", async |records, accessor| {
-                records.call_describe_global(accessor).await
-            })
-            .await?;
+        let objects = loop {
+            let objects = instance
+                .call("describe-global", async |records, accessor| {
+                    records.call_describe_global(accessor).await
+                })
+                .await;
+            match objects {
+                Ok(objects) => break objects,
+                Err(error) => instance.park(error).await?,
+            }
+        };
         Ok(objects.into_iter().map(ObjectSummary::from).collect())
     }
 
@@ -164,12 +169,18 @@ impl Connection {
     /// See [`Self::objects`].
     pub async fn describe(&self, object: &str) -> Result<ObjectDescription, Error> {
         let mut instance = self.instance().await?;
-        let object = object.to_owned();
-        let description = instance
-            .call("describe-object", async |records, accessor| {
-                records.call_describe_object(accessor, object).await
-            })
-            .await?;
+        let description = loop {
+            let object = object.to_owned();
+            let description = instance
+                .call("describe-object", async |records, accessor| {
+                    records.call_describe_object(accessor, object).await
+                })
+                .await;
+            match description {
+                Ok(description) => break description,
+                Err(error) => instance.park(error).await?,
+            }
+        };
         Ok(description.into())
     }
 
@@ -203,14 +214,20 @@ impl Connection {
         ids: &[String],
         fields: &[String],
     ) -> Result<Bytes, Error> {
-        let (object, n_ids) = (object.to_owned(), ids.len());
-        let (ids, fields) = (ids.to_vec(), fields.to_vec());
+        let n_ids = ids.len();
         let mut instance = self.instance().await?;
-        let json = instance
-            .call("get", async |records, accessor| {
-                records.call_get(accessor, object, ids, fields).await
-            })
-            .await?;
+        let json = loop {
+            let (object, ids, fields) = (object.to_owned(), ids.to_vec(), fields.to_vec());
+            let json = instance
+                .call("get", async |records, accessor| {
+                    records.call_get(accessor, object, ids, fields).await
+                })
+                .await;
+            match json {
+                Ok(json) => break json,
+                Err(error) => instance.park(error).await?,
+            }
+        };
         match serde_json::from_slice::<Vec<&RawValue>>(&json) {
             Ok(rows) if rows.len() != n_ids => {
                 let n_rows = rows.len();

@@ -51,6 +51,7 @@ const CONTRACT: Files = contract![
     "hooks.wit",
     "http.wit",
     "log.wit",
+    "migration.wit",
     "quota.wit",
     "records.wit",
     "storage.wit",

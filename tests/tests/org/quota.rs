@@ -332,6 +332,37 @@ async fn a_query_that_runs_out_of_calls_parks_and_goes_on_where_it_was() {
 }
 
 #[tokio::test]
+async fn records_and_descriptions_that_are_asked_for_wait_as_well() {
+    let site = Site::start().await;
+    let crm = site.crm().await;
+    accounts(&crm, 1).await;
+    let rows = crm.query(SOQL, PAGES_OF_200).await.unwrap();
+    let rows: Vec<serde_json::Value> = rows.collect(1).await.unwrap().to_vec().unwrap();
+    let ids = vec![rows[0]["Id"].as_str().unwrap().to_owned()];
+    leave(&site, Some(0)).await;
+    let refused = crm.get("Account", &ids, &[]).await.unwrap_err();
+    assert!(matches!(refused, Error::OverQuota { .. }), "{refused:?}");
+    let (patient, mut heard) = waiting(&crm);
+    let asking = tokio::spawn(async move {
+        let objects = patient.objects().await.unwrap();
+        let described = patient.describe("Opportunity").await.unwrap();
+        let fields = ["Name".to_owned()];
+        (
+            objects,
+            described,
+            patient.get("Account", &ids, &fields).await.unwrap(),
+        )
+    });
+    parked(&mut heard).await;
+    leave(&site, None).await;
+    let (objects, described, got) = asking.await.unwrap();
+    assert!(objects.iter().any(|object| object.name == "Account"));
+    assert_eq!(described.summary.name, "Opportunity");
+    let got: Vec<serde_json::Value> = serde_json::from_slice(&got).unwrap();
+    assert_eq!(got[0]["Name"], "A0");
+}
+
+#[tokio::test]
 async fn a_query_that_may_not_wait_says_why_and_the_same_page_can_be_had_later() {
     let site = Site::start().await;
     let crm = site.crm().await;
