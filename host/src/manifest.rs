@@ -219,6 +219,8 @@ fn is_file_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -257,6 +259,49 @@ mod tests {
         }
         for bad in ["", "1", "1.0", "1.0.0.0", "1.0.x", "1..0", "1.0.0-ü"] {
             assert!(!is_version(bad), "{bad}");
+        }
+    }
+
+    /// What names are made of, and what would lead elsewhere.
+    fn name() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[a-z][a-z0-9.-]{0,8}",
+            "[./a1%~:-]{1,6}",
+            "[0-9]\\.[0-9]\\.[0-9].{0,4}",
+            ".{0,6}"
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_stands_in_a_manifest_its_names_are_no_paths(value in name()) {
+            let sound = "[package]\nname = 'p'\nversion = '1.0.0'\nworld = 'transform'\n\
+                         contract = '0.1.0'\ncomponent = 'c.wasm'\n";
+            let text = toml::Value::String(value.clone()).to_string();
+            for place in ["'p'", "'1.0.0'", "'c.wasm'"] {
+                if Manifest::parse(&sound.replace(place, &text)).is_ok() {
+                    let is_plain = |c: char| c.is_ascii_alphanumeric() || ".-+_".contains(c);
+                    prop_assert!(value.chars().all(is_plain), "{}", value);
+                    prop_assert!(!value.is_empty() && !value.starts_with('.'), "{}", value);
+                }
+            }
+        }
+
+        #[test]
+        fn a_manifest_in_which_anything_stands_is_one_or_tells_what_is_wrong(
+            at in any::<prop::sample::Index>(), gone in 0..20usize, piece in ".{0,8}",
+        ) {
+            let sound = include_str!("../../tests/guests/hostile-connector/package.toml");
+            prop_assert!(Manifest::parse(sound).is_ok());
+            let mut text: Vec<char> = sound.chars().collect();
+            let start = at.index(text.len());
+            let end = (start + gone).min(text.len());
+            text.splice(start..end, piece.chars());
+            let text: String = text.into_iter().collect();
+            if let Err(problems) = Manifest::parse(&text) {
+                prop_assert!(!problems.is_empty());
+                prop_assert!(problems.iter().all(|problem| !problem.is_empty()));
+            }
         }
     }
 }

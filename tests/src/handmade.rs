@@ -21,14 +21,24 @@ pub fn component(manifest: &str, text: &str) -> Package {
 /// A transform that does `configure` in its `configure` and then takes any
 /// settings, and whose `apply` traps.
 ///
-/// `fields` are further fields of the core module. The settings lie from byte
-/// 65,536 on, of a memory of two pages; nothing is written below 65,536.
+/// `fields` are further fields of the core module, imports first. The settings lie from
+/// byte 65,536 on, of a memory of two pages; nothing is written below 65,536.
 pub fn transform(name: &str, fields: &str, configure: &str) -> Package {
+    transform_that_allocates(name, fields, "i32.const 65536", configure)
+}
+
+/// The same with this for an allocator, which the host calls to hand the settings over.
+pub fn transform_that_allocates(
+    name: &str,
+    fields: &str,
+    allocate: &str,
+    configure: &str,
+) -> Package {
     let text = format!(
         r#"(module
-            (memory (export "memory") 2)
             {fields}
-            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) i32.const 65536)
+            (memory (export "memory") 2)
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) {allocate})
             (func (export "lockgate:connector/batches@0.1.0#describe") (result i32) i32.const 1024)
             (func (export "lockgate:connector/batches@0.1.0#configure") (param i32 i32) (result i32)
                 (local $at i32)

@@ -22,9 +22,14 @@ impl TestHost {
 
     /// A host with further options.
     pub async fn with(options: impl FnOnce(HostBuilder) -> HostBuilder) -> Self {
+        Self::strict(|builder| options(builder.allow_unsigned())).await
+    }
+
+    /// A host that loads only what is signed by whom these options trust.
+    pub async fn strict(options: impl FnOnce(HostBuilder) -> HostBuilder) -> Self {
         let directory = tempfile::tempdir().unwrap();
         give_key(directory.path());
-        let builder = Host::builder().data_dir(directory.path()).allow_unsigned();
+        let builder = Host::builder().data_dir(directory.path());
         let builder = options(builder.code_dir(Path::new(env!("OUT_DIR")).join("code")));
         Self {
             host: builder.build().await.unwrap(),

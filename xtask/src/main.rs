@@ -144,7 +144,9 @@ fn test(mut arguments: Vec<String>) -> Result<()> {
     arguments.retain(|argument| argument != "--long");
     let mut step = Step::cargo(["test", "--workspace", "--locked"]).arguments(arguments);
     if is_long {
-        step = step.variable("LOCKGATE_LONG", "1");
+        step = step
+            .variable("LOCKGATE_LONG", "1")
+            .variable("PROPTEST_CASES", "10000");
     }
     step.announced().run()
 }

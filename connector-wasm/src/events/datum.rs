@@ -13,6 +13,11 @@ use super::value::{bare, push};
 use crate::bindings::exports::lockgate::connector::events::{ChangeKind, Event, Message};
 use crate::wire::push_text;
 
+/// The most that one value may claim to need, in bytes: a message has 4 MiB at most, and
+/// apache-avro takes what a length says before it reads on. Without this bound a damaged
+/// length would end the guest at its limit on memory, at each try, rather than be told.
+const MAX_VALUE_BYTES: usize = 16 * 1024 * 1024;
+
 /// Reads events of one schema.
 pub(super) struct Reader<'l> {
     layout: &'l Layout,
@@ -29,6 +34,7 @@ impl std::fmt::Debug for Reader<'_> {
 
 impl<'l> Reader<'l> {
     pub(super) fn new(layout: &'l Layout) -> Option<Self> {
+        apache_avro::util::max_allocation_bytes(MAX_VALUE_BYTES);
         let reader = GenericDatumReader::builder(&layout.schema).build().ok()?;
         Some(Self { layout, reader })
     }

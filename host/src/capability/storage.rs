@@ -214,6 +214,8 @@ impl wit::HostWithStore<ConnectorState> for ConnectorHost {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -237,6 +239,15 @@ mod tests {
             &"k".repeat(257),
         ] {
             assert!(check_key(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_is_plain_ascii_or_none(key in prop_oneof!["[a-zA-Z0-9._:/-]{0,260}", ".{0,8}"]) {
+            let is_plain = key.chars().all(|c| c.is_ascii_alphanumeric() || "._:/-".contains(c));
+            let fits = (1..=256).contains(&key.len());
+            prop_assert_eq!(check_key(&key).is_ok(), is_plain && fits);
         }
     }
 }

@@ -183,3 +183,53 @@ fn message(package: &Package) -> Vec<u8> {
     let manifest = Sha256::digest(package.manifest_text());
     [CONTEXT, manifest.as_ref(), package.digest_bytes()].concat()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn package(version: &str, component: &'static [u8]) -> Package {
+        let manifest = format!(
+            "[package]\nname = 'scorer'\nversion = '{version}'\nworld = 'transform'\n\
+             contract = '0.1.0'\n"
+        );
+        Package::from_parts(&manifest, component).unwrap()
+    }
+
+    /// Always the same: 32 bytes of a seed, in PKCS#8.
+    fn key() -> SigningKey {
+        let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+        SigningKey {
+            pair,
+            pkcs8: Zeroizing::default(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_signature_in_which_anything_differs_is_of_no_package(
+            at in any::<prop::sample::Index>(), gone in 0..4usize, piece in "[A-Za-z0-9+/=\"\n ]{0,3}",
+        ) {
+            let package = package("1.0.0", b"a");
+            let signed = key().sign(&package);
+            prop_assert!(signed.is_of(&package));
+            let mut text = signed.to_text();
+            let start = at.index(text.len());
+            let end = (start + gone).min(text.len());
+            text.replace_range(start..end, &piece);
+            match Signature::parse(&text) {
+                // Only what stands beside key and signature was touched.
+                Ok(read) if read == signed => {}
+                Ok(read) => prop_assert!(!read.is_of(&package), "{}", text),
+                Err(reason) => prop_assert!(!reason.is_empty()),
+            }
+        }
+
+        #[test]
+        fn noise_is_no_signature(text in ".{0,200}") {
+            prop_assert!(Signature::parse(&text).is_err());
+        }
+    }
+}

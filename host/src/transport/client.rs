@@ -462,3 +462,36 @@ fn redirect_refused(url: &Url, reason: RedirectRefusal) -> TransportError {
 pub(super) fn host_of(url: &Url) -> String {
     url.host_str().unwrap_or_default().to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_that_leaves_tls_or_the_port_is_to_another_origin() {
+        let url = Url::parse("https://api.example.com/a").unwrap();
+        let target = |location: &str| {
+            let answer = http::Response::builder()
+                .status(307)
+                .header(LOCATION, location);
+            redirect_target(&Method::GET, &url, &answer.body("").unwrap().into())
+        };
+        for elsewhere in [
+            "http://api.example.com/a",
+            "http://api.example.com:443/a",
+            "https://api.example.com:8443/a",
+            "https://user@api.example.com/a",
+            "//api.example.com:80/a",
+        ] {
+            assert_eq!(
+                target(elsewhere),
+                Err(RedirectRefusal::Origin),
+                "{elsewhere}"
+            );
+        }
+        assert_eq!(
+            target("/b").unwrap().unwrap().as_str(),
+            "https://api.example.com/b"
+        );
+    }
+}

@@ -177,6 +177,8 @@ fn encode_query(pairs: &[(String, String)]) -> Result<String, UrlError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn build(path: &str, query: &[(&str, &str)]) -> Result<String, UrlError> {
@@ -314,6 +316,67 @@ mod tests {
                 ),
                 "{origin}"
             );
+        }
+    }
+
+    /// Paths of pieces that some parser or other reads in a way of its own.
+    fn path() -> impl Strategy<Value = String> {
+        let piece = prop::sample::select(vec![
+            "/",
+            "//",
+            "..",
+            ".",
+            "%2e",
+            "%2E",
+            "%2f",
+            "%5c",
+            "%25",
+            "%00",
+            "\\",
+            "@",
+            ":",
+            ";",
+            "?",
+            "#",
+            "a",
+            "evil.example.net",
+            "https:",
+            "443",
+            "\r\n",
+            "\t",
+            " ",
+            "\u{ff0f}",
+            "é",
+            "%",
+        ]);
+        let pieces = proptest::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat());
+        prop_oneof![8 => pieces.prop_map(|path| format!("/{path}")), 1 => ".{0,12}"]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_guest_asks_for_stays_on_its_origin_as_it_was_checked(
+            path in path(), name in ".{1,8}", value in ".{0,12}",
+        ) {
+            let Ok(sent) = build(&path, &[(&name, &value)]) else {
+                return Ok(());
+            };
+            // As a server sees it, and one that decodes what it gets once more.
+            let begin = format!("https://acme.my.example.com{path}?");
+            prop_assert!(sent.starts_with(&begin), "{}", sent);
+            prop_assert!(sent.bytes().all(|byte| byte.is_ascii_graphic()), "{}", sent);
+            let parsed = Url::parse(&sent)?;
+            prop_assert_eq!(parsed.path(), &path);
+            prop_assert_eq!(parsed.host_str(), Some("acme.my.example.com"));
+            let pairs: Vec<_> = parsed.query_pairs().into_owned().collect();
+            prop_assert_eq!(pairs, [(name, value)]);
+            let mut decoded = path.into_bytes();
+            for _ in 0..3 {
+                prop_assert!(!decoded.contains(&b'\\') && !decoded.contains(&0));
+                let mut segments = decoded.split(|byte| *byte == b'/');
+                prop_assert!(segments.all(|segment| segment != b"." && segment != b".."));
+                decoded = percent_decode(&decoded).collect();
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::attack::{
 };
 
 /// How many instances of an engine live at a time.
-const POOL: usize = 256;
+pub(crate) const POOL: usize = 256;
 
 async fn hostile(host: &TestHost, attack: Json) -> Transform {
     host.transform("hostile-transform", &attack).await.unwrap()

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use lockgate::{Blame, Error, Limit, Limits, Package};
-use lockgate_tests::handmade::{transform, transform_manifest};
+use lockgate_tests::handmade::{transform, transform_manifest, transform_that_allocates};
 use lockgate_tests::loopback::Loopback;
 use lockgate_tests::packages::package_with_limits;
 use lockgate_tests::sandbox::TestHost;
@@ -50,6 +50,50 @@ async fn endless_recursion_is_stopped_by_the_stack() {
         .await;
     let outcome = host.transform("recursion", &json!({})).await;
     assert_eq!(stopped_by(outcome).0, Limit::Stack);
+}
+
+/// A handmade transform is stopped while it is made, and the host serves on.
+async fn never_made(handmade: &Package) -> Error {
+    let host = transform_host("").await;
+    let limits = "[limits]\ncpu_ms = 100\n";
+    let manifest = transform_manifest(handmade.name()) + limits;
+    let package = Package::from_parts(&manifest, handmade.component().clone()).unwrap();
+    host.load(&package).await;
+    let outcome = host.transform(handmade.name(), &json!({})).await;
+    still_serves(&host).await;
+    let error = outcome.unwrap_err();
+    assert_eq!(error.blame(), Blame::Guest, "{error:?}");
+    error
+}
+
+#[tokio::test]
+async fn a_loop_in_a_start_function_is_stopped_by_its_cpu_limit() {
+    let start = "(func $start (loop $again (br $again))) (start $start)";
+    let stopped = never_made(&transform("start", start, "")).await;
+    assert_eq!(stopped_by::<()>(Err(stopped)).0, Limit::Cpu);
+}
+
+#[tokio::test]
+async fn an_allocator_that_lies_traps_loops_or_calls_the_host_harms_only_its_call() {
+    let log = r#"(import "lockgate:connector/log@0.1.0" "write"
+        (func $log (param i32 i32 i32 i32 i32)))"#;
+    let zeros = "(i32.const 0) ".repeat(5);
+    for (fields, allocate) in [
+        ("", "i32.const -1"),
+        ("", "i32.const 131071"),
+        ("", "unreachable"),
+        (log, &format!("(call $log {zeros}) i32.const 65536")),
+    ] {
+        let package = transform_that_allocates("allocator", fields, allocate, "");
+        let error = never_made(&package).await;
+        assert!(
+            matches!(error, Error::Crashed { .. }),
+            "{allocate}: {error:?}"
+        );
+    }
+    let loops = "(loop $again (br $again)) i32.const 65536";
+    let stopped = never_made(&transform_that_allocates("allocator", "", loops, "")).await;
+    assert_eq!(stopped_by::<()>(Err(stopped)).0, Limit::Cpu);
 }
 
 #[tokio::test]

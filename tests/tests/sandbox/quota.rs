@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::attack::one;
 
 /// The hostile connector of a product that counts calls.
-fn counted() -> Package {
+pub(crate) fn counted() -> Package {
     package_with("hostile-connector", |manifest| {
         format!(
             "{manifest}\n[vendor.quota]\nheader = 'x-usage'\nentry = 'calls'\nwindow_s = 86_400\n"

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use lockgate::{
-    Error, Event, Move, PackageStatus, Reach, Stand, Start, Step, SubscribeOptions, Trial,
+    Error, Event, Grant, Move, PackageError, PackageStatus, Reach, Stand, Start, Step,
+    SubscribeOptions, Trial,
 };
 use lockgate_tests::handmade;
 use lockgate_tests::loopback::Loopback;
@@ -200,6 +201,29 @@ async fn a_version_that_fails_what_it_is_tried_with_is_never_staged() {
     let unknown = host.steer("scorer", &Step::swap("0.2.0")).unwrap_err();
     assert!(matches!(unknown, Error::NoVersion { .. }), "{unknown:?}");
     assert_eq!(only(&host).versions.len(), 1);
+}
+
+#[tokio::test]
+async fn a_version_that_wants_more_than_it_is_given_leaves_the_one_at_work() {
+    let server = Loopback::start().await;
+    let (host, crm) = server.attacked_by(&connector("")).await;
+    let next = version("hostile-connector", "0.2.0", "");
+    for kept_back in Grant::ALL {
+        // The one at work has it: that says nothing for the next.
+        let given = Grant::ALL.into_iter().filter(|grant| *grant != kept_back);
+        let refused = host.stage(&next, given).await.unwrap_err();
+        assert!(
+            matches!(&refused, Error::Package(PackageError::NotGranted { grant, .. })
+                if *grant == kept_back),
+            "{refused:?}"
+        );
+        let unknown = host.steer("hostile-connector", &Step::swap("0.2.0"));
+        assert!(
+            matches!(unknown, Err(Error::NoVersion { .. })),
+            "{unknown:?}"
+        );
+        assert_eq!(one(&crm, "send get /ok").await["status"], 200);
+    }
 }
 
 #[tokio::test]

@@ -347,6 +347,18 @@ fn the_description_of_the_object_says_what_a_number_is() {
     assert_eq!(kinds, [Kind::Int, Kind::DateTime]);
 }
 
+#[test]
+fn a_length_that_no_message_has_is_refused_before_there_is_room_for_it() {
+    let layout = Layout::read(SCHEMA).unwrap();
+    let reader = Reader::new(&layout).unwrap();
+    // The length of the first text, 64 MiB, as Avro writes it.
+    let claims = [0x80, 0x80, 0x80, 0x40, b'C', b'o'];
+    assert!(reader.events("uuid-1", &claims, "Lockgate").is_none());
+    let refused = reader.reader.read_value(&mut &claims[..]).unwrap_err();
+    let refused = refused.to_string();
+    assert!(refused.contains(&MAX_VALUE_BYTES.to_string()), "{refused}");
+}
+
 /// A sound change of a contact.
 fn sound() -> Vec<u8> {
     let fields = vec![

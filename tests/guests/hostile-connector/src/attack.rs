@@ -75,6 +75,7 @@ pub(crate) async fn run(text: &str) -> Result<Answer, Error> {
         "reserve" => vec![reserve(number(0), number(1)).await],
         "reserve-many" => reserve_many(number(0)).await,
         "reserve-send" => vec![reserve_and_send(number(0), number(1), word(2)).await],
+        "forge-handle" => vec![forge_handle(number(0))],
         "pages" => {
             return Ok(Answer::More(page(
                 http::send_many(number(0), word(1)).await,
@@ -195,4 +196,17 @@ async fn reserve_many(count: usize) -> Vec<Value> {
         }
     }
     vec![json!({ "kept": kept.len(), "error": error })]
+}
+
+/// Makes up the handle of a reservation and asks what it is worth.
+#[expect(
+    unsafe_code,
+    reason = "the attack: a handle that nobody gave to this call"
+)]
+fn forge_handle(number: usize) -> Value {
+    let number = u32::try_from(number).unwrap_or(u32::MAX);
+    // SAFETY: a handle is a number that only the host looks up.
+    let forged = unsafe { quota::Reservation::from_handle(number) };
+    let remaining = forged.remaining();
+    json!({ "remaining": remaining, "returned": quota::Reservation::commit(forged) })
 }

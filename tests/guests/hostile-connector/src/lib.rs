@@ -61,6 +61,7 @@ pub const COMMANDS: &[&str] = &[
     "reserve CALLS MS",
     "reserve-many N",
     "reserve-send CALLS N PATH",
+    "forge-handle N",
     "pages N PATH",
     "burn MS",
     "endless BYTES",
