@@ -5,17 +5,12 @@
 #![expect(clippy::print_stdout, reason = "it talks to whoever runs it")]
 
 use anyhow::Context as _;
-use futures_util::TryStreamExt as _;
 use lockgate::{AuthorizationHints, Callback, Host, LoginTo, NewConnection, Package, QueryOptions};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    // While you develop. For packages of others: `.trust(key)` of whom you trust.
-    let host = Host::builder()
-        .data_dir("data")
-        .allow_unsigned()
-        .build()
-        .await?;
+    let host = Host::builder().data_dir("data").allow_unsigned();
+    let host = host.build().await?;
     for name in ["salesforce-connector", "contact-normalizer"] {
         let package = Package::open(format!("packages/{name}"))?;
         host.load(&package, package.asked_grants()).await?;
@@ -41,7 +36,7 @@ async fn main() -> anyhow::Result<()> {
     let soql = "SELECT Id, Name, Email, Phone FROM Contact";
     let pages = crm.query(soql, QueryOptions::default()).await?;
     let mut pages = pages.through(&normalizer, "Contact");
-    while let Some(page) = pages.try_next().await? {
+    while let Some(page) = pages.next_page().await? {
         println!("{} contacts", page.records.len());
     }
     // The tenant leaves: its tokens are revoked, everything of it is erased.

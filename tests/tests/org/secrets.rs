@@ -179,6 +179,7 @@ async fn a_wrong_master_key_is_told_at_the_start_and_the_right_one_still_opens()
         Host::builder()
             .data_dir(site.host.data_dir())
             .master_key(key)
+            .allow_unsigned()
             .build()
     };
     let error = build(key('B')).await.unwrap_err();
