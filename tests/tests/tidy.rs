@@ -102,7 +102,7 @@ fn every_item_of_the_contract_is_documented() {
             // a field, a case.
             let is_item = !line.is_empty()
                 && !line.starts_with("//")
-                && !["}", "import ", "export ", "use "]
+                && !["}", "import ", "export ", "include ", "use "]
                     .iter()
                     .any(|start| line.starts_with(start));
             if is_item && !before.starts_with("///") {
