@@ -5,10 +5,10 @@
 //! the connector itself in an instance that reaches nothing. A mark says that it is done;
 //! until then it is done again, and what the newer version has written meanwhile stays.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Mutex;
+use tokio::sync::OnceCell;
 
 use crate::bindings::migrator::exports::lockgate::connector::migration as wit;
 use crate::bindings::migrator::{Migrator, MigratorPre};
@@ -32,12 +32,18 @@ const PART_BYTES: usize = 1024 * 1024;
 /// The call's name in errors and figures.
 const MIGRATE: &str = "migrate";
 
+/// A connection by its key and by when it was added.
+type Whose = (String, u64);
+
+/// Set once a connection's values were taken over.
+type Done = Arc<OnceCell<()>>;
+
 /// How a version takes over older values, and for which connections it has.
 pub(crate) struct Migration {
     /// `None` if the package exports no migration: then it begins with nothing.
     pre: Option<MigratorPre<ConnectorState>>,
-    /// Connections by key and by when they were added. Held while one is under way.
-    done: Mutex<BTreeSet<(String, u64)>>,
+    /// First calls of one connection wait for each other, and for no other connection.
+    done: Mutex<BTreeMap<Whose, Done>>,
 }
 
 /// Which values are taken over, and where to.
@@ -55,6 +61,13 @@ impl Migration {
             pre,
             done: Mutex::default(),
         }
+    }
+
+    /// Whether it was done for a connection.
+    fn of(&self, record: &ConnectionRecord) -> Done {
+        let this = (record.key.to_string(), record.created_ms);
+        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(done.entry(this).or_default())
     }
 }
 
@@ -82,22 +95,20 @@ pub(crate) async fn ensure(
     if state == first_state() {
         return Ok(());
     }
-    let this = (record.key.to_string(), record.created_ms);
-    let mut done = loaded.migration.done.lock().await;
-    if done.contains(&this) {
-        return Ok(());
-    }
-    let store = &*host.store;
-    if !is_marked(store, record, loaded, state).await? {
-        take_over(host, record, loaded, true).await?;
-        let limit = loaded.limits.storage_total_bytes;
-        let marks = marks(record, loaded);
-        store
-            .value_put(&marks, &state.to_string(), b"1", limit)
-            .await?;
-    }
-    done.insert(this);
-    Ok(())
+    let done = loaded.migration.of(record);
+    let taken_over = done.get_or_try_init(async || {
+        let store = &*host.store;
+        if !is_marked(store, record, loaded, state).await? {
+            take_over(host, record, loaded, true).await?;
+            let limit = loaded.limits.storage_total_bytes;
+            let marks = marks(record, loaded);
+            store
+                .value_put(&marks, &state.to_string(), b"1", limit)
+                .await?;
+        }
+        Ok(())
+    });
+    taken_over.await.copied()
 }
 
 /// Has a version take over what is stored for a connection, and keeps nothing of it.
