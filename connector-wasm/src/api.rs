@@ -212,11 +212,11 @@ impl<H: Host> Api<H> {
         opened.map_err(|lost| without_answer(&lost, ask.kind.effect()))
     }
 
-    /// Opens what can be asked for in smaller parts: `None` if the answer is too
-    /// large.
-    pub(crate) async fn open_if_fits(&self, ask: Ask) -> Result<Option<Opened<H::Down>>, Error> {
+    /// Opens a table that can be asked for in smaller parts: `None` if the answer is
+    /// too large.
+    pub(crate) async fn open_table(&self, ask: Ask) -> Result<Option<Opened<H::Table>>, Error> {
         let request = self.request(&ask, &self.version().await?);
-        match self.host.open(request).await {
+        match self.host.open_table(request).await {
             Ok(opened) => Ok(Some(opened)),
             Err(Lost::Head(HttpError::TooLarge(_)) | Lost::Body(HttpError::TooLarge(_))) => {
                 Ok(None)

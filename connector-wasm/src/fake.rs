@@ -1,6 +1,8 @@
 //! A scripted host for tests: it answers requests in the order of the script and
 //! remembers what was asked.
 
+mod table;
+
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
@@ -11,10 +13,11 @@ use std::task::{Context, Poll, Waker};
 use crate::api::Api;
 use crate::files::{Clash, Frame};
 use crate::host::{
-    Answer, Ending, Heard, Host, HttpError, Level, Lost, Method, Opened, QuotaError, Request,
-    StreamError,
+    Answer, Ending, Heard, Host, HttpError, Level, Lost, Method, Opened, Part, QuotaError, Request,
+    Shape, StreamError,
 };
 use crate::settings::Settings;
+use table::{Rows, Table};
 
 /// One scripted answer.
 #[derive(Debug)]
@@ -36,7 +39,7 @@ pub(crate) enum Reply {
 pub(crate) struct Down {
     pub(crate) bytes: Vec<u8>,
     at: usize,
-    torn: Option<Lost>,
+    torn: Option<HttpError>,
 }
 
 /// How much of a content comes at a time, in bytes: little, so that most rows come
@@ -94,6 +97,8 @@ pub(crate) struct Script {
     pub(crate) opened: RefCell<Vec<String>>,
     /// What was said in which of them.
     pub(crate) said: RefCell<Vec<(usize, Vec<u8>)>>,
+    /// What the rows of tables were said to be.
+    pub(crate) shapes: RefCell<Vec<Shape>>,
     under_way: Cell<usize>,
     pub(crate) most_under_way: Cell<usize>,
 }
@@ -237,6 +242,8 @@ impl Host for Fake {
     type Reserved = ();
     type Down = Down;
     type Up = Vec<u8>;
+    type Table = Table;
+    type Rows = Rows;
     type Exchange = Exchange;
 
     async fn send(&self, request: Request) -> Result<Answer, Lost> {
@@ -348,7 +355,7 @@ impl Host for Fake {
                 Reply::Rows(_, next) => locator = Some(next.clone()),
                 Reply::Torn(csv, next, error) => {
                     locator = Some(next.clone());
-                    torn = Some(Lost::Body(*error));
+                    torn = Some(*error);
                     *reply = Reply::Answer(200, std::mem::take(csv));
                 }
                 Reply::Answer(..) | Reply::Valid(..) | Reply::Lost(_) => {}
@@ -369,6 +376,32 @@ impl Host for Fake {
         })
     }
 
+    async fn open_table(&self, request: Request) -> Result<Opened<Table>, Lost> {
+        Ok(match self.open(request).await? {
+            Opened::Content {
+                length,
+                locator,
+                body: Down { bytes, torn, .. },
+            } => Opened::Content {
+                length,
+                locator,
+                body: Table::new(bytes, torn),
+            },
+            Opened::Refused(answer) => Opened::Refused(answer),
+        })
+    }
+
+    async fn columns(&self, table: &Table) -> Result<Option<Vec<String>>, Lost> {
+        later().await;
+        table.columns()
+    }
+
+    async fn rows(&self, table: &Table, shape: &Shape, most: u32) -> Result<Part<Rows>, Lost> {
+        later().await;
+        self.0.shapes.borrow_mut().push(shape.clone());
+        table.rows(most as usize)
+    }
+
     async fn read(
         &self,
         mut content: Down,
@@ -377,7 +410,9 @@ impl Host for Fake {
         later().await;
         let rest = &content.bytes[content.at..];
         if rest.is_empty() {
-            return content.torn.map_or(Ok((room, None)), Err);
+            return content
+                .torn
+                .map_or(Ok((room, None)), |error| Err(Lost::Body(error)));
         }
         let part = &rest[..rest.len().min(PART_BYTES)];
         room.extend_from_slice(part);

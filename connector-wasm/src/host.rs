@@ -11,7 +11,7 @@ use std::pin::pin;
 use futures_util::future::{Either, select};
 use wit_bindgen::{FutureReader, StreamReader, StreamResult, StreamWriter};
 
-use crate::bindings::lockgate::connector::{clock, http, log, quota, storage, stream};
+use crate::bindings::lockgate::connector::{clock, http, log, quota, storage, stream, tables};
 use crate::bindings::wit_stream;
 use crate::files::{Clash, Frame};
 
@@ -19,6 +19,7 @@ pub(crate) use http::{Error as HttpError, Header, InvalidPart, Method, Request};
 pub(crate) use log::Level;
 pub(crate) use quota::Error as QuotaError;
 pub(crate) use stream::{Ending, Error as StreamError};
+pub(crate) use tables::Shape;
 
 /// The largest answer that is taken, in bytes: what the contract allows by
 /// default. Pages of queries and lists of objects stay far below it.
@@ -64,6 +65,16 @@ pub(crate) enum Lost {
     Body(HttpError),
 }
 
+/// Rows of a table that the host has read and holds.
+#[derive(Debug)]
+pub(crate) struct Part<R> {
+    pub(crate) rows: R,
+    pub(crate) count: u32,
+    /// How many bytes of the table they are.
+    pub(crate) bytes: u64,
+    pub(crate) is_last: bool,
+}
+
 /// What came of an exchange.
 #[derive(Debug)]
 pub(crate) enum Heard {
@@ -80,6 +91,10 @@ pub(crate) trait Host {
     type Down;
     /// A content on its way up.
     type Up;
+    /// A table on its way down.
+    type Table;
+    /// Rows of a table.
+    type Rows;
     /// An exchange of messages with the Pub/Sub API; over when this is dropped.
     type Exchange;
 
@@ -87,6 +102,17 @@ pub(crate) trait Host {
     async fn send(&self, request: Request) -> Result<Answer, Lost>;
     /// Sends a request, and takes the answer whole only if it is not 200.
     async fn open(&self, request: Request) -> Result<Opened<Self::Down>, Lost>;
+    /// The same, with the answer as a table.
+    async fn open_table(&self, request: Request) -> Result<Opened<Self::Table>, Lost>;
+    /// The names of a table's columns; `None` if it is none.
+    async fn columns(&self, table: &Self::Table) -> Result<Option<Vec<String>>, Lost>;
+    /// The next rows of a table, at most so many.
+    async fn rows(
+        &self,
+        table: &Self::Table,
+        shape: &Shape,
+        most: u32,
+    ) -> Result<Part<Self::Rows>, Lost>;
     /// Appends the next part of a content, as far as there is room, and gives the
     /// content back if it may go on.
     async fn read(
@@ -152,6 +178,8 @@ impl Host for Imports {
     type Reserved = quota::Reservation;
     type Down = (StreamReader<u8>, FutureReader<Result<(), HttpError>>);
     type Up = StreamReader<u8>;
+    type Table = tables::Table;
+    type Rows = tables::Rows;
     type Exchange = exchange::Exchange;
 
     async fn send(&self, request: Request) -> Result<Answer, Lost> {
@@ -160,15 +188,29 @@ impl Host for Imports {
     }
 
     async fn open(&self, request: Request) -> Result<Opened<Self::Down>, Lost> {
-        let response = http::send(request).await.map_err(Lost::Head)?;
-        if response.status() != 200 {
-            return Ok(Opened::Refused(Self::whole(response).await?));
-        }
-        let length = response.header("Content-Length");
-        Ok(Opened::Content {
-            length: length.and_then(|length| length.parse().ok()),
-            locator: response.header(LOCATOR),
-            body: http::Response::take_stream(response),
+        Self::opened(request, http::Response::take_stream).await
+    }
+
+    async fn open_table(&self, request: Request) -> Result<Opened<Self::Table>, Lost> {
+        Self::opened(request, http::Response::take_table).await
+    }
+
+    async fn columns(&self, table: &Self::Table) -> Result<Option<Vec<String>>, Lost> {
+        table.header().await.map_err(lost_table)
+    }
+
+    async fn rows(
+        &self,
+        table: &Self::Table,
+        shape: &Shape,
+        most: u32,
+    ) -> Result<Part<Self::Rows>, Lost> {
+        let part = table.next(shape.clone(), most).await.map_err(lost_table)?;
+        Ok(Part {
+            rows: part.rows,
+            count: part.count,
+            bytes: part.bytes,
+            is_last: part.is_last,
         })
     }
 
@@ -305,6 +347,23 @@ impl Host for Imports {
 }
 
 impl Imports {
+    /// Sends a request, and takes what may be a content by `take`.
+    async fn opened<D>(
+        request: Request,
+        take: impl FnOnce(http::Response) -> D,
+    ) -> Result<Opened<D>, Lost> {
+        let response = http::send(request).await.map_err(Lost::Head)?;
+        if response.status() != 200 {
+            return Ok(Opened::Refused(Self::whole(response).await?));
+        }
+        let length = response.header("Content-Length");
+        Ok(Opened::Content {
+            length: length.and_then(|length| length.parse().ok()),
+            locator: response.header(LOCATOR),
+            body: take(response),
+        })
+    }
+
     /// The answer with its whole body.
     async fn whole(response: http::Response) -> Result<Answer, Lost> {
         let status = response.status();
@@ -337,6 +396,18 @@ impl Imports {
             &[("key", key.to_owned()), ("reason", reason.to_owned())],
         );
     }
+}
+
+/// How the body of a table broke off.
+const fn lost_table(error: tables::Error) -> Lost {
+    Lost::Body(match error {
+        tables::Error::Unavailable(retry_after_ms) => HttpError::Unavailable(http::Interruption {
+            maybe_sent: true,
+            retry_after_ms,
+        }),
+        tables::Error::TooLarge(bytes) => HttpError::TooLarge(bytes),
+        tables::Error::Denied => HttpError::Denied,
+    })
 }
 
 /// Goes on with work when the call that began it is over.

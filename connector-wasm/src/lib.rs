@@ -39,8 +39,8 @@ use bindings::exports::lockgate::connector::events::{
 use bindings::exports::lockgate::connector::hooks::{Guest as HooksGuest, Outcome, Request};
 use bindings::exports::lockgate::connector::records::{
     Content, Cursor, Description, Error, Guest, GuestCursor, GuestWriter, ObjectDescription,
-    ObjectSummary, Operation, Page, QueryOptions, RecordResult, RowResult, ScanOptions,
-    SettingProblem, Way, WriteOptions, Writer,
+    ObjectSummary, Operation, Page, PageRecords, QueryOptions, RecordResult, RowResult,
+    ScanOptions, SettingProblem, Way, WriteOptions, Writer,
 };
 use host::Imports;
 use settings::Settings;
@@ -174,7 +174,14 @@ impl GuestCursor for query::Pages<Imports> {
     }
 
     async fn next(&self) -> Result<Option<Page>, Error> {
-        Self::next(self).await
+        let page = Self::next(self).await?;
+        Ok(page.map(|page| Page {
+            records: match page.records {
+                query::Records::Json(json) => PageRecords::Json(json),
+                query::Records::Rows(rows) => PageRecords::Rows(rows),
+            },
+            total: page.total,
+        }))
     }
 }
 

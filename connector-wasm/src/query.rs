@@ -16,9 +16,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::api::Api;
-use crate::bindings::exports::lockgate::connector::records::{
-    Advice, Error, Page, QueryOptions, Way,
-};
+use crate::bindings::exports::lockgate::connector::records::{Advice, Error, QueryOptions, Way};
 use crate::fault::refused;
 use crate::host::{Host, Level};
 use bulk::Run;
@@ -39,17 +37,45 @@ const WORTHWHILE: u64 = 50;
 pub(crate) struct Pages<H: Host> {
     api: Rc<Api<H>>,
     way: Way,
-    state: RefCell<State<H::Down>>,
+    state: RefCell<State<H::Table>>,
+}
+
+/// Some records of an answer.
+#[derive(Debug)]
+pub(crate) struct Page<R> {
+    pub(crate) records: Records<R>,
+    /// How many the whole answer has, if that is known.
+    pub(crate) total: Option<u64>,
+}
+
+/// Records that are handed on.
+#[derive(Debug)]
+pub(crate) enum Records<R> {
+    /// A JSON array.
+    Json(Vec<u8>),
+    /// Rows of a table that the host has read.
+    Rows(R),
+}
+
+#[cfg(test)]
+impl<R> Records<R> {
+    /// The JSON, as the host takes it.
+    fn json(self) -> String {
+        match self {
+            Self::Json(json) => String::from_utf8(json).unwrap().trim().to_owned(),
+            Self::Rows(_) => panic!("rows of a table"),
+        }
+    }
 }
 
 #[derive(Debug)]
-enum State<D> {
+enum State<T> {
     /// The first page came with the query itself.
     Held(First),
     /// The next page is there.
     Next(Place),
     /// A job makes the answer ready, or has.
-    Job(Box<Run<D>>),
+    Job(Box<Run<T>>),
     End,
 }
 
@@ -96,7 +122,7 @@ async fn forced<H: Host>(
     api: &Api<H>,
     text: &str,
     options: &QueryOptions,
-) -> Result<Run<H::Down>, Error> {
+) -> Result<Run<H::Table>, Error> {
     let shape = match shaped(api, text).await {
         Ok(shape) => shape,
         Err(Obstacle::Error(error)) => return Err(rest::explained(error)),
@@ -125,7 +151,7 @@ async fn chosen<H: Host>(
     api: &Api<H>,
     text: &str,
     options: &QueryOptions,
-) -> Result<(State<H::Down>, &'static str, String), Error> {
+) -> Result<(State<H::Table>, &'static str, String), Error> {
     let first = match rest::open(api, text, options).await? {
         Opened::Whole(first) => first,
         Opened::Part(place) => {
@@ -205,7 +231,7 @@ impl<H: Host> Pages<H> {
 
     /// The next page; `None` after the last, and after an error that does not
     /// pass. After one that does, the same page is asked for again.
-    pub(crate) async fn next(&self) -> Result<Option<Page>, Error> {
+    pub(crate) async fn next(&self) -> Result<Option<Page<H::Rows>>, Error> {
         let state = self.state.replace(State::End);
         let (page, next) = match state {
             State::Held(First { page, next, .. }) => (page, next),
@@ -234,7 +260,10 @@ impl<H: Host> Pages<H> {
         if let Some(place) = next {
             self.state.replace(State::Next(place));
         }
-        Ok(Some(page))
+        Ok(Some(Page {
+            records: Records::Json(page.records),
+            total: page.total,
+        }))
     }
 }
 

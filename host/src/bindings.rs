@@ -14,6 +14,8 @@ pub(crate) mod connector {
         with: {
             "lockgate:connector/http.response": crate::capability::http::Response,
             "lockgate:connector/quota.reservation": crate::capability::quota::Reservation,
+            "lockgate:connector/tables.rows": crate::capability::tables::Rows,
+            "lockgate:connector/tables.table": crate::capability::tables::Table,
         },
         require_store_data_send: true,
     });

@@ -7,3 +7,4 @@ pub(crate) mod log;
 pub(crate) mod quota;
 pub(crate) mod storage;
 pub(crate) mod stream;
+pub(crate) mod tables;

@@ -1,19 +1,22 @@
 //! A connector at work: the loaded package, and one instance of it for one call.
 
+mod failure;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value as Json;
-use wasmtime::component::{Accessor, ResourceAny};
+use wasmtime::component::{Accessor, Resource, ResourceAny};
 
 use crate::bindings::connector::exports::lockgate::connector::{events, hooks, records as wit};
 use crate::bindings::connector::{Connector, ConnectorPre};
 use crate::capability::log::Speaker;
 use crate::capability::quota::QuotaAccess;
 use crate::capability::storage::Storage;
+use crate::capability::tables::Rows;
 use crate::deliveries::LONGEST_WAIT;
 use crate::engine::Sandbox;
-use crate::error::{Error, GuestCall};
+use crate::error::Error;
 use crate::guest::Guest;
 use crate::hooks::LONGEST_CALL;
 use crate::host::Inner;
@@ -24,10 +27,11 @@ use crate::migration::{self, Migration};
 use crate::package::Package;
 use crate::park::QuotaWait;
 use crate::patience::Patience;
-use crate::records::{ConnectorDescription, Problem, Way, bounded, setting_problems};
+use crate::records::{ConnectorDescription, Records, Way, setting_problems};
 use crate::rollout::{Service, Versioned};
 use crate::state::ConnectorState;
-use crate::store::{ConnectionRecord, ConnectionState};
+use crate::store::ConnectionRecord;
+use failure::must_be_ready;
 
 /// A loaded connector package: compiled and linked, once for all its calls.
 pub(crate) struct LoadedConnector {
@@ -369,6 +373,18 @@ impl Instance {
         }
     }
 
+    /// Takes rows of a table that the guest has handed on.
+    pub(crate) fn take_rows(
+        &mut self,
+        call: &'static str,
+        rows: Resource<Rows>,
+    ) -> Result<Records, Error> {
+        let rows = self.guest.store.data_mut().table.delete(rows);
+        let rows = rows.map_err(|error| self.broken(call, error.to_string()))?;
+        rows.records
+            .map_err(|flaw| self.not_understood(call, &flaw))
+    }
+
     /// Holds a call that lasts against what has become of its connection since it
     /// began.
     ///
@@ -397,89 +413,6 @@ impl Instance {
     /// Whether the last call made requests.
     pub(crate) fn has_sent(&self) -> bool {
         self.guest.store.data().http.has_sent()
-    }
-
-    /// Says that the guest broke the contract.
-    pub(crate) fn broken(&self, call: &'static str, what: String) -> Error {
-        self.guest.fault();
-        Error::BrokenContract {
-            guest: self.guest_call(call),
-            what,
-        }
-    }
-
-    /// Says that what a guest handed on of the product's answer makes no sense.
-    pub(crate) fn not_understood(&self, call: &'static str, what: &str) -> Error {
-        self.guest.fault();
-        Error::Unexpected {
-            call: self.guest_call(call),
-            what: bounded(what),
-        }
-    }
-
-    fn guest_call(&self, call: &'static str) -> GuestCall {
-        GuestCall {
-            package: self.speaker.package.clone(),
-            version: self.speaker.version.clone(),
-            call,
-        }
-    }
-
-    async fn refusal(&mut self, call: &'static str, error: wit::Error) -> Error {
-        let call = self.guest_call(call);
-        let after = std::time::Duration::from_millis;
-        match error {
-            wit::Error::Refused(problem) => Error::Refused {
-                call,
-                problem: Box::new(Problem::from(problem)),
-            },
-            wit::Error::Reconnect => self.reconnect_reason().await,
-            wit::Error::OverQuota(ms) => Error::OverQuota {
-                call,
-                budget: Box::new(self.quota.status()),
-                retry_after: after(ms),
-            },
-            wit::Error::Unavailable(ms) => Error::Unavailable {
-                call,
-                retry_after: after(ms),
-            },
-            wit::Error::UnknownOutcome => Error::UnknownOutcome { call },
-            wit::Error::Unexpected(what) => {
-                self.guest.fault();
-                Error::Unexpected {
-                    call,
-                    what: bounded(&what),
-                }
-            }
-        }
-    }
-
-    /// The guest knows only that the connection is no longer authorised; the
-    /// host knows why.
-    async fn reconnect_reason(&mut self) -> Error {
-        match self.host.connection_record(&self.record.key).await {
-            Ok(ConnectionRecord {
-                state: ConnectionState::NeedsReconnect { reason },
-                ..
-            }) => needs_reconnect(&self.record, &reason),
-            Ok(_) => needs_reconnect(&self.record, "the product no longer accepts its session"),
-            Err(error) => error,
-        }
-    }
-}
-
-fn must_be_ready(record: &ConnectionRecord) -> Result<(), Error> {
-    match &record.state {
-        ConnectionState::Ready => Ok(()),
-        ConnectionState::Pending => Err(needs_reconnect(record, "it was never authorised")),
-        ConnectionState::NeedsReconnect { reason } => Err(needs_reconnect(record, reason)),
-    }
-}
-
-fn needs_reconnect(record: &ConnectionRecord, reason: &str) -> Error {
-    Error::NeedsReconnect {
-        connection: record.key.to_string(),
-        reason: reason.to_owned(),
     }
 }
 

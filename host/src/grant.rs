@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 /// One capability: an interface of the contract that costs money or reaches out.
 ///
-/// `log` and `clock` need no grant: they can do no harm within their limits.
+/// `log` and `clock` need no grant: they can do no harm within their limits. Nor does
+/// `tables`: a table comes from `http`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Grant {

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use futures_util::stream::{self, BoxStream, Stream, StreamExt as _};
 use wasmtime::component::ResourceAny;
 
+use crate::bindings::connector::exports::lockgate::connector::records::PageRecords;
 use crate::connector::Instance;
 use crate::error::Error;
 use crate::records::{Page, Records, Way};
@@ -144,8 +145,11 @@ async fn next(instance: &mut Instance, cursor: ResourceAny) -> Result<Option<Pag
         return Ok(None);
     };
     // Most likely they are the product's own bytes.
-    let records = Records::from_json(page.records)
-        .map_err(|error| instance.not_understood("next page", &error.to_string()))?;
+    let records = match page.records {
+        PageRecords::Json(json) => Records::from_json(json)
+            .map_err(|error| instance.not_understood("next page", &error.to_string()))?,
+        PageRecords::Rows(rows) => instance.take_rows("next page", rows)?,
+    };
     Ok(Some(Page {
         records,
         total: page.total,

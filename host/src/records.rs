@@ -3,8 +3,10 @@
 
 mod contract;
 mod description;
+mod table;
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use json_skim::{Malformed, Skim};
@@ -17,13 +19,35 @@ pub(crate) use contract::{bounded, setting_problems};
 pub use description::{
     Action, Child, ConnectorDescription, EventKind, Field, ObjectDescription, ObjectSummary,
 };
+pub(crate) use table::{Shape, Table};
 
 /// Records as they travel: one JSON array of objects, with the order of keys
 /// kept. Cheap to clone.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Records {
-    json: Bytes,
-    count: usize,
+    form: Form,
+}
+
+#[derive(Clone, Debug)]
+enum Form {
+    Json { json: Bytes, count: usize },
+    Table(Arc<Table>),
+}
+
+impl PartialEq for Records {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Records {}
+
+impl From<Table> for Records {
+    fn from(table: Table) -> Self {
+        Self {
+            form: Form::Table(Arc::new(table)),
+        }
+    }
 }
 
 impl Records {
@@ -35,7 +59,7 @@ impl Records {
         let json = json.into();
         let json = json.slice_ref(json.trim_ascii());
         let count = count_objects(&json)?;
-        Ok(Self { json, count })
+        Ok(Self::counted(json, count))
     }
 
     /// Takes anything that serialises to JSON objects.
@@ -50,25 +74,34 @@ impl Records {
 
     /// Takes an array whose count is known.
     pub(crate) const fn counted(json: Bytes, count: usize) -> Self {
-        Self { json, count }
+        Self {
+            form: Form::Json { json, count },
+        }
     }
 
     /// How many there are.
     #[must_use]
-    pub const fn len(&self) -> usize {
-        self.count
+    pub fn len(&self) -> usize {
+        match &self.form {
+            Form::Json { count, .. } => *count,
+            Form::Table(table) => table.len(),
+        }
     }
 
     /// Whether there are none.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.count == 0
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
-    /// The JSON array.
+    /// The JSON array. Of records that a product sent as a table it is made when it is
+    /// first asked for, and then kept.
     #[must_use]
-    pub const fn as_bytes(&self) -> &Bytes {
-        &self.json
+    pub fn as_bytes(&self) -> &Bytes {
+        match &self.form {
+            Form::Json { json, .. } => json,
+            Form::Table(table) => table.json(),
+        }
     }
 
     /// Each record as its own JSON text, uncopied.
@@ -79,13 +112,19 @@ impl Records {
         self.to_vec()
     }
 
-    /// All records as values of `T`, which may borrow its texts from here.
+    /// All records as values of `T`, which may borrow its texts from here. Those that
+    /// a product sent as a table are read without any JSON in between.
     ///
     /// # Errors
     /// [`Error::Input`] if a record does not fit `T`, saying where.
     pub fn to_vec<'a, T: Deserialize<'a>>(&'a self) -> Result<Vec<T>, Error> {
+        if let Form::Table(table) = &self.form
+            && let Some(all) = table.read()
+        {
+            return Ok(all);
+        }
         // The whole is looked at once instead of each text in it.
-        let text = str::from_utf8(&self.json)
+        let text = str::from_utf8(self.as_bytes())
             .map_err(|error| Error::Input(format!("records must be UTF-8: {error}")))?;
         serde_json::from_str(text)
             .map_err(|error| Error::Input(format!("the records do not fit: {error}")))

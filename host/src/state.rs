@@ -12,6 +12,7 @@ use crate::capability::log::{HasLog, Log, LogView, Speaker};
 use crate::capability::quota::QuotaAccess;
 use crate::capability::storage::Storage;
 use crate::capability::stream::Exchanges;
+use crate::capability::tables::Tables;
 use crate::grant::{Grant, Grants};
 use crate::limits::Limits;
 use crate::meter::{Meter, Metered};
@@ -25,6 +26,7 @@ pub(crate) struct ConnectorState {
     pub(crate) storage: Storage,
     pub(crate) quota: QuotaAccess,
     pub(crate) stream: Exchanges,
+    pub(crate) tables: Tables,
     pub(crate) table: ResourceTable,
 }
 
@@ -42,6 +44,7 @@ impl ConnectorState {
             log: Log::new(Arc::clone(speaker)),
             http: Http::new(backend.clone(), quota.clone(), limits),
             stream: Exchanges::new(backend, limits),
+            tables: Tables::default(),
             storage,
             quota,
             table: ResourceTable::new(),
@@ -96,6 +99,7 @@ pub(crate) fn connector_linker(
         meter: &mut state.meter,
     })?;
     contract::clock::add_to_linker::<_, ConnectorHost>(&mut linker, state)?;
+    contract::tables::add_to_linker::<_, ConnectorHost>(&mut linker, state)?;
     if grants.contains(&Grant::Http) {
         contract::http::add_to_linker::<_, ConnectorHost>(&mut linker, state)?;
     }

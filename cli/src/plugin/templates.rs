@@ -56,6 +56,7 @@ const CONTRACT: Files = contract![
     "records.wit",
     "storage.wit",
     "stream.wit",
+    "tables.wit",
     "world.wit",
 ];
 

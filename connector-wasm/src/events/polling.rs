@@ -25,7 +25,7 @@ use crate::bindings::exports::lockgate::connector::records::{Advice, Error, Quer
 use crate::describe::{Age, described};
 use crate::fault::{refused, unexpected};
 use crate::host::{Host, Method};
-use crate::query;
+use crate::query::{self, Records};
 use crate::wire;
 use place::{Cursor, Spot};
 use row::{Row, text_of};
@@ -422,7 +422,10 @@ async fn rows<H: Host>(api: &Rc<Api<H>>, soql: &str) -> Result<Vec<Row>, Error> 
     let pages = query::open(Rc::clone(api), soql, options).await?;
     let mut rows = Vec::new();
     while let Some(page) = pages.next().await? {
-        rows.extend(row::read(&page.records)?);
+        let Records::Json(records) = page.records else {
+            return Err(unexpected("records as JSON, which they are by REST"));
+        };
+        rows.extend(row::read(&records)?);
     }
     Ok(rows)
 }

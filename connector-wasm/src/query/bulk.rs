@@ -1,8 +1,8 @@
 //! The way `bulk`: a query job of Bulk API 2.0, from its start to its last row.
 //!
 //! The job is asked how it is with growing waits, then its rows come in large
-//! answers. These are read as they come, no faster than their rows are handed on in
-//! pages of the size that the caller wished, so that nobody holds one. All
+//! answers. The host reads these as they come, no faster than their rows are handed
+//! on in pages of the size that the caller wished, so that nobody holds one. All
 //! requests but the first only read, so those without an answer are sent again,
 //! and of an answer that broke off the rows that were handed on are passed over. A
 //! job that was read to its end is deleted; one whose reader has gone, or that
@@ -12,11 +12,11 @@ use serde::Deserialize;
 
 use super::patience::{MAX_AGAIN, Patience, again, pause_of};
 use super::shape::Shape;
+use super::{Page, Records};
 use crate::api::{Api, Ask, Kind, without_answer};
-use crate::bindings::exports::lockgate::connector::records::{Advice, Error, Page, QueryOptions};
-use crate::csv::{Next, Rows, Stop};
+use crate::bindings::exports::lockgate::connector::records::{Advice, Error, QueryOptions};
 use crate::fault::{Effect, Fault, problem, problem_of_job, unexpected};
-use crate::host::{Answer, Host, HttpError, Level, Lost, Method, Opened};
+use crate::host::{self, Answer, Host, HttpError, Level, Lost, Method, Opened, Part};
 use crate::names;
 use crate::wire::{self, push_text};
 
@@ -29,12 +29,7 @@ const LONGEST_WAIT_MS: u32 = 5_000;
 const FETCH_BYTES: u64 = 64 * 1024 * 1024;
 /// What Salesforce gives at once if nobody says a number.
 const MAX_FETCH_ROWS: u32 = 50_000;
-/// From this size on a page is full, in bytes of JSON.
-const PAGE_BYTES: usize = 4 * 1024 * 1024;
-/// Rows that one page passes over at most, for the CPU time that it costs.
-const MAX_PASSED_OVER: u64 = 100_000;
-/// Rows of a page, if nobody wishes a number, and at most: what a page may cost
-/// of CPU time.
+/// Rows of a page, if nobody wishes a number, and at most: what a host gives.
 const PAGE_ROWS: u32 = 2_000;
 const MAX_PAGE_ROWS: u32 = 10_000;
 
@@ -65,12 +60,12 @@ struct Job {
 
 /// A job under way.
 #[derive(Debug)]
-pub(super) struct Run<D> {
+pub(super) struct Run<T> {
     id: String,
     shape: Shape,
     page_rows: u32,
     fetch_rows: u32,
-    stage: Stage<D>,
+    stage: Stage<T>,
     /// How many rows the answer has, once the job has said so.
     total: Option<u64>,
     /// Rows that were handed on.
@@ -85,7 +80,7 @@ pub(super) struct Run<D> {
 }
 
 #[derive(Debug)]
-enum Stage<D> {
+enum Stage<T> {
     /// Looked at after this wait.
     Working {
         wait_ms: u32,
@@ -93,24 +88,29 @@ enum Stage<D> {
     /// Rows are to be fetched here; the first have no locator.
     Fetch(Option<String>),
     /// Rows come.
-    Here(Box<Fetched<D>>),
+    Here(Box<Fetched<T>>),
     End,
 }
 
 /// An answer with rows, on its way.
 #[derive(Debug)]
-struct Fetched<D> {
-    rows: Rows<D>,
-    /// Where in a row the columns stand, once its header has come.
-    places: Vec<usize>,
+struct Fetched<T> {
+    table: T,
+    /// Which records its rows are, once its header has come.
+    shape: Option<host::Shape>,
+    /// Rows that have come, and their bytes.
+    count: u64,
+    bytes: u64,
+    /// Some of them were handed on.
+    has_moved: bool,
     /// Where its rows are, and those behind them.
     here: Option<String>,
     next: Option<String>,
 }
 
-impl<D> Run<D> {
+impl<T> Run<T> {
     /// Starts a job. What is wrong with the query shows here.
-    pub(super) async fn start<H: Host<Down = D>>(
+    pub(super) async fn start<H: Host<Table = T>>(
         api: &Api<H>,
         shape: Shape,
         options: &QueryOptions,
@@ -150,17 +150,17 @@ impl<D> Run<D> {
 
     /// The next page; an empty one if the job needs longer than a page may take.
     /// After a passing error it goes on where it was.
-    pub(super) async fn next<H: Host<Down = D>>(
+    pub(super) async fn next<H: Host<Table = T>>(
         &mut self,
         api: &Api<H>,
-    ) -> Result<Option<Page>, Error> {
+    ) -> Result<Option<Page<H::Rows>>, Error> {
         let mut patience = Patience::new(&api.host);
         loop {
             match std::mem::replace(&mut self.stage, Stage::End) {
                 Stage::Working { wait_ms } => {
                     if patience.is_over() {
                         self.stage = Stage::Working { wait_ms };
-                        return Ok(Some(self.page(b"[]".to_vec())));
+                        return Ok(Some(self.empty_page()));
                     }
                     patience.wait(wait_ms).await;
                     let is_done = self.look(api, &mut patience).await;
@@ -176,12 +176,16 @@ impl<D> Run<D> {
                 Stage::Fetch(locator) => {
                     if patience.is_over() {
                         self.stage = Stage::Fetch(locator);
-                        return Ok(Some(self.page(b"[]".to_vec())));
+                        return Ok(Some(self.empty_page()));
                     }
                     // An error leaves it where it is.
                     self.stage = Stage::Fetch(locator.clone());
                     let fetched = self.fetch(api, locator, &mut patience).await;
                     self.stage = fetched.map_err(|error| self.gone(error))?;
+                }
+                Stage::Here(fetched) if self.to_pass_over > 0 && patience.is_over() => {
+                    self.stage = Stage::Here(fetched);
+                    return Ok(Some(self.empty_page()));
                 }
                 Stage::Here(fetched) => {
                     if let Some(page) = self.take(api, fetched, &mut patience).await? {
@@ -189,7 +193,7 @@ impl<D> Run<D> {
                     }
                 }
                 Stage::End if self.has_answered => return Ok(None),
-                Stage::End => return Ok(Some(self.page(b"[]".to_vec()))),
+                Stage::End => return Ok(Some(self.empty_page())),
             }
         }
     }
@@ -209,12 +213,16 @@ impl<D> Run<D> {
         }
     }
 
-    fn page(&mut self, records: Vec<u8>) -> Page {
+    fn page<R>(&mut self, records: Records<R>) -> Page<R> {
         self.has_answered = true;
         Page {
             records,
             total: self.total,
         }
+    }
+
+    fn empty_page<R>(&mut self) -> Page<R> {
+        self.page(Records::Json(b"[]".to_vec()))
     }
 
     /// Whether the job is done.
@@ -244,12 +252,12 @@ impl<D> Run<D> {
     }
 
     /// Asks for rows.
-    async fn fetch<H: Host<Down = D>>(
+    async fn fetch<H: Host<Table = T>>(
         &mut self,
         api: &Api<H>,
         locator: Option<String>,
         patience: &mut Patience<'_, H>,
-    ) -> Result<Stage<D>, Error> {
+    ) -> Result<Stage<T>, Error> {
         let path = format!("/jobs/query/{}/results", self.id);
         let ask = || {
             let rows = self.fetch_rows.to_string();
@@ -259,7 +267,7 @@ impl<D> Run<D> {
                 None => ask,
             }
         };
-        let opened = again(patience, async || match api.open_if_fits(ask()).await? {
+        let opened = again(patience, async || match api.open_table(ask()).await? {
             Some(Opened::Refused(answer)) if answer.status >= 500 => {
                 Err(Fault::read(answer.status, &answer.body).error(None, Effect::Read))
             }
@@ -275,8 +283,11 @@ impl<D> Run<D> {
                 locator: next,
                 ..
             }) => Ok(Stage::Here(Box::new(Fetched {
-                rows: Rows::new(body),
-                places: Vec::new(),
+                table: body,
+                shape: None,
+                count: 0,
+                bytes: 0,
+                has_moved: false,
                 here: locator,
                 next: next.filter(|next| next != "null"),
             }))),
@@ -306,7 +317,7 @@ impl<D> Run<D> {
         api: &Api<H>,
         answer: &Answer,
         had_locator: bool,
-    ) -> Result<Stage<D>, Error> {
+    ) -> Result<Stage<T>, Error> {
         let fault = Fault::read(answer.status, &answer.body);
         // Once without getting any further is enough.
         let has_moved = self.given > 0 && self.to_pass_over == 0;
@@ -323,120 +334,107 @@ impl<D> Run<D> {
     }
 
     /// Makes a page of the rows that come, and says where it goes on. `None` if
-    /// none came.
-    async fn take<H: Host<Down = D>>(
+    /// there is no page yet.
+    async fn take<H: Host<Table = T>>(
         &mut self,
         api: &Api<H>,
-        mut fetched: Box<Fetched<D>>,
+        mut fetched: Box<Fetched<T>>,
         patience: &mut Patience<'_, H>,
-    ) -> Result<Option<Page>, Error> {
-        let mut out = vec![b'['];
-        let mut count = 0;
-        let end = self
-            .write_rows(api, &mut fetched, &mut out, &mut count)
-            .await;
-        out.push(b']');
-        self.given += u64::from(count);
-        let has_moved = count > 0;
-        if has_moved {
+    ) -> Result<Option<Page<H::Rows>>, Error> {
+        let wanted = match u32::try_from(self.to_pass_over) {
+            Ok(0) => self.page_rows,
+            Ok(rows) => rows.min(MAX_PAGE_ROWS),
+            Err(_) => MAX_PAGE_ROWS,
+        };
+        let part = match self.rows(api, &mut fetched, wanted).await? {
+            Ok(part) => part,
+            Err(lost) => {
+                self.broke_off(lost, *fetched, patience).await?;
+                return Ok(None);
+            }
+        };
+        let n_rows = u64::from(part.count);
+        fetched.count += n_rows;
+        fetched.bytes += part.bytes;
+        let is_passed_over = self.to_pass_over > 0 && n_rows > 0;
+        if is_passed_over {
+            self.to_pass_over = self.to_pass_over.saturating_sub(n_rows);
+        } else if n_rows > 0 {
+            self.given += n_rows;
             self.breaks = 0;
+            fetched.has_moved = true;
         }
-        match end {
-            Ok(Ended::Full) => {
-                self.stage = Stage::Here(fetched);
-                return Ok(Some(self.page(out)));
-            }
-            Ok(Ended::Over) => {
-                self.measure(&fetched.rows);
-                self.stage = match fetched.next {
-                    Some(next) => Stage::Fetch(Some(next)),
-                    None => {
-                        self.delete(api).await;
-                        Stage::End
-                    }
-                };
-            }
-            Err(Stop::Error(error)) => return Err(error),
-            Err(Stop::Lost(lost)) => {
-                self.broke_off(&lost, *fetched)?;
-                if !has_moved {
-                    self.breaks += 1;
-                    let error = without_answer(&lost, Effect::Read);
-                    if self.breaks > MAX_AGAIN {
-                        self.breaks = 0;
-                        return Err(error);
-                    }
-                    patience.wait(pause_of(&error)).await;
+        // Without any, the host has something to say of the table.
+        let is_page = !is_passed_over && (n_rows > 0 || !part.is_last);
+        self.stage = if part.is_last {
+            self.measure(&fetched);
+            match fetched.next {
+                Some(next) => Stage::Fetch(Some(next)),
+                None => {
+                    self.delete(api).await;
+                    Stage::End
                 }
             }
-        }
-        // To pass over rows costs CPU time, of which a page has little.
-        let is_page = has_moved || self.to_pass_over > 0;
-        Ok(is_page.then(|| self.page(out)))
+        } else {
+            Stage::Here(fetched)
+        };
+        Ok(is_page.then(|| self.page(Records::Rows(part.rows))))
     }
 
-    /// Writes rows as records until a page is full.
-    async fn write_rows<H: Host<Down = D>>(
-        &mut self,
+    /// The next rows, or how their answer broke off.
+    async fn rows<H: Host<Table = T>>(
+        &self,
         api: &Api<H>,
-        fetched: &mut Fetched<D>,
-        out: &mut Vec<u8>,
-        count: &mut u32,
-    ) -> Result<Ended, Stop> {
-        let Fetched { rows, places, .. } = fetched;
-        if places.is_empty() {
-            if !rows.header(&api.host).await? {
-                return Err(unexpected("a header in the results of a job").into());
-            }
-            *places = self.shape.places(rows)?;
-        }
-        let mut may_pass_over = MAX_PASSED_OVER;
-        while *count < self.page_rows && out.len() < PAGE_BYTES && may_pass_over > 0 {
-            match rows.next()? {
-                Next::Row if self.to_pass_over > 0 => {
-                    self.to_pass_over -= 1;
-                    may_pass_over -= 1;
-                }
-                Next::Row => {
-                    if *count > 0 {
-                        out.push(b',');
-                    }
-                    self.shape.write(rows, places, out)?;
-                    *count += 1;
-                }
-                Next::More => rows.fill(&api.host).await?,
-                Next::End => return Ok(Ended::Over),
-            }
-        }
-        Ok(match rows.is_over() {
-            true => Ended::Over,
-            false => Ended::Full,
-        })
+        fetched: &mut Fetched<T>,
+        wanted: u32,
+    ) -> Result<Result<Part<H::Rows>, Lost>, Error> {
+        let shape = match &mut fetched.shape {
+            Some(shape) => &*shape,
+            none => match api.host.columns(&fetched.table).await {
+                Ok(Some(names)) => none.insert(self.shape.of_table(&names)?),
+                Ok(None) => return Err(unexpected("a header in the results of a job")),
+                Err(lost) => return Ok(Err(lost)),
+            },
+        };
+        Ok(api.host.rows(&fetched.table, shape, wanted).await)
     }
 
     /// Goes back to where an answer began that broke off, if it can be asked for
     /// again.
-    fn broke_off(&mut self, lost: &Lost, fetched: Fetched<D>) -> Result<(), Error> {
+    async fn broke_off<H: Host>(
+        &mut self,
+        lost: Lost,
+        fetched: Fetched<T>,
+        patience: &mut Patience<'_, H>,
+    ) -> Result<(), Error> {
+        let error = without_answer(&lost, Effect::Read);
         match lost {
             Lost::Body(HttpError::Unavailable(_)) => {}
             Lost::Body(HttpError::TooLarge(_)) => self.ask_for_less()?,
-            lost => return Err(without_answer(lost, Effect::Read)),
+            _ => return Err(error),
         }
-        let n_read = fetched.rows.count();
-        self.to_pass_over += n_read;
+        self.to_pass_over += fetched.count;
         // The next answer ends where this one broke off, so that its rows are not
         // read a third time.
-        if let Ok(rows @ 1..) = u32::try_from(n_read) {
+        if let Ok(rows @ 1..) = u32::try_from(fetched.count) {
             self.fetch_rows = rows.min(self.fetch_rows);
         }
         self.stage = Stage::Fetch(fetched.here);
+        if !fetched.has_moved {
+            self.breaks += 1;
+            if self.breaks > MAX_AGAIN {
+                self.breaks = 0;
+                return Err(error);
+            }
+            patience.wait(pause_of(&error)).await;
+        }
         Ok(())
     }
 
     /// Asks for as many rows next time as are a good answer, going by those that
     /// came.
-    fn measure(&mut self, rows: &Rows<D>) {
-        if let Some(row_bytes) = rows.bytes().checked_div(rows.count()) {
+    fn measure(&mut self, fetched: &Fetched<T>) {
+        if let Some(row_bytes) = fetched.bytes.checked_div(fetched.count) {
             let most = self.fetch_rows.saturating_mul(4);
             self.fetch_rows = rows_of(row_bytes).min(most);
         }
@@ -453,14 +451,6 @@ impl<D> Run<D> {
                 .log(Level::Debug, "a bulk job was not deleted", &fields);
         }
     }
-}
-
-/// Why no more rows are written.
-enum Ended {
-    /// The page is full, or took long.
-    Full,
-    /// There are no more.
-    Over,
 }
 
 fn read(body: &[u8]) -> Result<Job, Error> {

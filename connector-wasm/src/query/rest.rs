@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::is_passing;
 use crate::api::{Api, Ask, Kind, Path};
-use crate::bindings::exports::lockgate::connector::records::{Advice, Error, Page, QueryOptions};
+use crate::bindings::exports::lockgate::connector::records::{Advice, Error, QueryOptions};
 use crate::body::{decode, encode};
 use crate::describe::explain_unseen;
 use crate::fault::{Effect, Fault, unexpected};
@@ -38,6 +38,13 @@ pub(super) enum Opened {
     Whole(First),
     /// Of its first page children are still missing.
     Part(Place),
+}
+
+/// The records of a page as a JSON array, and how many the whole answer has.
+#[derive(Debug)]
+pub(super) struct Page {
+    pub(super) records: Vec<u8>,
+    pub(super) total: Option<u64>,
 }
 
 /// The first page, and where the one behind it is.

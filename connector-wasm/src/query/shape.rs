@@ -1,5 +1,6 @@
 //! How the rows of a job become the records that REST would give: which column
-//! is which field, of which type, and which parents they are nested in.
+//! is which field, of which type, and which parents they are nested in. The host
+//! makes the records by this.
 //!
 //! REST tells a parent that is not there from one whose fields are empty, and
 //! names each record's address. A job's rows do neither, so it is also asked for
@@ -7,18 +8,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use json_skim::Skim;
 use serde::Deserialize;
 
 use super::select::Select;
 use crate::api::Api;
 use crate::bindings::exports::lockgate::connector::records::{Advice, Error};
-use crate::copy;
-use crate::csv::{Cell, Rows};
+use crate::bindings::lockgate::connector::tables::{self, EditedText, Object};
 use crate::describe::{Age, describe_body};
 use crate::fault::{problem, unexpected};
 use crate::host::Host;
-use crate::wire::{self, push_text};
+use crate::wire;
 
 /// The oldest version with query jobs.
 const JOBS_SINCE: u16 = 47;
@@ -111,16 +110,16 @@ impl Type {
 struct Node {
     /// Where this record's id stands.
     id: usize,
-    /// What is in front of the id: `{"attributes":{…"url":"…/`.
-    head: Vec<u8>,
+    object: String,
+    /// The address of the record, up to its id.
+    address: String,
     /// In the order of the query.
     members: Vec<Member>,
 }
 
 #[derive(Debug)]
 struct Member {
-    /// `,"Name":`
-    key: Vec<u8>,
+    name: String,
     value: Value,
 }
 
@@ -182,64 +181,84 @@ impl Shape {
         super::bulk::rows_of(self.row_bytes)
     }
 
-    /// Where in rows the columns stand: they are found by name, since their order
-    /// is the org's own before version 50.
-    pub(super) fn places<D>(&self, header: &Rows<D>) -> Result<Vec<usize>, Error> {
+    /// The same for a table with these columns: they are found by name, since their
+    /// order is the org's own before version 50.
+    pub(super) fn of_table(&self, names: &[String]) -> Result<tables::Shape, Error> {
         let place_of = |column: &String| {
-            let is_it = |at: &usize| {
-                let name = header.cell(*at).value();
-                name.eq_ignore_ascii_case(column.as_bytes())
-            };
-            (0..header.width())
-                .find(is_it)
+            let mut places = (0..).zip(names);
+            let place = places.find(|(_, name)| name.eq_ignore_ascii_case(column));
+            place
+                .map(|(place, _)| place)
                 .ok_or_else(|| unexpected(&format!("a column {column} in a job's results")))
         };
-        self.columns.iter().map(place_of).collect()
+        let places: Vec<u32> = self
+            .columns
+            .iter()
+            .map(place_of)
+            .collect::<Result<_, _>>()?;
+        let place = |column: usize| places.get(column).copied().unwrap_or(u32::MAX);
+        // The attributes of each record come behind all records.
+        let records = self.nodes.iter().enumerate();
+        let records = records.map(|(at, node)| node.record(self.nodes.len() + at, place));
+        let attributes = self.nodes.iter().map(|node| node.attributes(place));
+        Ok(tables::Shape {
+            objects: records.chain(attributes).collect(),
+        })
+    }
+}
+
+impl Node {
+    /// The record, whose attributes are the object at this place.
+    fn record(&self, attributes: usize, place: impl Fn(usize) -> u32) -> Object {
+        let object = |at: usize| tables::Value::Object(u32::try_from(at).unwrap_or(u32::MAX));
+        let value = |value: &Value| match value {
+            Value::Column(column, kind) => kind.value(place(*column)),
+            Value::Parent(parent) => object(*parent),
+        };
+        let members = self.members.iter();
+        let members = members.map(|member| told(&member.name, value(&member.value)));
+        Object {
+            present: Some(place(self.id)),
+            members: std::iter::once(told("attributes", object(attributes)))
+                .chain(members)
+                .collect(),
+        }
     }
 
-    /// Writes a row as the record that REST would give.
-    pub(super) fn write<D>(
-        &self,
-        row: &Rows<D>,
-        places: &[usize],
-        out: &mut Vec<u8>,
-    ) -> Result<(), Error> {
-        let cell = |column: usize| row.cell(places.get(column).copied().unwrap_or(usize::MAX));
-        match self.nodes.first() {
-            Some(root) if !cell(root.id).is_empty() => self.write_node(root, &cell, out),
-            _ => Err(unexpected("an id in each row of a job")),
+    fn attributes(&self, place: impl Fn(usize) -> u32) -> Object {
+        let url = tables::Value::EditedText(EditedText {
+            column: place(self.id),
+            prefix: self.address.clone(),
+            ending: None,
+        });
+        let kind = tables::Value::Constant(self.object.clone());
+        Object {
+            present: None,
+            members: vec![told("type", kind), told("url", url)],
         }
     }
+}
 
-    fn write_node<'r>(
-        &self,
-        node: &Node,
-        cell: &impl Fn(usize) -> Cell<'r>,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Error> {
-        let id = cell(node.id);
-        if id.is_empty() {
-            out.extend_from_slice(b"null");
-            return Ok(());
+impl Type {
+    /// A column of values of this type, as the host is told of it.
+    fn value(self, column: u32) -> tables::Value {
+        match self {
+            Self::Text => tables::Value::Text(column),
+            Self::Number => tables::Value::Number(column),
+            Self::Flag => tables::Value::Boolean(column),
+            Self::Moment => tables::Value::EditedText(EditedText {
+                column,
+                prefix: String::new(),
+                ending: Some(("Z".to_owned(), "+0000".to_owned())),
+            }),
         }
-        copy::push(out, &node.head);
-        id.push(out);
-        out.extend_from_slice(b"\"}");
-        for member in &node.members {
-            copy::push(out, &member.key);
-            match member.value {
-                Value::Column(column, Type::Text) if !cell(column).is_empty() => {
-                    push_quoted(out, cell(column));
-                }
-                Value::Column(column, kind) => push_value(out, cell(column), kind)?,
-                Value::Parent(parent) => match self.nodes.get(parent) {
-                    Some(parent) => self.write_node(parent, cell, out)?,
-                    None => out.extend_from_slice(b"null"),
-                },
-            }
-        }
-        out.push(b'}');
-        Ok(())
+    }
+}
+
+fn told(name: &str, value: tables::Value) -> tables::Member {
+    tables::Member {
+        name: name.to_owned(),
+        value,
     }
 }
 
@@ -271,18 +290,13 @@ impl<H: Host> Builder<'_, H> {
             self.described.insert(key.clone(), described);
         }
         let name = self.described.get(&key).map_or(object, |d| d.name.as_str());
-        let mut head = b"{\"attributes\":{\"type\":".to_vec();
-        push_text(&mut head, name);
-        let url = format!("/services/data/v{}/sobjects/{name}/", self.version);
-        head.extend_from_slice(b",\"url\":");
-        push_text(&mut head, &url);
-        // The id goes on where the address ends.
-        head.pop();
+        let name = name.to_owned();
         self.row_bytes += SHORT_BYTES;
         let id = self.column(&format!("{path}Id"));
         self.nodes.push(Node {
             id,
-            head,
+            address: format!("/services/data/v{}/sobjects/{name}/", self.version),
+            object: name,
             members: Vec::new(),
         });
         self.paths.push((path.to_ascii_lowercase(), key));
@@ -325,11 +339,11 @@ impl<H: Host> Builder<'_, H> {
         let kind = Type::of(&field.kind)
             .ok_or_else(|| Obstacle::Impossible(format!("{path} is of type {}", field.kind)))?;
         let is_long = field.length > LONG_FROM;
-        let key = key(&field.name);
+        let name = field.name.clone();
         self.row_bytes += if is_long { LONG_BYTES } else { SHORT_BYTES };
         if let Some(node) = self.nodes.get_mut(at) {
             let value = Value::Column(column, kind);
-            node.members.push(Member { key, value });
+            node.members.push(Member { name, value });
         }
         Ok(())
     }
@@ -360,11 +374,11 @@ impl<H: Host> Builder<'_, H> {
             let what = format!("{step} may be a record of several objects");
             return Err(Obstacle::Impossible(what));
         };
-        let (object, key) = (object.clone(), key(&relationship(field)));
+        let (object, name) = (object.clone(), relationship(field));
         let parent = self.node(&object, path).await?;
         if let Some(node) = self.nodes.get_mut(child) {
             let value = Value::Parent(parent);
-            node.members.push(Member { key, value });
+            node.members.push(Member { name, value });
         }
         Ok(parent)
     }
@@ -406,54 +420,4 @@ fn find<'f>(
     fields
         .iter()
         .find(|field| name_of(field).eq_ignore_ascii_case(name))
-}
-
-fn key(name: &str) -> Vec<u8> {
-    let mut key = vec![b','];
-    push_text(&mut key, name);
-    key.push(b':');
-    key
-}
-
-fn push_value(out: &mut Vec<u8>, cell: Cell<'_>, kind: Type) -> Result<(), Error> {
-    if cell.is_empty() {
-        out.extend_from_slice(b"null");
-        return Ok(());
-    }
-    match kind {
-        Type::Number if !is_number(cell.text) => {
-            return Err(unexpected("a number in a job's results"));
-        }
-        Type::Flag if !matches!(cell.text, b"true" | b"false") => {
-            return Err(unexpected("true or false in a job's results"));
-        }
-        Type::Number | Type::Flag => copy::push(out, cell.text),
-        Type::Text => push_quoted(out, cell),
-        Type::Moment => match cell.text.strip_suffix(b"Z") {
-            Some(moment) => {
-                out.push(b'"');
-                let moment = Cell {
-                    text: moment,
-                    ..cell
-                };
-                moment.push(out);
-                out.extend_from_slice(b"+0000\"");
-            }
-            None => push_quoted(out, cell),
-        },
-    }
-    Ok(())
-}
-
-/// Whether this is a number as JSON writes it, so that its digits can stay.
-fn is_number(cell: &[u8]) -> bool {
-    let mut skim = Skim::new(str::from_utf8(cell).unwrap_or_default());
-    matches!(skim.peek(), Some(b'-' | b'0'..=b'9'))
-        && skim.value().is_ok_and(|number| number.len() == cell.len())
-}
-
-fn push_quoted(out: &mut Vec<u8>, cell: Cell<'_>) {
-    out.push(b'"');
-    cell.push(out);
-    out.push(b'"');
 }

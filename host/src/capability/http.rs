@@ -21,11 +21,12 @@ use zeroize::Zeroizing;
 
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
 pub use response::Response;
-pub(crate) use response::is_hidden;
+pub(crate) use response::{is_hidden, refusal};
 
 use crate::auth::{Access as Credential, AuthError, Sessions};
 use crate::bindings::contract::http as wit;
 use crate::capability::quota::QuotaAccess;
+use crate::capability::tables::Table;
 use crate::limits::Limits;
 use crate::manifest::{Meaning, VendorManifest};
 use crate::outflow::Outflow;
@@ -456,6 +457,12 @@ impl wit::HostResponse for ConnectorState {
     ) -> wasmtime::Result<Option<String>> {
         self.meter.host_call()?;
         Ok(self.table.get(&this)?.header(&name))
+    }
+
+    fn take_table(&mut self, this: Resource<Response>) -> wasmtime::Result<Resource<Table>> {
+        self.meter.host_call()?;
+        let response = self.table.delete(this)?;
+        Ok(self.table.push(Table::new(response.body))?)
     }
 
     fn drop(&mut self, this: Resource<Response>) -> wasmtime::Result<()> {

@@ -12,7 +12,9 @@ use crate::manifest::{CONTRACT_VERSION, World};
 const CONTRACT_PACKAGE: &str = "lockgate:connector";
 
 /// Imports of the two worlds.
-const CONNECTOR_IMPORTS: [&str; 6] = ["http", "storage", "quota", "stream", "log", "clock"];
+const CONNECTOR_IMPORTS: [&str; 7] = [
+    "http", "tables", "storage", "quota", "stream", "log", "clock",
+];
 const TRANSFORM_IMPORTS: [&str; 1] = ["log"];
 
 /// An imported or exported name of a component: `namespace:package/interface@version`,

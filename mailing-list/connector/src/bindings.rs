@@ -23,8 +23,8 @@ wit_bindgen::generate!({
     path: "../../wit",
     generate_all,
     additional_derives: [PartialEq],
-    // It holds streams, of which no two are the same.
-    additional_derives_ignore: ["content"],
+    // They hold streams or handles, of which no two are the same.
+    additional_derives_ignore: ["content", "page", "page-records", "part"],
     pub_export_macro: true,
     default_bindings_module: "crate::bindings",
 });

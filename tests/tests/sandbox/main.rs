@@ -32,6 +32,7 @@ mod refusals;
 mod requests;
 mod storage;
 mod swaps;
+mod tables;
 mod tenants;
 mod trust;
 mod uploads;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::api;
 use crate::exports::lockgate::connector::records::{
-    Advice, Error, Field, ObjectDescription, ObjectSummary, Page,
+    Advice, Error, Field, ObjectDescription, ObjectSummary, Page, PageRecords,
 };
 
 /// The object's name.
@@ -83,7 +83,7 @@ impl Pages {
         };
         let notes = list.notes.into_iter().map(|note| only(note, &self.fields));
         Ok(Some(Page {
-            records: json(&notes.collect::<Vec<_>>())?,
+            records: PageRecords::Json(json(&notes.collect::<Vec<_>>())?),
             total: None,
         }))
     }

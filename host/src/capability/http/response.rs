@@ -99,7 +99,7 @@ impl Response {
 }
 
 /// What the guest learns of a transport error.
-pub(super) fn refusal(error: &TransportError) -> wit::Error {
+pub(crate) fn refusal(error: &TransportError) -> wit::Error {
     match error {
         TransportError::Refused { .. } | TransportError::RedirectRefused { .. } => {
             wit::Error::Denied

@@ -7,10 +7,13 @@ pub(crate) mod files;
 pub(crate) mod hooks;
 mod http;
 mod storage;
+mod tables;
 
 use serde_json::{Value, json};
 
-use crate::guest::bindings::exports::lockgate::connector::records::{Advice, Error, Page, Problem};
+use crate::guest::bindings::exports::lockgate::connector::records::{
+    Advice, Error, Page, PageRecords, Problem,
+};
 use crate::guest::bindings::lockgate::connector::quota;
 
 /// A page, and whether there is another.
@@ -76,6 +79,10 @@ pub(crate) async fn run(text: &str) -> Result<Answer, Error> {
         "reserve-many" => reserve_many(number(0)).await,
         "reserve-send" => vec![reserve_and_send(number(0), number(1), word(2)).await],
         "forge-handle" => vec![forge_handle(number(0))],
+        "table" => return Ok(Answer::Last(tables::hand_on(word(0)).await)),
+        "table-of" => return Ok(Answer::Last(tables::hand_on_body(word(0)).await)),
+        "hold-tables" => tables::hold().await,
+        "misshape" => vec![tables::misshape(word(0)).await],
         "pages" => {
             return Ok(Answer::More(page(
                 http::send_many(number(0), word(1)).await,
@@ -99,7 +106,7 @@ fn report(reports: Vec<Value>) -> Answer {
 
 fn page(reports: Vec<Value>) -> Page {
     Page {
-        records: Value::Array(reports).to_string().into_bytes(),
+        records: PageRecords::Json(Value::Array(reports).to_string().into_bytes()),
         total: None,
     }
 }
@@ -107,7 +114,9 @@ fn page(reports: Vec<Value>) -> Page {
 /// A page of one record of about so many bytes.
 fn filler(bytes: usize) -> Page {
     Page {
-        records: format!("[{{\"filler\":\"{}\"}}]", "x".repeat(bytes)).into_bytes(),
+        records: PageRecords::Json(
+            format!("[{{\"filler\":\"{}\"}}]", "x".repeat(bytes)).into_bytes(),
+        ),
         total: None,
     }
 }
@@ -122,7 +131,7 @@ fn lie(kind: &str) -> Page {
         _ => b"[{",
     };
     Page {
-        records: records.to_vec(),
+        records: PageRecords::Json(records.to_vec()),
         total: Some(u64::MAX),
     }
 }

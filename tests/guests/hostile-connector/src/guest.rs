@@ -22,8 +22,8 @@ use std::cell::{Cell, RefCell};
 
 use bindings::exports::lockgate::connector::records::{
     Content, Cursor, Description, Error, Event as EventKind, Guest, GuestCursor, GuestWriter,
-    ObjectDescription, ObjectSummary, Operation, Outcome, Page, QueryOptions, RecordResult,
-    RowResult, ScanOptions, SettingProblem, Way, WriteOptions, Writer,
+    ObjectDescription, ObjectSummary, Operation, Outcome, Page, PageRecords, QueryOptions,
+    RecordResult, RowResult, ScanOptions, SettingProblem, Way, WriteOptions, Writer,
 };
 use bindings::exports::lockgate::connector::{events, hooks, migration};
 
@@ -186,7 +186,10 @@ impl Guest for Connector {
     /// A command as well, for attacks outside of a cursor.
     async fn invoke(action: String, _input: Vec<u8>) -> Result<Vec<u8>, Error> {
         match attack::run(&action).await? {
-            Answer::Last(page) | Answer::More(page) => Ok(page.records),
+            Answer::Last(page) | Answer::More(page) => match page.records {
+                PageRecords::Json(json) => Ok(json),
+                PageRecords::Rows(_) => Err(not_made_for_this()),
+            },
         }
     }
 }

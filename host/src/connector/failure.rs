@@ -1,0 +1,95 @@
+//! What goes wrong in a call of a connector, from what its guest says of it to what
+//! the app is told.
+
+use std::time::Duration;
+
+use super::Instance;
+use crate::bindings::connector::exports::lockgate::connector::records as wit;
+use crate::error::{Error, GuestCall};
+use crate::records::{Problem, bounded};
+use crate::store::{ConnectionRecord, ConnectionState};
+
+impl Instance {
+    /// Says that the guest broke the contract.
+    pub(crate) fn broken(&self, call: &'static str, what: String) -> Error {
+        self.guest.fault();
+        Error::BrokenContract {
+            guest: self.guest_call(call),
+            what,
+        }
+    }
+
+    /// Says that what a guest handed on of the product's answer makes no sense.
+    pub(crate) fn not_understood(&self, call: &'static str, what: &str) -> Error {
+        self.guest.fault();
+        Error::Unexpected {
+            call: self.guest_call(call),
+            what: bounded(what),
+        }
+    }
+
+    fn guest_call(&self, call: &'static str) -> GuestCall {
+        GuestCall {
+            package: self.speaker.package.clone(),
+            version: self.speaker.version.clone(),
+            call,
+        }
+    }
+
+    pub(super) async fn refusal(&mut self, call: &'static str, error: wit::Error) -> Error {
+        let call = self.guest_call(call);
+        let after = Duration::from_millis;
+        match error {
+            wit::Error::Refused(problem) => Error::Refused {
+                call,
+                problem: Box::new(Problem::from(problem)),
+            },
+            wit::Error::Reconnect => self.reconnect_reason().await,
+            wit::Error::OverQuota(ms) => Error::OverQuota {
+                call,
+                budget: Box::new(self.quota.status()),
+                retry_after: after(ms),
+            },
+            wit::Error::Unavailable(ms) => Error::Unavailable {
+                call,
+                retry_after: after(ms),
+            },
+            wit::Error::UnknownOutcome => Error::UnknownOutcome { call },
+            wit::Error::Unexpected(what) => {
+                self.guest.fault();
+                Error::Unexpected {
+                    call,
+                    what: bounded(&what),
+                }
+            }
+        }
+    }
+
+    /// The guest knows only that the connection is no longer authorised; the
+    /// host knows why.
+    async fn reconnect_reason(&mut self) -> Error {
+        match self.host.connection_record(&self.record.key).await {
+            Ok(ConnectionRecord {
+                state: ConnectionState::NeedsReconnect { reason },
+                ..
+            }) => needs_reconnect(&self.record, &reason),
+            Ok(_) => needs_reconnect(&self.record, "the product no longer accepts its session"),
+            Err(error) => error,
+        }
+    }
+}
+
+pub(super) fn must_be_ready(record: &ConnectionRecord) -> Result<(), Error> {
+    match &record.state {
+        ConnectionState::Ready => Ok(()),
+        ConnectionState::Pending => Err(needs_reconnect(record, "it was never authorised")),
+        ConnectionState::NeedsReconnect { reason } => Err(needs_reconnect(record, reason)),
+    }
+}
+
+fn needs_reconnect(record: &ConnectionRecord, reason: &str) -> Error {
+    Error::NeedsReconnect {
+        connection: record.key.to_string(),
+        reason: reason.to_owned(),
+    }
+}
