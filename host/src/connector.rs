@@ -1,5 +1,7 @@
 //! A connector at work: the loaded package, and one instance of it for one call.
 
+mod standing;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +16,8 @@ use crate::capability::storage::Storage;
 use crate::deliveries::LONGEST_WAIT;
 use crate::engine::Sandbox;
 use crate::error::{Error, GuestCall};
+use crate::grant::Grants;
+use crate::grant::live::Live;
 use crate::guest::Guest;
 use crate::hooks::LONGEST_CALL;
 use crate::host::Inner;
@@ -27,7 +31,8 @@ use crate::patience::Patience;
 use crate::records::{ConnectorDescription, Problem, Way, bounded, setting_problems};
 use crate::rollout::{Service, Versioned};
 use crate::state::ConnectorState;
-use crate::store::{ConnectionRecord, ConnectionState};
+use crate::store::ConnectionRecord;
+use standing::must_be_ready;
 
 /// A loaded connector package: compiled and linked, once for all its calls.
 pub(crate) struct LoadedConnector {
@@ -39,6 +44,8 @@ pub(crate) struct LoadedConnector {
     pub(crate) limits: Limits,
     pub(crate) service: Arc<Service>,
     pub(crate) migration: Migration,
+    /// What it asks for, of what the program gives it.
+    pub(crate) wants: Grants,
 }
 
 impl Versioned for LoadedConnector {
@@ -48,6 +55,10 @@ impl Versioned for LoadedConnector {
 
     fn service(&self) -> &Arc<Service> {
         &self.service
+    }
+
+    fn wants(&self) -> &Grants {
+        &self.wants
     }
 }
 
@@ -60,6 +71,7 @@ pub(crate) struct Instance {
     exports: Connector,
     quota: QuotaAccess,
     wait: Option<QuotaWait>,
+    grants: Arc<Live>,
 }
 
 /// How calls of a handle are made.
@@ -136,6 +148,10 @@ impl Instance {
             migration::ensure(host, record, &loaded).await?;
         }
         let scope = migration::scope(record, &head.name, head.state);
+        let grants = match reach {
+            Reach::Nothing => Arc::new(Live::of_nothing(record.key.clone())),
+            Reach::Connection(_) => host.live_grants(record).await?,
+        };
         let (quota, backend, store, wait) = match reach {
             Reach::Nothing => (None, None, None, None),
             Reach::Connection(how) => (
@@ -149,7 +165,14 @@ impl Instance {
         };
         let quota = QuotaAccess::new(quota);
         let storage = Storage::new(store, scope, limits);
-        let state = ConnectorState::new(limits, &speaker, backend, quota.clone(), storage);
+        let state = ConnectorState::new(
+            limits,
+            &speaker,
+            Arc::clone(&grants),
+            backend,
+            quota.clone(),
+            storage,
+        );
         let mut guest = Guest::new(&loaded.sandbox, state, &loaded.service).await?;
         let exports = guest
             .run(&speaker, "start", async |store| {
@@ -164,6 +187,7 @@ impl Instance {
             exports,
             quota,
             wait,
+            grants,
         })
     }
 
@@ -335,6 +359,9 @@ impl Instance {
     where
         W: AsyncFnOnce(&E, &Accessor<ConnectorState>) -> wasmtime::Result<Result<R, wit::Error>>,
     {
+        if self.grants.is_stale() {
+            self.reread_grants().await;
+        }
         let state = self.guest.store.data_mut();
         state.rearm();
         state.stream.patience = patience.clone();
@@ -367,31 +394,6 @@ impl Instance {
             }
             None => Err(error),
         }
-    }
-
-    /// Holds a call that lasts against what has become of its connection since it
-    /// began.
-    ///
-    /// # Errors
-    /// [`Error::NoConnection`] if it was removed, even if there is another one of
-    /// its name; [`Error::NeedsReconnect`].
-    pub(crate) async fn check_connection(&mut self) -> Result<(), Error> {
-        let now = self.host.connection_record(&self.record.key).await?;
-        self.check_age(now.created_ms)?;
-        must_be_ready(&now)
-    }
-
-    /// Whether the connection is the one that was added then.
-    ///
-    /// # Errors
-    /// [`Error::NoConnection`] if it is another one of its name.
-    pub(crate) fn check_age(&self, created_ms: u64) -> Result<(), Error> {
-        if created_ms != self.record.created_ms {
-            return Err(Error::NoConnection {
-                connection: self.record.key.to_string(),
-            });
-        }
-        Ok(())
     }
 
     /// Whether the last call made requests.
@@ -452,34 +454,6 @@ impl Instance {
                 }
             }
         }
-    }
-
-    /// The guest knows only that the connection is no longer authorised; the
-    /// host knows why.
-    async fn reconnect_reason(&mut self) -> Error {
-        match self.host.connection_record(&self.record.key).await {
-            Ok(ConnectionRecord {
-                state: ConnectionState::NeedsReconnect { reason },
-                ..
-            }) => needs_reconnect(&self.record, &reason),
-            Ok(_) => needs_reconnect(&self.record, "the product no longer accepts its session"),
-            Err(error) => error,
-        }
-    }
-}
-
-fn must_be_ready(record: &ConnectionRecord) -> Result<(), Error> {
-    match &record.state {
-        ConnectionState::Ready => Ok(()),
-        ConnectionState::Pending => Err(needs_reconnect(record, "it was never authorised")),
-        ConnectionState::NeedsReconnect { reason } => Err(needs_reconnect(record, reason)),
-    }
-}
-
-fn needs_reconnect(record: &ConnectionRecord, reason: &str) -> Error {
-    Error::NeedsReconnect {
-        connection: record.key.to_string(),
-        reason: reason.to_owned(),
     }
 }
 
