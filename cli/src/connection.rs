@@ -1,7 +1,9 @@
 //! `lockgate connection`: add, list, test and remove connections.
 
 mod change;
+mod consent;
 mod create;
+mod grants;
 mod list;
 mod reconnect;
 mod remove;
@@ -34,6 +36,12 @@ enum Command {
     Test(test::Args),
     /// Change a connection's settings, or what it keeps back of the budget
     Change(change::Args),
+    /// Show what a connection's connector may do, and what it waits for
+    Grants(grants::ShowArgs),
+    /// Let a connection's connector do more
+    Grant(grants::GrantArgs),
+    /// Take from a connection's connector what it may do
+    Revoke(grants::RevokeArgs),
     /// Authorise a connection again
     Reconnect(reconnect::Args),
     /// Revoke a connection's tokens and forget all that is known of it
@@ -47,6 +55,9 @@ impl Args {
             Command::Show(args) => Some(&args.target),
             Command::Test(args) => Some(&args.target),
             Command::Change(args) => Some(&args.target),
+            Command::Grants(args) => Some(&args.target),
+            Command::Grant(args) => Some(args.target()),
+            Command::Revoke(args) => Some(args.target()),
             Command::Reconnect(args) => Some(&args.target),
             Command::Remove(args) => Some(&args.target),
         }
@@ -60,6 +71,9 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
         Command::Show(args) => show::run(common, args).await,
         Command::Test(args) => test::run(common, args).await,
         Command::Change(args) => change::run(common, args).await,
+        Command::Grants(args) => grants::show(common, args).await,
+        Command::Grant(args) => grants::grant(common, args).await,
+        Command::Revoke(args) => grants::revoke(common, args).await,
         Command::Reconnect(args) => reconnect::run(common, args).await,
         Command::Remove(args) => remove::run(common, args).await,
     }

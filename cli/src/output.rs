@@ -46,6 +46,12 @@ pub(crate) fn tell(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
+/// Asks a person something, on the same line.
+pub(crate) fn ask(question: &str) {
+    let mut err = io::stderr().lock();
+    let _ = write!(err, "{question}").and_then(|()| err.flush());
+}
+
 /// `error: …` with what to do next. The text may hold what others wrote.
 pub(crate) fn error(message: &str, advice: Option<&str>) {
     let red = io::stderr().is_terminal() && may_colour();

@@ -77,19 +77,26 @@ pub(crate) fn find(common: &Common, place: &Path) -> Result<Package> {
     if place.is_dir() {
         return open(place);
     }
-    if let Some(name) = place.to_str() {
-        let shelf = Shelf::of(common)?;
-        if let Some(course) = shelf.course(name)? {
-            return shelf.package(name, &course.current);
-        }
-    }
-    match place.to_str().and_then(built_in) {
-        Some(package) => package,
+    let named = place
+        .to_str()
+        .map(|name| current(common, name))
+        .transpose()?;
+    match named.flatten() {
+        Some(package) => Ok(package),
         None => Err(usage(format!(
             "`{}` is neither a package directory nor an installed package nor one of {}",
             place.display(),
             NAMES.join(", ")
         ))),
+    }
+}
+
+/// The package of a name: the installed version that calls go to, or the built-in one.
+pub(crate) fn current(common: &Common, name: &str) -> Result<Option<Package>> {
+    let shelf = Shelf::of(common)?;
+    match shelf.course(name)? {
+        Some(course) => shelf.package(name, &course.current).map(Some),
+        None => built_in(name).transpose(),
     }
 }
 

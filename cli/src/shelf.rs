@@ -6,6 +6,7 @@
 //! once it is there, and the course is replaced as a whole.
 
 mod course;
+mod standing;
 mod wish;
 
 use std::fs::File;
@@ -17,6 +18,7 @@ use lockgate::{Host, MANIFEST_FILE, Package, SIGNATURE_FILE, VersionChange};
 use semver::Version;
 
 pub(crate) use course::{Canary, Course};
+pub(crate) use standing::{Standing, all_waiting};
 pub(crate) use wish::{Wish, carry_out};
 
 use crate::args::Common;

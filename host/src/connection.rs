@@ -435,7 +435,8 @@ impl Connection {
     async fn loaded(&self) -> Result<(ConnectionRecord, Arc<LoadedConnector>), Error> {
         let record = self.record().await?;
         let rollout = self.host.connector(&record.package)?;
-        let loaded = rollout.route(Some(&self.key), Lasting::Once);
+        let grants = self.host.live_grants(&record).await?;
+        let loaded = rollout.route(Some(&grants), Lasting::Once)?;
         Ok((record, loaded))
     }
 

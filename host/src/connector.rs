@@ -1,6 +1,7 @@
 //! A connector at work: the loaded package, and one instance of it for one call.
 
 mod failure;
+mod standing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,8 @@ use crate::capability::tables::Rows;
 use crate::deliveries::LONGEST_WAIT;
 use crate::engine::Sandbox;
 use crate::error::Error;
+use crate::grant::Grants;
+use crate::grant::live::Live;
 use crate::guest::Guest;
 use crate::hooks::LONGEST_CALL;
 use crate::host::Inner;
@@ -31,7 +34,7 @@ use crate::records::{ConnectorDescription, Records, Way, setting_problems};
 use crate::rollout::{Service, Versioned};
 use crate::state::ConnectorState;
 use crate::store::ConnectionRecord;
-use failure::must_be_ready;
+use standing::must_be_ready;
 
 /// A loaded connector package: compiled and linked, once for all its calls.
 pub(crate) struct LoadedConnector {
@@ -43,6 +46,8 @@ pub(crate) struct LoadedConnector {
     pub(crate) limits: Limits,
     pub(crate) service: Arc<Service>,
     pub(crate) migration: Migration,
+    /// What it asks for, of what the program gives it.
+    pub(crate) wants: Grants,
 }
 
 impl Versioned for LoadedConnector {
@@ -52,6 +57,10 @@ impl Versioned for LoadedConnector {
 
     fn service(&self) -> &Arc<Service> {
         &self.service
+    }
+
+    fn wants(&self) -> &Grants {
+        &self.wants
     }
 }
 
@@ -64,6 +73,7 @@ pub(crate) struct Instance {
     exports: Connector,
     quota: QuotaAccess,
     wait: Option<QuotaWait>,
+    grants: Arc<Live>,
 }
 
 /// How calls of a handle are made.
@@ -140,6 +150,10 @@ impl Instance {
             migration::ensure(host, record, &loaded).await?;
         }
         let scope = migration::scope(record, &head.name, head.state);
+        let grants = match reach {
+            Reach::Nothing => Arc::new(Live::of_nothing(record.key.clone())),
+            Reach::Connection(_) => host.live_grants(record).await?,
+        };
         let (quota, backend, store, wait) = match reach {
             Reach::Nothing => (None, None, None, None),
             Reach::Connection(how) => (
@@ -153,7 +167,14 @@ impl Instance {
         };
         let quota = QuotaAccess::new(quota);
         let storage = Storage::new(store, scope, limits);
-        let state = ConnectorState::new(limits, &speaker, backend, quota.clone(), storage);
+        let state = ConnectorState::new(
+            limits,
+            &speaker,
+            Arc::clone(&grants),
+            backend,
+            quota.clone(),
+            storage,
+        );
         let mut guest = Guest::new(&loaded.sandbox, state, &loaded.service).await?;
         let exports = guest
             .run(&speaker, "start", async |store| {
@@ -168,6 +189,7 @@ impl Instance {
             exports,
             quota,
             wait,
+            grants,
         })
     }
 
@@ -339,6 +361,9 @@ impl Instance {
     where
         W: AsyncFnOnce(&E, &Accessor<ConnectorState>) -> wasmtime::Result<Result<R, wit::Error>>,
     {
+        if self.grants.is_stale() {
+            self.reread_grants().await;
+        }
         let state = self.guest.store.data_mut();
         state.rearm();
         state.stream.patience = patience.clone();
@@ -383,31 +408,6 @@ impl Instance {
         let rows = rows.map_err(|error| self.broken(call, error.to_string()))?;
         rows.records
             .map_err(|flaw| self.not_understood(call, &flaw))
-    }
-
-    /// Holds a call that lasts against what has become of its connection since it
-    /// began.
-    ///
-    /// # Errors
-    /// [`Error::NoConnection`] if it was removed, even if there is another one of
-    /// its name; [`Error::NeedsReconnect`].
-    pub(crate) async fn check_connection(&mut self) -> Result<(), Error> {
-        let now = self.host.connection_record(&self.record.key).await?;
-        self.check_age(now.created_ms)?;
-        must_be_ready(&now)
-    }
-
-    /// Whether the connection is the one that was added then.
-    ///
-    /// # Errors
-    /// [`Error::NoConnection`] if it is another one of its name.
-    pub(crate) fn check_age(&self, created_ms: u64) -> Result<(), Error> {
-        if created_ms != self.record.created_ms {
-            return Err(Error::NoConnection {
-                connection: self.record.key.to_string(),
-            });
-        }
-        Ok(())
     }
 
     /// Whether the last call made requests.

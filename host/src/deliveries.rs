@@ -14,6 +14,7 @@ use crate::connection::Connection;
 use crate::connector::{Instance, LoadedConnector};
 use crate::error::{Blame, Error};
 use crate::events::{Delivery, Flaw, Start, SubscribeOptions, delivery};
+use crate::grant::live::Live;
 use crate::records::Way;
 use crate::rollout::{Lasting, Rollout, Versioned as _};
 
@@ -102,6 +103,7 @@ struct Subscription {
     /// Its start moves on with each delivery.
     options: SubscribeOptions,
     rollout: Arc<Rollout<LoadedConnector>>,
+    grants: Arc<Live>,
     loaded: Arc<LoadedConnector>,
     /// A version that it could not go on in.
     refused: Option<Arc<LoadedConnector>>,
@@ -121,9 +123,12 @@ impl Subscription {
         options: SubscribeOptions,
     ) -> Result<Self, Error> {
         let rollout = connection.rollout().await?;
-        let loaded = rollout.route(Some(connection.key()), Lasting::Subscription);
+        let record = connection.record().await?;
+        let grants = connection.host.live_grants(&record).await?;
+        let loaded = rollout.route(Some(&grants), Lasting::Subscription)?;
         let mut subscription = Self {
-            created_ms: connection.record().await?.created_ms,
+            created_ms: record.created_ms,
+            grants,
             connection,
             sources,
             options,
@@ -150,11 +155,11 @@ impl Subscription {
             }
             let held = held(&mut self.held)?;
             let has_place = matches!(self.options.start, Start::After(_));
-            let (key, refused) = (self.connection.key(), &mut self.refused);
+            let (grants, refused) = (&self.grants, &mut self.refused);
             let delivery = tokio::select! {
                 // First, for there may always be something to tell.
                 biased;
-                () = self.rollout.moved(key, &self.loaded, refused), if has_place => {
+                () = self.rollout.moved(grants, &self.loaded, refused), if has_place => {
                     self.held = None;
                     continue;
                 }
@@ -169,7 +174,10 @@ impl Subscription {
     /// one fails.
     async fn take_up(&mut self) -> Result<(), Error> {
         let key = self.connection.key().clone();
-        let loaded = self.rollout.route(Some(&key), Lasting::Subscription);
+        let routed = self
+            .rollout
+            .route(Some(&self.grants), Lasting::Subscription);
+        let loaded = routed?;
         let (from, to) = (
             self.loaded.version().to_owned(),
             loaded.version().to_owned(),

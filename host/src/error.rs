@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::auth::AuthError;
+use crate::grant::Grants;
 use crate::ledger::Budget;
 use crate::meter::Limit;
 use crate::package::PackageError;
@@ -83,6 +84,25 @@ pub enum Error {
     NoConnection {
         /// `tenant/name`.
         connection: String,
+    },
+
+    /// A connector may not do what it tried for this connection, or what it asks for was
+    /// never decided on. Nothing is wrong with the connection: give it the grants, and
+    /// the next call works.
+    #[error(
+        "{package} {version} may not {} for {connection}: that is not granted; grant it with \
+         `{}`",
+        in_words(.grants), command(.connection, .grants)
+    )]
+    NotGranted {
+        /// `tenant/name`.
+        connection: String,
+        /// The connector.
+        package: String,
+        /// Its version.
+        version: String,
+        /// What it was not given.
+        grants: Grants,
     },
 
     /// A guest went over a limit and was stopped. The next call is not affected.
@@ -255,6 +275,28 @@ fn shortage(budget: &Budget) -> String {
     }
 }
 
+/// `send requests to the org of the connection, keep values`.
+fn in_words(grants: &Grants) -> String {
+    let words: Vec<&str> = grants.iter().map(|grant| grant.in_words()).collect();
+    words.join(" or ")
+}
+
+/// The command that gives grants to a connection, `tenant/name`.
+fn command(connection: &str, grants: &Grants) -> String {
+    let (tenant, name) = connection
+        .split_once('/')
+        .unwrap_or(("default", connection));
+    let names: Vec<&str> = grants.iter().map(|grant| grant.interface()).collect();
+    let tenant = match tenant {
+        "default" => String::new(),
+        tenant => format!(" --tenant {tenant}"),
+    };
+    format!(
+        "lockgate connection grant {name} {}{tenant}",
+        names.join(" ")
+    )
+}
+
 fn join(problems: &[SettingProblem]) -> String {
     let parts: Vec<String> = problems.iter().map(ToString::to_string).collect();
     parts.join("; ")
@@ -300,6 +342,7 @@ impl Error {
             | Self::NotLoaded { .. }
             | Self::NoVersion { .. }
             | Self::NoConnection { .. }
+            | Self::NotGranted { .. }
             | Self::Settings { .. }
             | Self::Input(_)
             | Self::Key(_)

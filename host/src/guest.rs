@@ -11,6 +11,8 @@ use wasmtime::{Store, Trap};
 use crate::capability::log::Speaker;
 use crate::engine::{Presence, Sandbox};
 use crate::error::{Blame, Error, GuestCall};
+use crate::grant::Grants;
+use crate::grant::live::NotGiven;
 use crate::meter::{Exceeded, Limit, Metered, arm};
 use crate::patience::Patience;
 use crate::rollout::{Ended, Hold, Service};
@@ -167,6 +169,14 @@ impl<T: Metered> Guest<T> {
         };
         if let Some(exceeded) = error.downcast_ref::<Exceeded>() {
             return over(exceeded.clone(), guest);
+        }
+        if let Some(NotGiven { connection, grant }) = error.downcast_ref() {
+            return Error::NotGranted {
+                connection: connection.to_string(),
+                package: guest.package,
+                version: guest.version,
+                grants: Grants::from([*grant]),
+            };
         }
         if let Some(CallerFault(what)) = error.downcast_ref() {
             return Error::Input(what.clone());

@@ -3,6 +3,7 @@
 
 mod build;
 mod connect;
+mod grants;
 mod packages;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use wasmtime::component::Component;
 
 pub use build::{HostBuilder, MASTER_KEY_FILE};
 pub use connect::{LoginTo, NewConnection};
+pub use grants::{GrantStatus, Waiting};
 pub use packages::PackageStatus;
 pub(crate) use packages::{LiveSettings, Rollouts};
 
@@ -28,6 +30,7 @@ use crate::connector::LoadedConnector;
 use crate::engine::Sandboxes;
 use crate::error::Error;
 use crate::grant::Grants;
+use crate::grant::live::LiveGrants;
 use crate::ledger::{Ledgers, Quota};
 use crate::limits::Limits;
 use crate::migration::Migration;
@@ -57,6 +60,7 @@ pub(crate) struct Inner {
     pub(crate) connectors: Arc<Rollouts<LoadedConnector>>,
     pub(crate) transforms: Rollouts<LoadedTransform>,
     pub(crate) trust: Trust,
+    pub(crate) grants: LiveGrants,
     pub(crate) settings: LiveSettings,
     pub(crate) data_dir: PathBuf,
 }
@@ -139,6 +143,7 @@ impl Inner {
         let component = self.component(engine, &package)?;
         let linker = connector_linker(engine, grants).map_err(wrong)?;
         let pre = linker.instantiate_pre(&component).map_err(wrong)?;
+        let asked = package.asked_grants();
         let inspection = package.inspect()?;
         let exports = &mut inspection.exports.iter();
         let migrator = exports
@@ -159,6 +164,7 @@ impl Inner {
             package,
             service: Service::new(),
             migration: Migration::new(migrator),
+            wants: asked.intersection(grants).copied().collect(),
         })
     }
 

@@ -79,9 +79,11 @@ pub use error::{Blame, Error, GuestCall};
 pub use events::{
     Change, ChangeKind, Checkpoint, Delivery, Event, Message, Stale, Start, SubscribeOptions,
 };
-pub use grant::{Grant, Grants};
+pub use grant::{ConnectionGrants, Grant, GrantChange, Grants, UnknownGrant};
 pub use hooks::Received;
-pub use host::{Host, HostBuilder, LoginTo, MASTER_KEY_FILE, NewConnection, PackageStatus};
+pub use host::{
+    GrantStatus, Host, HostBuilder, LoginTo, MASTER_KEY_FILE, NewConnection, PackageStatus, Waiting,
+};
 pub use inbox::Inbox;
 pub use intake::{Intake, TakenIn};
 pub use ledger::{Budget, Forecast, Priority, Reserve};

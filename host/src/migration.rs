@@ -17,6 +17,7 @@ use crate::capability::quota::QuotaAccess;
 use crate::capability::storage::{Storage, is_key};
 use crate::connector::LoadedConnector;
 use crate::error::{Error, GuestCall};
+use crate::grant::live::Live;
 use crate::guest::Guest;
 use crate::host::Inner;
 use crate::limits::Limits;
@@ -198,7 +199,9 @@ impl Way<'_> {
         let limits = &self.loaded.limits;
         let to = scope(self.record, &head.name, head.state);
         let storage = Storage::new(None, to.clone(), limits);
-        let state = ConnectorState::new(limits, &speaker, None, QuotaAccess::new(None), storage);
+        let nothing = Arc::new(Live::of_nothing(self.record.key.clone()));
+        let quota = QuotaAccess::new(None);
+        let state = ConnectorState::new(limits, &speaker, nothing, None, quota, storage);
         let mut guest = Guest::new(&self.loaded.sandbox, state, &self.loaded.service).await?;
         let migrator: Migrator = guest
             .run(&speaker, "start", async |store| {

@@ -15,6 +15,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 mod versions;
+mod waiting;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,10 +31,12 @@ pub use figures::Figures;
 pub(crate) use service::{Hold, Service};
 pub use step::{Move, Reach, Stand, Step, VersionChange, VersionStatus};
 use versions::Versions;
+use waiting::Missing;
 
 use crate::error::Error;
+use crate::grant::Grants;
+use crate::grant::live::Live;
 use crate::package::Package;
-use crate::store::ConnectionKey;
 
 /// Changes that are remembered of a package; the oldest go first.
 const MAX_CHANGES: usize = 1_000;
@@ -58,6 +61,8 @@ pub(crate) trait Versioned: Send + Sync + 'static {
     fn package(&self) -> &Package;
     /// Its figures, and when it must end.
     fn service(&self) -> &Arc<Service>;
+    /// What it asks for and may be given.
+    fn wants(&self) -> &Grants;
     /// Its version.
     fn version(&self) -> &str {
         &self.package().manifest().package.version
@@ -123,8 +128,16 @@ impl<L: Versioned> Rollout<L> {
         self.write().stage(loaded);
     }
 
-    /// The version that a call goes to which begins now.
-    pub(crate) fn route(&self, connection: Option<&ConnectionKey>, lasting: Lasting) -> Arc<L> {
+    /// The version that a call goes to which begins now. One of a connection that was
+    /// not granted all that this version asks for goes to the one that it had before.
+    ///
+    /// # Errors
+    /// [`Error::NotGranted`] if there is none for the connection.
+    pub(crate) fn route(
+        &self,
+        connection: Option<&Live>,
+        lasting: Lasting,
+    ) -> Result<Arc<L>, Error> {
         let now = Instant::now();
         let turn = match lasting {
             Lasting::Once => self.turn.fetch_add(1, Ordering::Relaxed),
@@ -133,7 +146,7 @@ impl<L: Versioned> Rollout<L> {
         {
             let versions = self.read();
             if !versions.is_due(now) {
-                return versions.pick(connection, lasting, turn);
+                return self.told(versions.pick(connection, lasting, turn), connection);
             }
         }
         let (change, picked) = {
@@ -143,7 +156,35 @@ impl<L: Versioned> Rollout<L> {
             (change, versions.pick(connection, lasting, turn))
         };
         change.into_iter().for_each(|change| self.note(change));
-        picked
+        self.told(picked, connection)
+    }
+
+    /// What a connection is given of what it is to go to.
+    fn told(
+        &self,
+        picked: Result<Arc<L>, Missing<L>>,
+        connection: Option<&Live>,
+    ) -> Result<Arc<L>, Error> {
+        picked.map_err(|Missing { loaded, grants }| Error::NotGranted {
+            connection: connection.map_or_else(String::new, |live| live.key().to_string()),
+            package: loaded.package().name().to_owned(),
+            version: loaded.version().to_owned(),
+            grants,
+        })
+    }
+
+    /// The version that a connection is to go to, and the one that it goes to, if that
+    /// is another one.
+    pub(crate) fn standing(&self, connection: &Live) -> (Arc<L>, Option<Arc<L>>) {
+        let versions = self.read();
+        let wanted = versions.wanted(connection.key());
+        let goes_to = versions.allowed(&wanted, connection).ok();
+        (wanted, goes_to)
+    }
+
+    /// What calls that begin now are asked to be granted.
+    pub(crate) fn asked(&self) -> Grants {
+        self.read().asked()
     }
 
     /// The version that is trusted.
@@ -155,23 +196,25 @@ impl<L: Versioned> Rollout<L> {
     /// for one that it could not go to until things have changed.
     pub(crate) async fn moved(
         &self,
-        connection: &ConnectionKey,
+        connection: &Live,
         from: &Arc<L>,
         refused: &mut Option<Arc<L>>,
     ) {
-        let mut moved = self.moved.subscribe();
+        let (mut moved, mut granted) = (self.moved.subscribe(), connection.changes());
         loop {
             moved.borrow_and_update();
-            let to = self.route(Some(connection), Lasting::Subscription);
-            if Arc::ptr_eq(&to, from) {
-                *refused = None;
-            } else if !refused
-                .as_ref()
-                .is_some_and(|refused| Arc::ptr_eq(refused, &to))
-            {
-                return;
+            granted.mark_unchanged();
+            match self.route(Some(connection), Lasting::Subscription) {
+                Ok(to) if Arc::ptr_eq(&to, from) => *refused = None,
+                Ok(to) if refused.as_ref().is_some_and(|it| Arc::ptr_eq(it, &to)) => {}
+                // Who takes it up is told why it can go nowhere.
+                Ok(_) | Err(_) => return,
             }
-            if moved.changed().await.is_err() {
+            let changed = tokio::select! {
+                changed = moved.changed() => changed,
+                changed = granted.changed() => changed,
+            };
+            if changed.is_err() {
                 return std::future::pending().await;
             }
         }

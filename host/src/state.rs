@@ -13,6 +13,7 @@ use crate::capability::quota::QuotaAccess;
 use crate::capability::storage::Storage;
 use crate::capability::stream::Exchanges;
 use crate::capability::tables::Tables;
+use crate::grant::live::Live;
 use crate::grant::{Grant, Grants};
 use crate::limits::Limits;
 use crate::meter::{Meter, Metered};
@@ -28,6 +29,7 @@ pub(crate) struct ConnectorState {
     pub(crate) stream: Exchanges,
     pub(crate) tables: Tables,
     pub(crate) table: ResourceTable,
+    grants: Arc<Live>,
 }
 
 impl ConnectorState {
@@ -35,6 +37,7 @@ impl ConnectorState {
     pub(crate) fn new(
         limits: &Limits,
         speaker: &Arc<Speaker>,
+        grants: Arc<Live>,
         backend: Option<Arc<Backend>>,
         quota: QuotaAccess,
         storage: Storage,
@@ -48,7 +51,24 @@ impl ConnectorState {
             storage,
             quota,
             table: ResourceTable::new(),
+            grants,
         }
+    }
+
+    /// Begins a call of the host that needs a grant: the one place at which those of the
+    /// connection are held against what a guest does, below whatever version of the
+    /// contract it was built against.
+    ///
+    /// # Errors
+    /// Ends the call of the guest, which can neither answer it nor hide it.
+    pub(crate) fn enter(&mut self, grant: Grant) -> wasmtime::Result<()> {
+        self.meter.host_call()?;
+        Ok(self.grants.check(grant)?)
+    }
+
+    /// What the connection was given, to hear of changes.
+    pub(crate) const fn grants(&self) -> &Arc<Live> {
+        &self.grants
     }
 
     /// Begins a new page: limits that re-arm are full again.

@@ -26,6 +26,8 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 
+use crate::grant::{GrantChange, Grants};
+
 pub use error::{BadConnectionKey, StoreError};
 pub use postgres::PostgresStore;
 pub use queue::{
@@ -75,13 +77,29 @@ pub trait Store: Debug + Send + Sync + 'static {
 
     /// Writes what the operator decides about a connection: everything but
     /// `origin`, `identity` and `state`, which belong to the tokens and change
-    /// only with [`Self::save_tokens`] and [`Self::set_state`], and but
-    /// `created_ms`. So a change of settings and a refresh of tokens cannot
-    /// undo each other.
+    /// only with [`Self::save_tokens`] and [`Self::set_state`], but `grants`, which
+    /// change only with [`Self::change_grants`], and but `created_ms`. So a change of
+    /// settings, one of grants and a refresh of tokens cannot undo each other.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
     async fn update_connection(&self, record: &ConnectionRecord) -> Result<(), StoreError>;
+
+    /// Gives grants to a connection, refuses it others, and gives the record as it is
+    /// then. One of which nothing was decided had `before` until now.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    async fn change_grants(
+        &self,
+        key: &ConnectionKey,
+        change: &GrantChange,
+        at_ms: u64,
+    ) -> Result<ConnectionRecord, StoreError>;
+
+    /// Gives these grants to the connections of a package of which nothing was decided,
+    /// and gives their number.
+    async fn settle_grants(&self, package: &str, grants: &Grants) -> Result<u64, StoreError>;
 
     /// One connection.
     ///

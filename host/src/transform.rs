@@ -11,6 +11,7 @@ use crate::bindings::transform::{Transform as Instance, TransformPre};
 use crate::capability::log::{Log, Speaker};
 use crate::engine::Sandbox;
 use crate::error::{Error, GuestCall};
+use crate::grant::{self, Grants};
 use crate::guest::Guest;
 use crate::limits::Limits;
 use crate::meter::Meter;
@@ -40,6 +41,10 @@ impl Versioned for LoadedTransform {
 
     fn service(&self) -> &Arc<Service> {
         &self.service
+    }
+
+    fn wants(&self) -> &Grants {
+        &grant::NOTHING
     }
 }
 
@@ -121,7 +126,7 @@ impl Transform {
     /// # Errors
     /// If the guest fails.
     pub async fn describe(&self) -> Result<TransformDescription, Error> {
-        self.rollout.route(None, Lasting::Once).describe().await
+        self.rollout.route(None, Lasting::Once)?.describe().await
     }
 
     /// Transforms one batch in an instance of its own, which is gone afterwards.
@@ -149,7 +154,7 @@ impl Transform {
     }
 
     async fn instance(&self) -> Result<WarmTransform, Error> {
-        let loaded = self.rollout.route(None, Lasting::Once);
+        let loaded = self.rollout.route(None, Lasting::Once)?;
         loaded.configured(&self.settings).await
     }
 }

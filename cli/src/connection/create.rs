@@ -8,6 +8,7 @@ use lockgate::{Flow, Host, LoginTo, NewConnection, Reserve};
 use secrecy::SecretString;
 use serde_json::Value as Json;
 
+use super::consent::{self, Given};
 use super::reserve::ReserveArgs;
 use super::view;
 use crate::args::{Common, Owner, Shape};
@@ -26,7 +27,9 @@ Examples:
   lockgate connection create erp --login production --client-id ID --flow jwt-bearer \\
       --private-key-file key.pem --username robot@example.com
   lockgate connection create dev --local http://127.0.0.1:8080 \\
-      --client-id dev-org-client --client-secret dev-org-secret";
+      --client-id dev-org-client --client-secret dev-org-secret
+  lockgate connection create crm --login production --client-id ID --grant http,storage,quota
+      No event streams; `lockgate connection grants crm` shows what it may do.";
 
 /// Where the product sends the person back to, unless told otherwise.
 const REDIRECT_URI: &str = "http://127.0.0.1:8722/callback";
@@ -88,6 +91,10 @@ pub(crate) struct Args {
     /// The connector's settings, a JSON file
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
+    /// What the connector may do: http, storage, quota, stream, all or none, of what it
+    /// asks for. Without it a person is asked, and a script gives all
+    #[arg(long = "grant", value_name = "GRANT", value_delimiter = ',')]
+    grants: Vec<Given>,
     #[command(flatten)]
     reserve: ReserveArgs,
     #[command(flatten)]
@@ -119,12 +126,20 @@ impl From<FlowName> for Flow {
 
 pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
     let root = args.ca.as_deref().map(roots::read).transpose()?;
-    let new = new_connection(&args)?;
+    let mut new = new_connection(&args)?;
     let (tenant, name) = (new.tenant.clone(), new.name.clone());
     let flow = new.flow;
 
     let host = session::open(common, root.clone()).await?;
-    packages::load_connector(&host, &args.connector, args.owner.package.as_deref()).await?;
+    let directory = args.owner.package.as_deref();
+    packages::load_connector(&host, &args.connector, directory).await?;
+    let package = match directory {
+        Some(directory) => Some(packages::open(directory)?),
+        None => packages::current(common, &args.connector)?,
+    };
+    if let Some(package) = package {
+        new.grants = Some(consent::of(&name, &package, &args.grants)?);
+    }
     let mut interrupt = Interrupt::listen()?;
     let connection = host.add_connection(new).await?;
     let visitor = Visitor::from(args.person);

@@ -8,6 +8,7 @@ use time::format_description::well_known::Rfc3339;
 use super::view;
 use crate::args::{Common, Shape, Target};
 use crate::exit::Status;
+use crate::shelf::{Shelf, Standing};
 use crate::{output, session, table};
 
 #[derive(Debug, clap::Args)]
@@ -26,8 +27,12 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
     let connection = host
         .connection(&args.target.owner.tenant, &args.target.connection)
         .await?;
-    let known = view::json(&connection.record().await?);
+    let record = connection.record().await?;
+    let mut known = view::json(&record);
+    let directory = args.target.owner.package.as_deref();
+    let standing = Standing::of(&Shelf::of(common)?, &record, directory)?;
     if args.shape.is_json() {
+        known["waits_for"] = standing.map_or(Json::Null, |it| it.waits_for(&record));
         output::json(&known)?;
         return Ok(Status::Done);
     }
@@ -57,6 +62,9 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
             [name, value]
         });
     table::print(["", ""], rows)?;
+    if let Some(waiting) = standing.and_then(|standing| standing.waiting(&record)) {
+        output::line(&waiting)?;
+    }
     Ok(Status::Done)
 }
 

@@ -42,6 +42,8 @@ pub(super) fn json(record: &ConnectionRecord) -> Json {
         "scopes": record.scopes,
         "settings": record.settings,
         "reserve": record.reserve,
+        "grants": record.grants.as_ref().map(|grants| &grants.given),
+        "refused": record.grants.as_ref().map(|grants| &grants.refused),
         "created_ms": record.created_ms,
         "updated_ms": record.updated_ms,
     })

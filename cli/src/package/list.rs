@@ -1,14 +1,17 @@
 //! `lockgate package list`.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 use lockgate::{PackageStatus, VersionStatus};
 use serde::Serialize;
+use serde_json::Value as Json;
 
 use crate::args::{Common, Shape};
 use crate::exit::Status;
 use crate::run::control;
-use crate::shelf::{Course, Shelf};
-use crate::{output, table};
+use crate::shelf::{Course, Shelf, Standing};
+use crate::{output, session, table};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -30,8 +33,20 @@ struct Row {
     /// What it is there for.
     role: String,
     pinned: Vec<String>,
+    /// The connections that wait for it.
+    waiting: Vec<Waiting>,
     /// What the host that runs says of it.
     live: Option<VersionStatus>,
+}
+
+/// A connection that was not granted all that a version asks for.
+#[derive(Clone, Debug, Serialize)]
+struct Waiting {
+    connection: String,
+    #[serde(flatten)]
+    waits_for: Json,
+    #[serde(skip)]
+    in_words: String,
 }
 
 pub(super) async fn run(common: &Common, args: Args) -> Result<Status> {
@@ -49,6 +64,14 @@ pub(super) async fn run(common: &Common, args: Args) -> Result<Status> {
             rows.push(row(&name, version, &course, &live));
         }
     }
+    let waiting = match rows.is_empty() {
+        true => BTreeMap::new(),
+        false => waiting(common, &shelf, args.name.as_deref()).await?,
+    };
+    for row in &mut rows {
+        let key = (row.name.clone(), row.version.clone());
+        row.waiting = waiting.get(&key).cloned().unwrap_or_default();
+    }
     if args.shape.is_json() {
         output::json(&rows)?;
         return Ok(Status::Done);
@@ -62,7 +85,40 @@ pub(super) async fn run(common: &Common, args: Args) -> Result<Status> {
     }
     let header = ["name", "version", "role", "calls", "failed", "p99", "alive"];
     table::print(header, rows.iter().map(shown))?;
+    for told in rows.iter().flat_map(|row| &row.waiting) {
+        output::line(&told.in_words)?;
+    }
     Ok(Status::Done)
+}
+
+/// The connections that wait, by the package and the version that they wait for.
+async fn waiting(
+    common: &Common,
+    shelf: &Shelf,
+    name: Option<&str>,
+) -> Result<BTreeMap<(String, String), Vec<Waiting>>> {
+    let host = session::open(common, None).await?;
+    let mut all: BTreeMap<_, Vec<Waiting>> = BTreeMap::new();
+    for record in host.connections(None).await? {
+        if name.is_some_and(|wanted| wanted != record.package) {
+            continue;
+        }
+        let Some(standing) = Standing::of(shelf, &record, None)? else {
+            continue;
+        };
+        if let Some(in_words) = standing.waiting(&record) {
+            let version = standing.wanted.manifest().package.version.clone();
+            let waiting = Waiting {
+                connection: record.key.to_string(),
+                waits_for: standing.waits_for(&record),
+                in_words,
+            };
+            all.entry((record.package, version))
+                .or_default()
+                .push(waiting);
+        }
+    }
+    Ok(all)
 }
 
 fn row(name: &str, version: String, course: &Course, live: &[PackageStatus]) -> Row {
@@ -81,6 +137,7 @@ fn row(name: &str, version: String, course: &Course, live: &[PackageStatus]) -> 
     Row {
         name: name.to_owned(),
         role: role.to_owned(),
+        waiting: Vec::new(),
         pinned: pinned.map(|(connection, _)| connection.clone()).collect(),
         live: live.find(|status| status.version == version).cloned(),
         version,

@@ -9,7 +9,7 @@ use crate::args::{Common, Shape};
 use crate::exit::{Status, usage};
 use crate::progress::Progress;
 use crate::run::control;
-use crate::shelf::{Canary, Shelf, Wish, carry_out};
+use crate::shelf::{Canary, Shelf, Wish, all_waiting, carry_out};
 use crate::{output, session};
 
 const SWAP: &str = "\
@@ -155,6 +155,10 @@ async fn steer(common: &Common, name: &str, wish: Wish, shape: Shape) -> Result<
     };
     drop(progress);
     tell(name, &change, shape)?;
+    let host = session::open(common, None).await?;
+    for waiting in all_waiting(&host, &shelf, name).await? {
+        output::tell(&waiting);
+    }
     Ok(Status::Done)
 }
 

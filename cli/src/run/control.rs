@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use lockgate::{PackageStatus, VersionChange};
+use lockgate::{ConnectionKey, PackageStatus, VersionChange};
 use lockgate_sync::Activity;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,13 @@ pub(super) enum Request {
     Reload,
     /// How the packages do.
     Packages,
+    /// Read anew what a connection was granted, and try again what failed for want of it.
+    Grants {
+        /// Whose it is.
+        tenant: String,
+        /// Its name.
+        name: String,
+    },
     /// Send calls of a package to another version.
     Package {
         /// The package.
@@ -99,6 +106,17 @@ pub(crate) struct Calls {
 /// taken that up. False if none runs.
 pub(crate) async fn reload(common: &Common) -> Result<bool> {
     Ok(ask(common, Request::Reload).await?.is_some())
+}
+
+/// Tells the host that runs that what a connection may do has changed, and waits until
+/// it has taken that up.
+pub(crate) async fn reread_grants(common: &Common, key: &ConnectionKey) -> Result<()> {
+    let request = Request::Grants {
+        tenant: key.tenant().to_owned(),
+        name: key.name().to_owned(),
+    };
+    ask(common, request).await?;
+    Ok(())
 }
 
 /// How what is at work is; `None` if no host runs.

@@ -99,6 +99,14 @@ impl Hosts {
         carry_out(&hosts, &shelf, name, wish).await
     }
 
+    /// Has the calls of a connection that are under way see what it was granted.
+    pub(super) async fn reread_grants(&self, tenant: &str, name: &str) -> Result<()> {
+        for open in self.by_root.values() {
+            open.host.reread_grants(tenant, name).await?;
+        }
+        Ok(())
+    }
+
     /// Writes down what is only in memory yet.
     pub(super) async fn flush(&self) -> Result<()> {
         for open in self.by_root.values() {

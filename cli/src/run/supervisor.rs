@@ -57,6 +57,7 @@ impl Supervisor {
         let done = match request {
             Request::Status => Ok(()),
             Request::Reload => self.reload().await,
+            Request::Grants { tenant, name } => self.reread_grants(&tenant, &name).await,
             Request::Packages => {
                 return Response::Packages(self.hosts.lock().await.packages());
             }
@@ -102,6 +103,22 @@ impl Supervisor {
             self.at_work.insert(title, (sync, work));
         }
         Ok(())
+    }
+
+    /// Has calls see what their connection was granted. What has failed for want of it
+    /// begins anew at once, rather than after its pause.
+    async fn reread_grants(&mut self, tenant: &str, name: &str) -> Result<()> {
+        self.hosts.lock().await.reread_grants(tenant, name).await?;
+        let is_meant =
+            |sync: &Sync| sync.connection.tenant() == tenant && sync.connection.name() == name;
+        let failing: Vec<_> = self
+            .at_work
+            .extract_if(.., |_, (sync, work)| is_meant(sync) && work.is_failing())
+            .collect();
+        for (_, (_, work)) in failing {
+            work.stop().await;
+        }
+        self.reload().await
     }
 
     /// Stops everything. What was done is kept.

@@ -55,13 +55,18 @@ impl Work {
         let _ = self.task.await;
     }
 
+    /// Whether it waits for its next try.
+    pub(super) fn is_failing(&self) -> bool {
+        matches!(self.state(), State::Failing(..))
+    }
+
+    fn state(&self) -> State {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.clone()
+    }
+
     pub(super) async fn live(&self) -> Live {
-        let state = self
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        match state {
+        match self.state() {
             State::Starting => Live {
                 state: "starting".to_owned(),
                 problem: None,

@@ -8,7 +8,7 @@ use lockgate::manifest::World;
 use lockgate::{ConnectionKey, Host, Move, Reach, Step, Trial, VersionChange};
 use serde::{Deserialize, Serialize};
 
-use super::{Shelf, Wish};
+use super::{Shelf, Wish, standing};
 use crate::exit::usage;
 use crate::packages;
 
@@ -28,6 +28,10 @@ pub(crate) struct Course {
     pub(crate) canary: Option<Canary>,
     /// Versions of single connections, by `tenant/name`.
     pub(crate) pins: BTreeMap<String, String>,
+    /// Versions that were trusted earlier, the oldest first, while connections wait in
+    /// them for grants that newer ones ask for.
+    #[serde(default)]
+    pub(crate) earlier: Vec<String>,
     /// What has changed, from the oldest to the newest.
     pub(crate) changes: Vec<VersionChange>,
 }
@@ -60,12 +64,13 @@ impl Course {
             trial_until_ms: None,
             canary: None,
             pins: BTreeMap::new(),
+            earlier: Vec::new(),
             changes: Vec::new(),
         }
     }
 
     /// The version that is trusted: the one before, while the current one is on trial.
-    fn trusted(&self) -> &str {
+    pub(super) fn trusted(&self) -> &str {
         match (&self.trial_until_ms, &self.before) {
             (Some(_), Some(before)) => before,
             _ => &self.current,
@@ -81,6 +86,9 @@ impl Course {
         world: World,
     ) -> Result<()> {
         let trusted = shelf.package(name, self.trusted())?;
+        if !self.earlier.is_empty() && standing::is_waited_for(host, &trusted).await? {
+            self.begin_earlier(host, shelf, name, world).await;
+        }
         packages::load(host, &trusted, world).await?;
         if let Some(until_ms) = self.trial_until_ms {
             let left = Duration::from_millis(until_ms.saturating_sub(now_ms()));
@@ -109,15 +117,31 @@ impl Course {
         Ok(())
     }
 
-    /// Takes over what an operator asked for and a host has done.
-    pub(super) fn take_over(&mut self, wish: &Wish, change: VersionChange) {
+    /// Loads the versions that connections wait in. What is missing, or was revoked, holds
+    /// nobody else up.
+    async fn begin_earlier(&self, host: &Host, shelf: &Shelf, name: &str, world: World) {
+        let earlier = self.earlier.iter();
+        for version in earlier.filter(|version| *version != self.trusted()) {
+            let loaded = async {
+                let package = shelf.package(name, version)?;
+                packages::load(host, &package, world).await
+            };
+            if let Err(error) = loaded.await {
+                tracing::warn!(package = name, version, %error, "nobody can wait in it");
+            }
+        }
+    }
+
+    /// Takes over what an operator asked for and a host has done. If connections wait for
+    /// the version that calls go to now, the one before is kept for them.
+    pub(super) fn take_over(&mut self, wish: &Wish, change: VersionChange, is_waited_for: bool) {
         let trusted = self.trusted().to_owned();
         match wish {
             Wish::Swap {
                 version, trial_s, ..
             } => {
                 self.canary = None;
-                self.before = (*version != trusted).then_some(trusted);
+                self.before = (*version != trusted).then(|| trusted.clone());
                 self.current.clone_from(version);
                 let until = |trial_s: u64| now_ms().saturating_add(trial_s.saturating_mul(1_000));
                 self.trial_until_ms = trial_s.filter(|_| self.before.is_some()).map(until);
@@ -133,6 +157,11 @@ impl Course {
             Wish::Unpin { connection } => {
                 self.pins.remove(connection);
             }
+        }
+        if self.current != trusted {
+            let (current, earlier) = (&self.current, &mut self.earlier);
+            earlier.retain(|known| is_waited_for && *known != trusted && known != current);
+            earlier.extend(is_waited_for.then_some(trusted));
         }
         self.note(change);
     }

@@ -6,8 +6,8 @@ use anyhow::{Context as _, Result};
 use lockgate::{Host, Move, Step, Trial, VersionChange};
 use serde::{Deserialize, Serialize};
 
-use super::Shelf;
 use super::course::{self, Canary};
+use super::{Shelf, standing};
 use crate::exit::usage;
 
 /// How long calls under way may go on after a rollback.
@@ -93,6 +93,12 @@ pub(crate) async fn carry_out(
             course::stage(host, shelf, name, version).await?;
         }
     }
+    let is_waited_for = match (wish, &version, hosts.first()) {
+        (Wish::Swap { .. } | Wish::Rollback, Some(version), Some(host)) => {
+            standing::is_waited_for(host, &shelf.package(name, version)?).await?
+        }
+        _ => false,
+    };
     let mut done = None;
     for host in hosts {
         host.steer(name, &step)?;
@@ -103,7 +109,7 @@ pub(crate) async fn carry_out(
         change.what = Move::RolledBack;
     }
     shelf.change(name, |course| {
-        course.take_over(wished, change.clone());
+        course.take_over(wished, change.clone(), is_waited_for);
         Ok(())
     })?;
     Ok(change)

@@ -104,6 +104,7 @@ impl World {
                 settings: json!({}),
                 local_origins: vec![origin],
                 reserve: Reserve::default(),
+                grants: None,
                 created_ms: NOW_MS,
                 updated_ms: NOW_MS,
             })

@@ -27,6 +27,7 @@ use crate::auth::{Access as Credential, AuthError, Sessions};
 use crate::bindings::contract::http as wit;
 use crate::capability::quota::QuotaAccess;
 use crate::capability::tables::Table;
+use crate::grant::Grant;
 use crate::limits::Limits;
 use crate::manifest::{Meaning, VendorManifest};
 use crate::outflow::Outflow;
@@ -391,7 +392,8 @@ impl wit::HostWithStore<ConnectorState> for ConnectorHost {
         accessor: &Accessor<ConnectorState, Self>,
         request: wit::Request,
     ) -> wasmtime::Result<Result<Resource<Response>, wit::Error>> {
-        let Some(http) = accessor.with(|mut access| access.get().one_more_request())? else {
+        let Some(http) = accessor.with(|mut access| access.get().one_more_request(Grant::Http))?
+        else {
             return Ok(Err(wit::Error::Denied));
         };
         let outcome = http.send(request).await;
@@ -405,7 +407,7 @@ impl wit::HostWithStore<ConnectorState> for ConnectorHost {
         length: Option<u64>,
     ) -> wasmtime::Result<Result<Resource<Response>, wit::Error>> {
         let begun = accessor.with(|mut access| {
-            let Some(http) = access.get().one_more_request()? else {
+            let Some(http) = access.get().one_more_request(Grant::Http)? else {
                 body.close(&mut access)?;
                 return wasmtime::error::Ok(None);
             };
@@ -422,9 +424,9 @@ impl wit::HostWithStore<ConnectorState> for ConnectorHost {
 }
 
 impl ConnectorState {
-    /// Counts a request; `None` if it is one too many.
-    pub(crate) fn one_more_request(&mut self) -> wasmtime::Result<Option<Http>> {
-        self.meter.host_call()?;
+    /// Counts a request by this grant; `None` if it is one too many.
+    pub(crate) fn one_more_request(&mut self, by: Grant) -> wasmtime::Result<Option<Http>> {
+        self.enter(by)?;
         if self.http.sent >= self.http.limits.http_requests {
             return Ok(None);
         }
@@ -446,7 +448,7 @@ impl ConnectorState {
 
 impl wit::HostResponse for ConnectorState {
     fn status(&mut self, this: Resource<Response>) -> wasmtime::Result<u16> {
-        self.meter.host_call()?;
+        self.enter(Grant::Http)?;
         Ok(self.table.get(&this)?.status.as_u16())
     }
 
@@ -455,7 +457,7 @@ impl wit::HostResponse for ConnectorState {
         this: Resource<Response>,
         name: String,
     ) -> wasmtime::Result<Option<String>> {
-        self.meter.host_call()?;
+        self.enter(Grant::Http)?;
         Ok(self.table.get(&this)?.header(&name))
     }
 
@@ -479,7 +481,7 @@ impl wit::HostResponseWithStore<ConnectorState> for ConnectorHost {
     ) -> wasmtime::Result<Result<Vec<u8>, wit::Error>> {
         let (response, limit) = accessor.with(|mut access| {
             let state = access.get();
-            state.meter.host_call()?;
+            state.enter(Grant::Http)?;
             let limit = state.meter.limits().response_bytes;
             wasmtime::error::Ok((state.table.delete(this)?, limit))
         })?;
@@ -491,7 +493,7 @@ impl wit::HostResponseWithStore<ConnectorState> for ConnectorHost {
         this: Resource<Response>,
     ) -> wasmtime::Result<(StreamReader<u8>, FutureReader<Result<(), wit::Error>>)> {
         let state = access.get();
-        state.meter.host_call()?;
+        state.enter(Grant::Http)?;
         let response = state.table.delete(this)?;
         let (producer, ended) = BodyProducer::new(response.body);
         let reader = StreamReader::new(&mut access, producer)?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use wasmtime::component::{Accessor, Resource};
 
 use crate::bindings::contract::quota as wit;
+use crate::grant::Grant;
 use crate::ledger::{Budget, Priority, Quota, QuotaError, Reservation as Held, Turn};
 use crate::state::{ConnectorHost, ConnectorState};
 
@@ -241,7 +242,7 @@ pub(crate) const UNCOUNTED: Budget = Budget {
 
 impl wit::Host for ConnectorState {
     fn status(&mut self) -> wasmtime::Result<wit::Budget> {
-        self.meter.host_call()?;
+        self.enter(Grant::Quota)?;
         let budget = self.quota.status();
         Ok(wit::Budget {
             limit: budget.limit,
@@ -260,7 +261,7 @@ impl wit::HostWithStore<ConnectorState> for ConnectorHost {
     ) -> wasmtime::Result<Result<Resource<Reservation>, wit::Error>> {
         let quota = accessor.with(|mut access| {
             let state = access.get();
-            state.meter.host_call()?;
+            state.enter(Grant::Quota)?;
             wasmtime::error::Ok(state.quota.clone())
         })?;
         let wait = Duration::from_millis(max_wait_ms.into());
@@ -278,7 +279,7 @@ impl wit::HostWithStore<ConnectorState> for ConnectorHost {
 
 impl wit::HostReservation for ConnectorState {
     fn remaining(&mut self, this: Resource<Reservation>) -> wasmtime::Result<u32> {
-        self.meter.host_call()?;
+        self.enter(Grant::Quota)?;
         let reservation = self.table.get(&this)?;
         Ok(reservation
             .0
@@ -288,7 +289,7 @@ impl wit::HostReservation for ConnectorState {
     }
 
     fn commit(&mut self, this: Resource<Reservation>) -> wasmtime::Result<u32> {
-        self.meter.host_call()?;
+        self.enter(Grant::Quota)?;
         let reservation = self.table.delete(this)?;
         Ok(self.quota.release(&reservation))
     }

@@ -7,6 +7,7 @@ use wasmtime::component::Accessor;
 
 use super::clock::now_ms;
 use crate::bindings::contract::storage as wit;
+use crate::grant::Grant;
 use crate::guest::HostFault;
 use crate::limits::Limits;
 use crate::state::{ConnectorHost, ConnectorState};
@@ -155,7 +156,7 @@ fn answer<T>(outcome: Outcome<T>) -> wasmtime::Result<Result<T, wit::Error>> {
 fn enter(accessor: &Accessor<ConnectorState, ConnectorHost>) -> wasmtime::Result<Storage> {
     accessor.with(|mut access| {
         let state = access.get();
-        state.meter.host_call()?;
+        state.enter(Grant::Storage)?;
         Ok(state.storage.clone())
     })
 }

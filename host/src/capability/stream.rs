@@ -16,6 +16,7 @@ use wasmtime::component::{Accessor, FutureReader, StreamReader};
 
 use crate::bindings::contract::stream as wit;
 use crate::capability::http::Backend;
+use crate::grant::Grant;
 use crate::limits::Limits;
 use crate::manifest::StreamEndpoint;
 use crate::patience::Patience;
@@ -101,7 +102,7 @@ impl wit::HostWithStore<ConnectorState> for ConnectorHost {
         let begun = accessor.with(|mut access| {
             let state = access.get();
             // Each is a request as well, so that they cannot be opened without end.
-            let admitted = match state.one_more_request()? {
+            let admitted = match state.one_more_request(Grant::Stream)? {
                 Some(_) => state.stream.admit(&endpoint, method),
                 None => Err(wit::Error::Denied),
             };
@@ -127,7 +128,8 @@ impl wit::HostWithStore<ConnectorState> for ConnectorHost {
             Err(error) => return Ok(Err(error)),
         };
         accessor.with(|mut access| {
-            let (arrivals, ended) = Arrivals::new(driver);
+            let grants = Arc::clone(access.get().grants());
+            let (arrivals, ended) = Arrivals::new(driver, grants);
             let reader = StreamReader::new(&mut access, arrivals)?;
             let ending = async move {
                 // Nothing is said only if the guest let go of the messages.

@@ -7,7 +7,6 @@ use super::Instance;
 use crate::bindings::connector::exports::lockgate::connector::records as wit;
 use crate::error::{Error, GuestCall};
 use crate::records::{Problem, bounded};
-use crate::store::{ConnectionRecord, ConnectionState};
 
 impl Instance {
     /// Says that the guest broke the contract.
@@ -63,33 +62,5 @@ impl Instance {
                 }
             }
         }
-    }
-
-    /// The guest knows only that the connection is no longer authorised; the
-    /// host knows why.
-    async fn reconnect_reason(&mut self) -> Error {
-        match self.host.connection_record(&self.record.key).await {
-            Ok(ConnectionRecord {
-                state: ConnectionState::NeedsReconnect { reason },
-                ..
-            }) => needs_reconnect(&self.record, &reason),
-            Ok(_) => needs_reconnect(&self.record, "the product no longer accepts its session"),
-            Err(error) => error,
-        }
-    }
-}
-
-pub(super) fn must_be_ready(record: &ConnectionRecord) -> Result<(), Error> {
-    match &record.state {
-        ConnectionState::Ready => Ok(()),
-        ConnectionState::Pending => Err(needs_reconnect(record, "it was never authorised")),
-        ConnectionState::NeedsReconnect { reason } => Err(needs_reconnect(record, reason)),
-    }
-}
-
-fn needs_reconnect(record: &ConnectionRecord, reason: &str) -> Error {
-    Error::NeedsReconnect {
-        connection: record.key.to_string(),
-        reason: reason.to_owned(),
     }
 }

@@ -12,6 +12,7 @@ use crate::code_cache::{self, CodeCache};
 use crate::connector::LoadedConnector;
 use crate::engine::Sandboxes;
 use crate::error::Error;
+use crate::grant::live::LiveGrants;
 use crate::ledger::{Clock, Ledgers};
 use crate::limits::Limits;
 use crate::package::PublicKey;
@@ -214,6 +215,7 @@ impl HostBuilder {
             connectors,
             transforms: Rollouts::new(self.watcher.0),
             trust: self.trust,
+            grants: LiveGrants::default(),
             settings: LiveSettings::default(),
             data_dir,
         })))

@@ -14,6 +14,7 @@ use crate::capability::clock::now_ms;
 use crate::connection::Connection;
 use crate::connector::Instance;
 use crate::error::Error;
+use crate::grant::{ConnectionGrants, Grant, Grants};
 use crate::ledger::Reserve;
 use crate::manifest::AuthManifest;
 use crate::store::{ConnectionKey, ConnectionRecord, ConnectionState, Flow};
@@ -49,6 +50,9 @@ pub struct NewConnection {
     pub settings: Json,
     /// What to keep back of the budget of API calls.
     pub reserve: Reserve,
+    /// What the connector may do for this connection. `None`: all that it asks for, of
+    /// what it was loaded with. What it asks for beside these is refused.
+    pub grants: Option<Grants>,
 }
 
 /// Where people log in.
@@ -96,6 +100,7 @@ impl NewConnection {
             scopes: Vec::new(),
             settings: Json::Null,
             reserve: Reserve::default(),
+            grants: None,
         }
     }
 
@@ -123,6 +128,15 @@ impl NewConnection {
         Self { flow, ..self }
     }
 
+    /// With these grants only, of those that the connector asks for.
+    #[must_use]
+    pub fn grants(self, grants: impl IntoIterator<Item = Grant>) -> Self {
+        Self {
+            grants: Some(grants.into_iter().collect()),
+            ..self
+        }
+    }
+
     /// With settings for the connector.
     #[must_use]
     pub fn settings(self, settings: Json) -> Self {
@@ -142,7 +156,8 @@ impl Host {
     /// name. Nothing is kept then.
     pub async fn add_connection(&self, new: NewConnection) -> Result<Connection, Error> {
         let key = key(&new.tenant, &new.name)?;
-        let loaded = self.0.connector(&new.connector)?.trusted();
+        let rollout = self.0.connector(&new.connector)?;
+        let (loaded, asked) = (rollout.trusted(), rollout.asked());
         let auth = &loaded.vendor.auth;
         check(&new, auth)?;
         let local_origins = match &new.login {
@@ -185,6 +200,10 @@ impl Host {
             settings: settings_or_none(new.settings),
             local_origins,
             reserve: new.reserve,
+            grants: Some(ConnectionGrants::decided(
+                &asked,
+                new.grants.as_ref().unwrap_or(&asked),
+            )),
             created_ms: at_ms,
             updated_ms: at_ms,
         };
@@ -301,6 +320,7 @@ impl Host {
         self.0.connection_record(&key).await?;
         let revocation = self.0.sessions.disconnect(&key).await?;
         self.0.ledgers.forget(&key);
+        self.0.grants.forget(&key);
         Ok(revocation)
     }
 
@@ -315,6 +335,7 @@ impl Host {
     ) -> Result<Vec<(ConnectionKey, Revocation)>, Error> {
         let outcomes = self.0.sessions.disconnect_tenant(tenant).await?;
         self.0.ledgers.forget_tenant(tenant);
+        self.0.grants.forget_tenant(tenant);
         let revocation = |(key, outcome): (ConnectionKey, Result<Revocation, _>)| {
             (key, outcome.unwrap_or_else(Revocation::Failed))
         };

@@ -49,6 +49,9 @@ impl Host {
     /// has all calls go to it at once. Calls that are under way in another version end
     /// there, within 15 minutes.
     ///
+    /// These grants are the most that any connection gets of the package; what each one
+    /// gets is in its [`NewConnection::grants`](crate::NewConnection::grants).
+    ///
     /// To hold a version against the one before it, [`Self::stage`] it and
     /// [`Self::steer`] calls to it.
     ///
@@ -62,7 +65,10 @@ impl Host {
         let compiled = self.compiled(package, grants.into_iter().collect()).await?;
         let name = package.name();
         match compiled {
-            Compiled::Connector(loaded) => self.0.connectors.install(name, loaded),
+            Compiled::Connector(loaded) => {
+                self.0.settle_grants(name).await?;
+                self.0.connectors.install(name, loaded);
+            }
             Compiled::Transform(loaded) => self.0.transforms.install(name, loaded),
         }
         Ok(())
@@ -73,6 +79,9 @@ impl Host {
     /// every [`Transform`] handle that there is. Calls go to it when [`Self::steer`] says
     /// so. It replaces one that is staged under the same version. The first version of a
     /// package gets its calls at once.
+    ///
+    /// A connection that was not granted all that the version asks for stays on the one
+    /// that it has until [`Self::grant`] gives it the rest.
     ///
     /// # Errors
     /// [`Error::Package`]; [`Error::Settings`] and [`Error::Crashed`] and the like if it
@@ -86,6 +95,7 @@ impl Host {
         let name = package.name();
         match compiled {
             Compiled::Connector(loaded) => {
+                self.0.settle_grants(name).await?;
                 for record in self.0.store.connections(None).await? {
                     if record.package == name {
                         let loaded = Arc::clone(&loaded);

@@ -78,7 +78,7 @@ impl Service {
 
     /// It is at work again.
     pub(super) fn revive(&self) {
-        self.ends.send_replace(None);
+        self.ends.send_if_modified(|ends| ends.take().is_some());
     }
 
     fn lock(&self) -> MutexGuard<'_, Both> {

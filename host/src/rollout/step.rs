@@ -107,6 +107,9 @@ pub enum Stand {
     Parked,
     /// It was trusted before: a rollback goes back to it.
     Before,
+    /// It was trusted earlier: connections that were not granted what newer versions ask
+    /// for stay on it.
+    Kept,
     /// It is ready, and no calls go to it but those of connections that are pinned.
     Staged,
 }

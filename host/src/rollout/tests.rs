@@ -1,5 +1,7 @@
 //! Versions that are none, through swaps, canaries, failures and time.
 
+mod waiting;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,11 +9,14 @@ use std::time::Duration;
 use tokio::time::{advance, timeout};
 
 use super::*;
+use crate::grant::{ConnectionGrants, Grant};
+use crate::store::ConnectionKey;
 
 /// What a version is to a rollout.
 struct Fake {
     package: Package,
     service: Arc<Service>,
+    wants: Grants,
 }
 
 impl Versioned for Fake {
@@ -22,9 +27,18 @@ impl Versioned for Fake {
     fn service(&self) -> &Arc<Service> {
         &self.service
     }
+
+    fn wants(&self) -> &Grants {
+        &self.wants
+    }
 }
 
 fn fake(version: &str) -> Arc<Fake> {
+    asking(version, &[])
+}
+
+/// A version that asks for grants.
+fn asking(version: &str, wants: &[Grant]) -> Arc<Fake> {
     let manifest = format!(
         "[package]\nname = \"scorer\"\nversion = \"{version}\"\ncontract = \"0.1.0\"\nworld = \
          \"transform\"\ndescription = \"Scores.\"\ncomponent = \"component.wasm\"\n"
@@ -32,11 +46,17 @@ fn fake(version: &str) -> Arc<Fake> {
     Arc::new(Fake {
         package: Package::from_parts(&manifest, Vec::new()).unwrap(),
         service: Service::new(),
+        wants: wants.iter().copied().collect(),
     })
 }
 
 fn connection(name: &str) -> ConnectionKey {
     ConnectionKey::new("acme", name).unwrap()
+}
+
+/// A connection that was granted nothing.
+fn live(name: &str) -> Live {
+    Live::new(connection(name), 1, ConnectionGrants::default())
 }
 
 /// A rollout of 1.0.0 with 2.0.0 staged.
@@ -56,7 +76,7 @@ fn swap_at_once(version: &str) -> Step {
 
 /// One call that ends so, and the version that it went to.
 fn call(rollout: &Rollout<Fake>, ends: impl Fn(&str) -> Ended) -> String {
-    let loaded = rollout.route(Some(&connection("crm")), Lasting::Once);
+    let loaded = rollout.route(Some(&live("crm")), Lasting::Once).unwrap();
     let ended = ends(loaded.version());
     let took = Duration::from_millis(2);
     loaded.service().hold().call(took, 65_536, ended);
@@ -156,7 +176,7 @@ async fn a_slow_version_is_taken_back() {
     rollout.steer(&Step::swap("2.0.0")).unwrap();
     let mut n_slow = 0;
     for _ in 0..100 {
-        let loaded = rollout.route(None, Lasting::Once);
+        let loaded = rollout.route(None, Lasting::Once).unwrap();
         let is_slow = loaded.version() == "2.0.0";
         n_slow += usize::from(is_slow);
         let took = Duration::from_millis(if is_slow { 20 } else { 2 });
@@ -177,7 +197,7 @@ async fn a_canary_gets_its_share_of_any_few_calls_and_no_subscription() {
         assert_eq!(calls(&rollout, 10, well), 2);
     }
     for _ in 0..100 {
-        let subscription = rollout.route(None, Lasting::Subscription);
+        let subscription = rollout.route(None, Lasting::Subscription).unwrap();
         assert_eq!(subscription.version(), "1.0.0");
     }
     // Time alone makes it no more than a canary.
@@ -196,7 +216,7 @@ async fn a_canary_for_a_connection_is_for_its_calls_and_subscriptions() {
     let canary = Step::canary("2.0.0", Reach::Connections(keys));
     rollout.steer(&canary).unwrap();
     for lasting in [Lasting::Once, Lasting::Subscription] {
-        let routed = |name: &str| rollout.route(Some(&connection(name)), lasting);
+        let routed = |name: &str| rollout.route(Some(&live(name)), lasting).unwrap();
         assert_eq!(routed("crm").version(), "2.0.0");
         assert_eq!(routed("other").version(), "1.0.0");
     }
@@ -214,11 +234,11 @@ async fn a_pinned_connection_stays_whatever_the_others_do() {
     rollout.steer(&swap_at_once("2.0.0")).unwrap();
     rollout.stage(fake("3.0.0"));
     rollout.steer(&swap_at_once("3.0.0")).unwrap();
-    let routed = |key: &ConnectionKey| rollout.route(Some(key), Lasting::Once);
-    assert_eq!(routed(&pinned).version(), "1.0.0");
-    assert_eq!(routed(&connection("other")).version(), "3.0.0");
+    let routed = |name: &str| rollout.route(Some(&live(name)), Lasting::Once).unwrap();
+    assert_eq!(routed("crm").version(), "1.0.0");
+    assert_eq!(routed("other").version(), "3.0.0");
     // It was never told to end.
-    let hold = routed(&pinned).service().hold();
+    let hold = routed("crm").service().hold();
     assert!(
         timeout(Duration::from_secs(10_000), hold.over())
             .await
@@ -226,7 +246,7 @@ async fn a_pinned_connection_stays_whatever_the_others_do() {
     );
     let connection = pinned.clone();
     rollout.steer(&Step::Unpin { connection }).unwrap();
-    assert_eq!(routed(&pinned).version(), "3.0.0");
+    assert_eq!(routed("crm").version(), "3.0.0");
     let connection = pinned;
     assert!(rollout.steer(&Step::Unpin { connection }).is_err());
 }
@@ -254,7 +274,7 @@ async fn a_rollback_ends_a_trial_or_goes_to_the_version_before() {
 #[tokio::test(start_paused = true)]
 async fn calls_of_a_replaced_version_have_time_to_end_and_no_more() {
     let rollout = two();
-    let first = rollout.route(None, Lasting::Once);
+    let first = rollout.route(None, Lasting::Once).unwrap();
     let hold = first.service().hold();
     rollout.steer(&swap_at_once("2.0.0")).unwrap();
     assert_eq!(rollout.status()[1].instances, 1);
@@ -272,8 +292,8 @@ async fn calls_of_a_replaced_version_have_time_to_end_and_no_more() {
 #[tokio::test(start_paused = true)]
 async fn a_subscription_learns_that_it_is_to_go_elsewhere() {
     let rollout = Arc::new(two());
-    let first = rollout.route(None, Lasting::Subscription);
-    let key = connection("crm");
+    let first = rollout.route(None, Lasting::Subscription).unwrap();
+    let key = live("crm");
     let mut refused = None;
     {
         let moved = rollout.moved(&key, &first, &mut refused);
@@ -287,7 +307,7 @@ async fn a_subscription_learns_that_it_is_to_go_elsewhere() {
         timeout(Duration::from_secs(1), moved).await.unwrap();
     }
     // One that it could not go to is not offered again.
-    refused = Some(rollout.route(None, Lasting::Subscription));
+    refused = Some(rollout.route(None, Lasting::Subscription).unwrap());
     let moved = rollout.moved(&key, &first, &mut refused);
     assert!(timeout(Duration::from_secs(1), moved).await.is_err());
     rollout.steer(&Step::Rollback).unwrap();

@@ -6,24 +6,29 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::waiting::Missing;
 use super::{
     Lasting, Move, PROBE, RESTS, Reach, Stand, Step, Trial, VersionChange, VersionStatus, Versioned,
 };
 use crate::error::Error;
+use crate::grant::live::Live;
 use crate::store::ConnectionKey;
 
 /// The versions that are loaded.
 pub(super) struct Versions<L> {
     pub(super) trusted: Arc<L>,
-    before: Option<Arc<L>>,
-    candidate: Option<Candidate<L>>,
+    pub(super) before: Option<Arc<L>>,
+    /// Those that were trusted earlier, the newest first, for connections that were not
+    /// granted what newer ones ask for.
+    pub(super) earlier: Vec<Arc<L>>,
+    pub(super) candidate: Option<Candidate<L>>,
     staged: BTreeMap<String, Arc<L>>,
-    pins: BTreeMap<ConnectionKey, Arc<L>>,
+    pub(super) pins: BTreeMap<ConnectionKey, Arc<L>>,
 }
 
 /// A version that is to show that it can be trusted.
 pub(super) struct Candidate<L> {
-    loaded: Arc<L>,
+    pub(super) loaded: Arc<L>,
     reach: Reach,
     trial: Trial,
     drain: Duration,
@@ -48,6 +53,7 @@ impl<L: Versioned> Versions<L> {
         Self {
             trusted,
             before: None,
+            earlier: Vec::new(),
             candidate: None,
             staged: BTreeMap::new(),
             pins: BTreeMap::new(),
@@ -57,16 +63,20 @@ impl<L: Versioned> Versions<L> {
     /// The version that a call goes to.
     pub(super) fn pick(
         &self,
-        connection: Option<&ConnectionKey>,
+        connection: Option<&Live>,
         lasting: Lasting,
         turn: u64,
-    ) -> Arc<L> {
-        if let Some(pinned) = connection.and_then(|connection| self.pins.get(connection)) {
-            return Arc::clone(pinned);
-        }
+    ) -> Result<Arc<L>, Missing<L>> {
+        let key = connection.map(Live::key);
+        let pinned = key.and_then(|key| self.pins.get(key));
         let candidate = self.candidate.as_ref();
-        let candidate = candidate.filter(|candidate| candidate.takes(connection, lasting, turn));
-        Arc::clone(candidate.map_or(&self.trusted, |candidate| &candidate.loaded))
+        let candidate = candidate.filter(|candidate| candidate.takes(key, lasting, turn));
+        let candidate = candidate.map(|candidate| &candidate.loaded);
+        let wanted = pinned.or(candidate).unwrap_or(&self.trusted);
+        match connection {
+            Some(connection) => self.allowed(wanted, connection),
+            None => Ok(Arc::clone(wanted)),
+        }
     }
 
     /// Whether time or figures ask for a change.
@@ -304,6 +314,7 @@ impl<L: Versioned> Versions<L> {
         let from = std::mem::replace(&mut self.trusted, before);
         self.let_go(&from, now + super::DRAIN);
         let version = from.version().to_owned();
+        self.keep(Arc::clone(&from));
         self.staged.insert(version.clone(), from);
         Ok(VersionChange::new(
             Move::RolledBack,
@@ -313,10 +324,12 @@ impl<L: Versioned> Versions<L> {
         ))
     }
 
-    /// Has a version be the trusted one. What was before that is let go.
+    /// Has a version be the trusted one. What was before the last is let go.
     fn trust(&mut self, loaded: Arc<L>) {
         let from = std::mem::replace(&mut self.trusted, loaded);
-        self.before = Some(from);
+        if let Some(older) = self.before.replace(from) {
+            self.keep(older);
+        }
     }
 
     /// Takes the version on trial away, but keeps it ready.
@@ -342,12 +355,8 @@ impl<L: Versioned> Versions<L> {
         let found = self.staged.get(version).or_else(|| {
             let others = [Some(&self.trusted), self.before.as_ref()];
             let candidate = self.candidate.as_ref().map(|candidate| &candidate.loaded);
-            let pinned = self.pins.values();
-            let mut all = others
-                .into_iter()
-                .chain([candidate])
-                .flatten()
-                .chain(pinned);
+            let kept = self.earlier.iter().chain(self.pins.values());
+            let mut all = others.into_iter().chain([candidate]).flatten().chain(kept);
             all.find(|loaded| loaded.version() == version)
         });
         found.cloned().ok_or_else(|| Error::NoVersion {
@@ -367,6 +376,7 @@ impl<L: Versioned> Versions<L> {
             all.push((&candidate.loaded, candidate.stand()));
         }
         all.extend(self.before.iter().map(|before| (before, Stand::Before)));
+        all.extend(self.earlier.iter().map(|earlier| (earlier, Stand::Kept)));
         all.extend(self.staged.values().map(|staged| (staged, Stand::Staged)));
         for pinned in self.pins.values() {
             if !all.iter().any(|(known, _)| Arc::ptr_eq(known, pinned)) {
@@ -415,6 +425,20 @@ impl<L: Versioned> Candidate<L> {
             (Phase::Probing, Reach::Share(share)) => share.min(PROBE),
         };
         lasting == Lasting::Once && is_among(turn, share)
+    }
+
+    /// Whether any calls of a connection go to it.
+    pub(super) fn reaches(&self, connection: &ConnectionKey) -> bool {
+        match (&self.phase, &self.reach) {
+            (Phase::Resting { .. } | Phase::Parked, _) => false,
+            (_, Reach::Connections(keys)) => keys.contains(connection),
+            (_, Reach::All | Reach::Share(_)) => true,
+        }
+    }
+
+    /// Whether all calls go to it.
+    pub(super) fn takes_all(&self) -> bool {
+        self.reach == Reach::All && matches!(self.phase, Phase::Trying { .. })
     }
 
     fn has_proved_itself(&self, now: Instant) -> bool {

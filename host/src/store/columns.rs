@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{ConnectionState, Flow, StoreError, VALUE_OVERHEAD_BYTES};
+use crate::grant::{ConnectionGrants, GrantChange};
 
 /// A number for a column. Databases have 63 bits; no count or time of ours comes near.
 pub(super) fn column(number: u64) -> i64 {
@@ -54,6 +55,15 @@ pub(super) fn json(value: &impl Serialize) -> Result<String, StoreError> {
 
 pub(super) fn parsed<T: DeserializeOwned>(text: &str) -> Option<T> {
     serde_json::from_str(text).ok()
+}
+
+/// What is decided about grants after a change.
+pub(super) fn changed_grants(
+    known: Option<ConnectionGrants>,
+    change: &GrantChange,
+) -> ConnectionGrants {
+    let known = known.unwrap_or_else(|| ConnectionGrants::decided(&change.before, &change.before));
+    known.changed(change)
 }
 
 /// What a value costs of its package's share.

@@ -18,6 +18,7 @@ use futures_util::future::BoxFuture;
 use super::{
     ConnectionKey, ConnectionRecord, ConnectionState, Flow, Scope, Sealed, Store, StoreError,
 };
+use crate::grant::{ConnectionGrants, Grant, GrantChange, Grants};
 use crate::ledger::Reserve;
 
 /// Opens a case's place; each time anew.
@@ -96,6 +97,10 @@ pub(crate) fn record(tenant: &str, name: &str) -> ConnectionRecord {
             sync_leaves_percent: None,
             backfill_leaves_percent: Some(30),
         },
+        grants: Some(ConnectionGrants::decided(
+            &Grants::from([Grant::Http, Grant::Quota]),
+            &Grants::from([Grant::Http]),
+        )),
         created_ms: 1_700_000_000_000,
         updated_ms: 1_700_000_000_001,
     }

@@ -32,6 +32,7 @@ use super::{
     LedgerObservation, QueueCounts, QueueKey, QueuePage, QueuePut, QueueState, QueueTake, Scope,
     Sealed, Settled, Store, StoreError, Taken, TokenUpdate, Value, Which,
 };
+use crate::grant::{GrantChange, Grants};
 use errors::Failure;
 use values::Expect;
 
@@ -124,6 +125,23 @@ impl Store for PostgresStore {
         transact!(self, "change a connection", |tx| connections::update(
             &tx, record
         ))
+    }
+
+    async fn change_grants(
+        &self,
+        key: &ConnectionKey,
+        change: &GrantChange,
+        at_ms: u64,
+    ) -> Result<ConnectionRecord, StoreError> {
+        transact!(self, "change grants", |tx| {
+            connections::change_grants(&tx, key, change, at_ms)
+        })
+    }
+
+    async fn settle_grants(&self, package: &str, grants: &Grants) -> Result<u64, StoreError> {
+        transact!(self, "settle grants", |tx| {
+            connections::settle_grants(&tx, package, grants)
+        })
     }
 
     async fn connection(&self, key: &ConnectionKey) -> Result<ConnectionRecord, StoreError> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::{BadConnectionKey, StoreError};
+use crate::grant::ConnectionGrants;
 use crate::ledger::Reserve;
 
 /// The longest name of a tenant or a connection, in bytes.
@@ -150,6 +151,10 @@ pub struct ConnectionRecord {
     pub local_origins: Vec<String>,
     /// What the operator keeps back of the budget.
     pub reserve: Reserve,
+    /// What its connector may do. `None` for a connection that is older than grants of
+    /// connections are: it has what its connector asks for, which a host writes down
+    /// with the first call.
+    pub grants: Option<ConnectionGrants>,
     /// When it was added, in milliseconds since 1970.
     pub created_ms: u64,
     /// When it was last changed, in milliseconds since 1970.

@@ -38,6 +38,7 @@ use super::{
     LedgerObservation, QueueCounts, QueueKey, QueuePage, QueuePut, QueueState, QueueTake, Scope,
     Sealed, Settled, Store, StoreError, Taken, TokenUpdate, Value, Which,
 };
+use crate::grant::{GrantChange, Grants};
 use worker::{Access, Failure, Worker};
 
 pub use backup::{back_up, restore};
@@ -141,6 +142,27 @@ impl Store for SqliteStore {
         let record = record.clone();
         self.write("update a connection", move |tx| {
             connections::update(tx, &record)
+        })
+        .await
+    }
+
+    async fn change_grants(
+        &self,
+        key: &ConnectionKey,
+        change: &GrantChange,
+        at_ms: u64,
+    ) -> Result<ConnectionRecord, StoreError> {
+        let (key, change) = (key.clone(), change.clone());
+        self.write("change grants", move |tx| {
+            connections::change_grants(tx, &key, &change, at_ms)
+        })
+        .await
+    }
+
+    async fn settle_grants(&self, package: &str, grants: &Grants) -> Result<u64, StoreError> {
+        let (package, grants) = (package.to_owned(), grants.clone());
+        self.write("settle grants", move |tx| {
+            connections::settle_grants(tx, &package, &grants)
         })
         .await
     }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 
+use crate::grant::{GrantChange, Grants};
 use crate::store::{
     Authorization, ConnectionKey, ConnectionRecord, ConnectionState, KeyPage, LedgerBucket,
     LedgerObservation, QueueCounts, QueueKey, QueuePage, QueuePut, QueueState, QueueTake, Scope,
@@ -63,6 +64,8 @@ pass! {
     async fn replace_key_check(&self, old: &[u8], fresh: &[u8]) -> ();
     async fn insert_connection(&self, record: &ConnectionRecord) -> ();
     async fn update_connection(&self, record: &ConnectionRecord) -> ();
+    async fn change_grants(&self, key: &ConnectionKey, change: &GrantChange, at_ms: u64) -> ConnectionRecord;
+    async fn settle_grants(&self, package: &str, grants: &Grants) -> u64;
     async fn connection(&self, key: &ConnectionKey) -> ConnectionRecord;
     async fn connections(&self, tenant: Option<&str>) -> Vec<ConnectionRecord>;
     async fn erase_connection(&self, key: &ConnectionKey) -> ();

@@ -42,6 +42,8 @@ pub(super) struct Driver {
 pub(super) enum Event {
     Message(Vec<u8>),
     Ended(wit::Ending),
+    /// The grant was taken back.
+    Taken,
 }
 
 /// The ending of an exchange that the guest let go of.

@@ -2,6 +2,7 @@
 //! they are sent, and messages that arrive, no faster than they are read.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -14,6 +15,8 @@ use wasmtime::component::{Destination, Source, StreamConsumer, StreamProducer, S
 use super::driver::{Driver, Event};
 use super::tape::Message;
 use crate::bindings::contract::stream as wit;
+use crate::grant::Grant;
+use crate::grant::live::Live;
 use crate::patience::Patience;
 use crate::state::ConnectorState;
 use crate::transport::BrokenOff;
@@ -79,14 +82,21 @@ pub(super) struct Arrivals {
 }
 
 impl Arrivals {
-    pub(super) fn new(driver: Driver) -> (Self, oneshot::Receiver<wit::Ending>) {
+    /// Messages come for as long as the grant is given: a guest that only reads makes no
+    /// calls of the host at which it could be denied.
+    pub(super) fn new(driver: Driver, grants: Arc<Live>) -> (Self, oneshot::Receiver<wit::Ending>) {
         let (end, ended) = oneshot::channel();
-        let events = stream::unfold(Some(driver), |driver| async move {
-            let mut driver = driver?;
-            match driver.next().await {
-                message @ Event::Message(_) => Some((message, Some(driver))),
+        let events = stream::unfold(Some((driver, grants)), |open| async move {
+            let (mut driver, grants) = open?;
+            let event = tokio::select! {
+                biased;
+                () = grants.taken(Grant::Stream) => Event::Taken,
+                event = driver.next() => event,
+            };
+            match event {
+                message @ Event::Message(_) => Some((message, Some((driver, grants)))),
                 // The exchange is closed, and its place free, before it is told.
-                ended @ Event::Ended(_) => Some((ended, None)),
+                ended @ (Event::Ended(_) | Event::Taken) => Some((ended, None)),
             }
         });
         let arrivals = Self {
@@ -146,6 +156,11 @@ impl StreamProducer<ConnectorState> for Arrivals {
                     // A guest that dropped the future does not want to know.
                     let _ = end.send(ending);
                 }
+                StreamResult::Dropped
+            }
+            Poll::Ready(Some(Event::Taken)) => {
+                store.data().grants().check(Grant::Stream)?;
+                // It was given again meanwhile; the exchange is closed all the same.
                 StreamResult::Dropped
             }
             Poll::Ready(None) => StreamResult::Dropped,

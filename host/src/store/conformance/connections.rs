@@ -6,7 +6,9 @@ use crate::store::{Authorization, LedgerBucket, TOKENS};
 pub(super) const CASES: &[Case] = &[
     case!(a_connection_is_given_back_as_it_was_inserted),
     case!(inserting_a_connection_twice_is_refused_and_changes_nothing),
-    case!(an_update_changes_what_the_operator_decides_and_nothing_of_the_tokens),
+    case!(an_update_changes_what_the_operator_decides_and_nothing_of_tokens_or_grants),
+    case!(grants_are_given_and_refused_in_one_step_whoever_else_does_so_meanwhile),
+    case!(what_is_settled_is_given_to_connections_of_which_nothing_was_decided_alone),
     case!(connections_come_ordered_by_tenant_and_name_and_for_one_tenant_only_its_own),
     case!(erasing_a_connection_erases_everything_of_it_and_nothing_else),
     case!(a_connection_made_again_under_an_erased_key_inherits_nothing),
@@ -32,6 +34,7 @@ async fn a_connection_is_given_back_as_it_was_inserted(place: Place) {
     bare.flow = Flow::AuthorizationCode;
     bare.settings = serde_json::json!({});
     bare.reserve = Reserve::default();
+    bare.grants = None;
     store.insert_connection(&bare).await.unwrap();
     assert_eq!(store.connection(&bare.key).await.unwrap(), bare);
 }
@@ -46,7 +49,7 @@ async fn inserting_a_connection_twice_is_refused_and_changes_nothing(place: Plac
     assert_eq!(kept, record("acme", "main"));
 }
 
-async fn an_update_changes_what_the_operator_decides_and_nothing_of_the_tokens(place: Place) {
+async fn an_update_changes_what_the_operator_decides_and_nothing_of_tokens_or_grants(place: Place) {
     let store = with_connections(&place, &[("acme", "main")]).await;
     let before = record("acme", "main");
     let update = ConnectionRecord {
@@ -63,6 +66,7 @@ async fn an_update_changes_what_the_operator_decides_and_nothing_of_the_tokens(p
         settings: serde_json::json!({"other": true}),
         local_origins: Vec::new(),
         reserve: Reserve::default(),
+        grants: None,
         created_ms: 1,
         updated_ms: 2,
         key: before.key.clone(),
@@ -73,10 +77,82 @@ async fn an_update_changes_what_the_operator_decides_and_nothing_of_the_tokens(p
         origin: before.origin,
         identity: before.identity,
         state: before.state,
+        grants: before.grants,
         created_ms: before.created_ms,
         ..update
     };
     assert_eq!(after, expected);
+}
+
+async fn grants_are_given_and_refused_in_one_step_whoever_else_does_so_meanwhile(place: Place) {
+    let store = with_connections(&place, &[("acme", "main"), ("acme", "other")]).await;
+    let key_main = key("acme", "main");
+    let change = |give: &[Grant], refuse: &[Grant]| GrantChange {
+        give: give.iter().copied().collect(),
+        refuse: refuse.iter().copied().collect(),
+        before: Grants::from(Grant::ALL),
+    };
+    let changes = [
+        change(&[Grant::Quota], &[]),
+        change(&[Grant::Stream], &[]),
+        change(&[], &[Grant::Http]),
+        change(&[Grant::Storage], &[]),
+    ];
+    let changed = futures_util::future::join_all(
+        changes
+            .iter()
+            .map(|change| store.change_grants(&key_main, change, 1_800_000_000_000)),
+    );
+    let mut versions = Vec::new();
+    for record in changed.await {
+        versions.push(record.unwrap().grants.unwrap().version);
+    }
+    versions.sort_unstable();
+    assert_eq!(versions, [2, 3, 4, 5]);
+    let kept = store.connection(&key_main).await.unwrap();
+    let grants = kept.grants.unwrap();
+    let given = Grants::from([Grant::Storage, Grant::Quota, Grant::Stream]);
+    assert_eq!(
+        (grants.given, grants.refused),
+        (given, Grants::from([Grant::Http]))
+    );
+    assert_eq!(kept.updated_ms, 1_800_000_000_000);
+    let other = store.connection(&key("acme", "other")).await.unwrap();
+    assert_eq!(other, record("acme", "other"));
+    // One that is older had what there was before.
+    let mut old = record("acme", "old");
+    old.grants = None;
+    store.insert_connection(&old).await.unwrap();
+    let refusal = change(&[], &[Grant::Stream]);
+    let changed = store.change_grants(&old.key, &refusal, 7).await;
+    let grants = changed.unwrap().grants.unwrap();
+    let given = Grants::from([Grant::Http, Grant::Storage, Grant::Quota]);
+    assert_eq!(
+        (grants.given, grants.refused),
+        (given, Grants::from([Grant::Stream]))
+    );
+}
+
+async fn what_is_settled_is_given_to_connections_of_which_nothing_was_decided_alone(place: Place) {
+    let store = with_connections(&place, &[("acme", "decided")]).await;
+    let mut old = record("acme", "old");
+    old.grants = None;
+    let mut of_another = record("acme", "of-another");
+    (of_another.grants, of_another.package) = (None, "another".to_owned());
+    store.insert_connection(&old).await.unwrap();
+    store.insert_connection(&of_another).await.unwrap();
+    let asked = Grants::from([Grant::Http, Grant::Storage]);
+    let package = old.package.as_str();
+    assert_eq!(store.settle_grants(package, &asked).await.unwrap(), 1);
+    let more = Grants::from(Grant::ALL);
+    assert_eq!(store.settle_grants(package, &more).await.unwrap(), 0);
+    let settled = store.connection(&old.key).await.unwrap();
+    old.grants = Some(ConnectionGrants::decided(&asked, &asked));
+    assert_eq!(settled, old);
+    let decided = store.connection(&key("acme", "decided")).await.unwrap();
+    assert_eq!(decided, record("acme", "decided"));
+    let of_another = store.connection(&of_another.key).await.unwrap();
+    assert_eq!(of_another.grants, None);
 }
 
 async fn connections_come_ordered_by_tenant_and_name_and_for_one_tenant_only_its_own(place: Place) {
@@ -229,6 +305,8 @@ async fn whatever_is_asked_of_a_missing_connection_it_is_not_found(place: Place)
     assert!(is_not_found(
         store.update_connection(&record("acme", "main")).await
     ));
+    let change = GrantChange::default();
+    assert!(is_not_found(store.change_grants(&key, &change, 1).await));
     assert!(is_not_found(store.erase_connection(&key).await));
     assert!(is_not_found(
         store.put_secret(&key, "s", None, &sealed(1, b"")).await

@@ -5,12 +5,13 @@ use serde::de::DeserializeOwned;
 use tokio_postgres::Row;
 
 use super::errors::Failure;
+use crate::grant::{ConnectionGrants, GrantChange, Grants};
 use crate::store::columns::{self, column, json, number};
 use crate::store::{ConnectionKey, ConnectionRecord, StoreError};
 
 const COLUMNS: &str = "tenant, name, package, login_origin, origin, identity, flow, client_id, \
      redirect_uri, scopes, username, state, state_reason, settings, local_origins, reserve, \
-     created_ms, updated_ms";
+     grants, created_ms, updated_ms";
 
 /// What a transaction wants with the row that everything of a connection hangs on.
 #[derive(Clone, Copy)]
@@ -52,9 +53,9 @@ pub(super) async fn insert(tx: &Transaction<'_>, record: &ConnectionRecord) -> R
         .prepare_cached(
             "INSERT INTO connections (tenant, name, package, login_origin, origin, identity, flow, \
              client_id, redirect_uri, scopes, username, state, state_reason, settings, \
-             local_origins, reserve, created_ms, updated_ms) \
+             local_origins, reserve, grants, created_ms, updated_ms) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
-             $18) ON CONFLICT (tenant, name) DO NOTHING",
+             $18, $19) ON CONFLICT (tenant, name) DO NOTHING",
         )
         .await?;
     let inserted = tx
@@ -77,6 +78,7 @@ pub(super) async fn insert(tx: &Transaction<'_>, record: &ConnectionRecord) -> R
                 &json(&record.settings)?,
                 &json(&record.local_origins)?,
                 &json(&record.reserve)?,
+                &record.grants.as_ref().map(json).transpose()?,
                 &column(record.created_ms),
                 &column(record.updated_ms),
             ],
@@ -116,6 +118,37 @@ pub(super) async fn update(tx: &Transaction<'_>, record: &ConnectionRecord) -> R
     )
     .await?;
     Ok(())
+}
+
+pub(super) async fn change_grants(
+    tx: &Transaction<'_>,
+    key: &ConnectionKey,
+    change: &GrantChange,
+    at_ms: u64,
+) -> Result<ConnectionRecord, Failure> {
+    let id = id(tx, key, Hold::Alone).await?;
+    let mut record = one(tx, key).await?;
+    record.grants = Some(columns::changed_grants(record.grants, change));
+    record.updated_ms = at_ms;
+    let statement = tx
+        .prepare_cached("UPDATE connections SET grants = $2, updated_ms = $3 WHERE id = $1")
+        .await?;
+    let grants = json(&record.grants)?;
+    tx.execute(&statement, &[&id, &grants, &column(at_ms)])
+        .await?;
+    Ok(record)
+}
+
+pub(super) async fn settle_grants(
+    tx: &Transaction<'_>,
+    package: &str,
+    grants: &Grants,
+) -> Result<u64, Failure> {
+    let grants = json(&ConnectionGrants::decided(grants, grants))?;
+    let statement = tx
+        .prepare_cached("UPDATE connections SET grants = $2 WHERE package = $1 AND grants IS NULL")
+        .await?;
+    Ok(tx.execute(&statement, &[&package, &grants]).await?)
 }
 
 pub(super) async fn one(
@@ -185,10 +218,18 @@ fn record(row: &Row) -> Result<ConnectionRecord, Failure> {
         settings: parsed(row, "settings").ok_or_else(|| damaged("settings"))?,
         local_origins: parsed(row, "local_origins").ok_or_else(|| damaged("local_origins"))?,
         reserve: parsed(row, "reserve").ok_or_else(|| damaged("reserve"))?,
+        grants: grants(row).ok_or_else(|| damaged("grants"))?,
         created_ms: number(row.try_get("created_ms")?),
         updated_ms: number(row.try_get("updated_ms")?),
         key,
     })
+}
+
+fn grants(row: &Row) -> Option<Option<ConnectionGrants>> {
+    match row.try_get::<_, Option<&str>>("grants").ok()? {
+        None => Some(None),
+        Some(text) => columns::parsed(text).map(Some),
+    }
 }
 
 fn parsed<T: DeserializeOwned>(row: &Row, column: &str) -> Option<T> {

@@ -8,7 +8,7 @@ use crate::store::StoreError;
 /// The step to each schema from the one before. The schema's number is how many steps
 /// have been made; it stands in the table `lockgate_schema`. A step is never changed
 /// once released.
-const STEPS: [&str; 3] = [FIRST, QUEUES, CLOCKS];
+const STEPS: [&str; 4] = [FIRST, QUEUES, CLOCKS, GRANTS];
 
 /// The newest schema that is known here.
 const NEWEST: i64 = STEPS.len() as i64;
@@ -132,6 +132,9 @@ CREATE INDEX queue_items_by_due ON queue_items (queue, state, due_ms, number);
 
 /// The latest time that a queue has seen, as in SQLite.
 const CLOCKS: &str = "ALTER TABLE queues ADD COLUMN clock_ms bigint NOT NULL DEFAULT 0";
+
+/// What the connector of a connection may do, as in SQLite.
+const GRANTS: &str = "ALTER TABLE connections ADD COLUMN grants text";
 
 /// Makes the steps that are missing, all or none.
 pub(super) async fn migrate(client: &mut Client, place: &str) -> Result<(), Failure> {

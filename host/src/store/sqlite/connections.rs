@@ -4,12 +4,13 @@ use rusqlite::{OptionalExtension as _, Row, Transaction, named_params, params};
 use serde::de::DeserializeOwned;
 
 use super::worker::Failure;
+use crate::grant::{ConnectionGrants, GrantChange, Grants};
 use crate::store::columns::{self, column, json, number};
 use crate::store::{ConnectionKey, ConnectionRecord, StoreError};
 
 const COLUMNS: &str = "tenant, name, package, login_origin, origin, identity, flow, client_id, \
      redirect_uri, scopes, username, state, state_reason, settings, local_origins, reserve, \
-     created_ms, updated_ms";
+     grants, created_ms, updated_ms";
 
 /// The row that everything of a connection hangs on.
 pub(super) fn id(tx: &Transaction<'_>, key: &ConnectionKey) -> Result<i64, Failure> {
@@ -25,10 +26,10 @@ pub(super) fn insert(tx: &Transaction<'_>, record: &ConnectionRecord) -> Result<
         .prepare_cached(
             "INSERT INTO connections (tenant, name, package, login_origin, origin, identity, flow, \
              client_id, redirect_uri, scopes, username, state, state_reason, settings, \
-             local_origins, reserve, created_ms, updated_ms) \
+             local_origins, reserve, grants, created_ms, updated_ms) \
              VALUES (:tenant, :name, :package, :login_origin, :origin, :identity, :flow, \
              :client_id, :redirect_uri, :scopes, :username, :state, :state_reason, :settings, \
-             :local_origins, :reserve, :created_ms, :updated_ms) \
+             :local_origins, :reserve, :grants, :created_ms, :updated_ms) \
              ON CONFLICT (tenant, name) DO NOTHING",
         )?
         .execute(named_params! {
@@ -48,6 +49,7 @@ pub(super) fn insert(tx: &Transaction<'_>, record: &ConnectionRecord) -> Result<
             ":settings": json(&record.settings)?,
             ":local_origins": json(&record.local_origins)?,
             ":reserve": json(&record.reserve)?,
+            ":grants": record.grants.as_ref().map(json).transpose()?,
             ":created_ms": column(record.created_ms),
             ":updated_ms": column(record.updated_ms),
         })?;
@@ -80,6 +82,39 @@ pub(super) fn update(tx: &Transaction<'_>, record: &ConnectionRecord) -> Result<
         ":updated_ms": column(record.updated_ms),
     })?;
     Ok(())
+}
+
+pub(super) fn change_grants(
+    tx: &Transaction<'_>,
+    key: &ConnectionKey,
+    change: &GrantChange,
+    at_ms: u64,
+) -> Result<ConnectionRecord, Failure> {
+    let mut record = one(tx, key)?;
+    record.grants = Some(columns::changed_grants(record.grants, change));
+    record.updated_ms = at_ms;
+    tx.prepare_cached(
+        "UPDATE connections SET grants = ?3, updated_ms = ?4 WHERE tenant = ?1 AND name = ?2",
+    )?
+    .execute(params![
+        key.tenant(),
+        key.name(),
+        json(&record.grants)?,
+        column(at_ms)
+    ])?;
+    Ok(record)
+}
+
+pub(super) fn settle_grants(
+    tx: &Transaction<'_>,
+    package: &str,
+    grants: &Grants,
+) -> Result<u64, Failure> {
+    let grants = json(&ConnectionGrants::decided(grants, grants))?;
+    let settled = tx
+        .prepare_cached("UPDATE connections SET grants = ?2 WHERE package = ?1 AND grants IS NULL")?
+        .execute(params![package, grants])?;
+    Ok(settled as u64)
 }
 
 pub(super) fn one(tx: &Transaction<'_>, key: &ConnectionKey) -> Result<ConnectionRecord, Failure> {
@@ -152,10 +187,18 @@ fn record(row: &Row<'_>) -> Result<ConnectionRecord, Failure> {
         settings: parsed(row, "settings").ok_or_else(|| damaged("settings"))?,
         local_origins: parsed(row, "local_origins").ok_or_else(|| damaged("local_origins"))?,
         reserve: parsed(row, "reserve").ok_or_else(|| damaged("reserve"))?,
+        grants: grants(row).ok_or_else(|| damaged("grants"))?,
         created_ms: number(row.get("created_ms")?),
         updated_ms: number(row.get("updated_ms")?),
         key,
     })
+}
+
+fn grants(row: &Row<'_>) -> Option<Option<ConnectionGrants>> {
+    match row.get("grants").ok()? {
+        None => Some(None),
+        Some::<String>(text) => columns::parsed(&text).map(Some),
+    }
 }
 
 fn parsed<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> Option<T> {

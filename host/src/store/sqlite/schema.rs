@@ -10,7 +10,7 @@ pub(super) const APPLICATION_ID: i32 = 0x4c4b_4754;
 /// The step to each schema from the one before. The schema's number is how many
 /// steps have been made; it stands in the file as `user_version`. A step is
 /// never changed once released.
-pub(super) const STEPS: [&str; 3] = [FIRST, QUEUES, CLOCKS];
+pub(super) const STEPS: [&str; 4] = [FIRST, QUEUES, CLOCKS, GRANTS];
 
 /// The newest schema that is known here.
 pub(super) const NEWEST: i64 = STEPS.len() as i64;
@@ -139,6 +139,11 @@ CREATE INDEX queue_items_by_due ON queue_items (queue, state, due_ms, number);
 /// The latest time that a queue has seen, to know when the clock was set back.
 const CLOCKS: &str = "
 ALTER TABLE queues ADD COLUMN clock_ms INTEGER NOT NULL DEFAULT 0;
+";
+
+/// What the connector of a connection may do; NULL where nothing was decided yet.
+const GRANTS: &str = "
+ALTER TABLE connections ADD COLUMN grants TEXT;
 ";
 
 /// Makes the steps that are missing, all or none. Processes that open a new file

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::*;
+use crate::grant::Grant;
 use crate::store::conformance::{self, Place};
 
 async fn opened(dir: &Path) -> Result<SqliteStore, StoreError> {
@@ -100,6 +101,11 @@ async fn a_file_of_each_older_schema_becomes_one_of_the_newest_with_all_that_was
         let store = opened(temp.path()).await.unwrap();
         let kept = store.connection(&key()).await.unwrap();
         assert_eq!((kept.package.as_str(), kept.updated_ms), ("p", 2));
+        assert_eq!(kept.grants, None);
+        let asked = Grants::from([Grant::Http]);
+        assert_eq!(store.settle_grants("p", &asked).await.unwrap(), 1);
+        let grants = store.connection(&key()).await.unwrap().grants.unwrap();
+        assert_eq!(grants.given, asked);
         let secret = store.secret(&key(), "tokens").await.unwrap().unwrap();
         assert_eq!((secret.version, secret.bytes.as_slice()), (3, &[1, 2][..]));
         // What has come since works for what was there before.
