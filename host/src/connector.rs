@@ -27,7 +27,7 @@ use crate::patience::Patience;
 use crate::records::{ConnectorDescription, Problem, Way, bounded, setting_problems};
 use crate::rollout::{Service, Versioned};
 use crate::state::ConnectorState;
-use crate::store::{ConnectionRecord, ConnectionState};
+use crate::store::{ConnectionKey, ConnectionRecord, ConnectionState};
 
 /// A loaded connector package: compiled and linked, once for all its calls.
 pub(crate) struct LoadedConnector {
@@ -150,7 +150,8 @@ impl Instance {
         let quota = QuotaAccess::new(quota);
         let storage = Storage::new(store, scope, limits);
         let state = ConnectorState::new(limits, &speaker, backend, quota.clone(), storage);
-        let mut guest = Guest::new(&loaded.sandbox, state, &loaded.service).await?;
+        let mut guest =
+            Guest::new(&loaded.sandbox, state, &loaded.service, record.key.tenant()).await?;
         let exports = guest
             .run(&speaker, "start", async |store| {
                 loaded.pre.instantiate_async(store).await
@@ -259,6 +260,11 @@ impl Instance {
             .await
     }
 
+    /// Whose instance it is.
+    pub(crate) const fn key(&self) -> &ConnectionKey {
+        &self.record.key
+    }
+
     /// How long a call may take.
     pub(crate) const fn wall(&self) -> Duration {
         self.guest.wall
@@ -335,7 +341,7 @@ impl Instance {
     where
         W: AsyncFnOnce(&E, &Accessor<ConnectorState>) -> wasmtime::Result<Result<R, wit::Error>>,
     {
-        let state = self.guest.store.data_mut();
+        let state = self.guest.state_mut();
         state.rearm();
         state.stream.patience = patience.clone();
         let exports = exports(&self.exports);
@@ -396,7 +402,7 @@ impl Instance {
 
     /// Whether the last call made requests.
     pub(crate) fn has_sent(&self) -> bool {
-        self.guest.store.data().http.has_sent()
+        self.guest.state().http.has_sent()
     }
 
     /// Says that the guest broke the contract.

@@ -199,7 +199,8 @@ impl Way<'_> {
         let to = scope(self.record, &head.name, head.state);
         let storage = Storage::new(None, to.clone(), limits);
         let state = ConnectorState::new(limits, &speaker, None, QuotaAccess::new(None), storage);
-        let mut guest = Guest::new(&self.loaded.sandbox, state, &self.loaded.service).await?;
+        let (sandbox, service) = (&self.loaded.sandbox, &self.loaded.service);
+        let mut guest = Guest::new(sandbox, state, service, speaker.tenant()).await?;
         let migrator: Migrator = guest
             .run(&speaker, "start", async |store| {
                 pre.instantiate_async(store).await

@@ -30,6 +30,7 @@ mod quota;
 mod receiver;
 mod refusals;
 mod requests;
+mod shares;
 mod storage;
 mod swaps;
 mod tenants;
