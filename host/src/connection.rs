@@ -103,7 +103,8 @@ impl Connection {
     /// and files fail as ever: what they have done by then is not known.
     ///
     /// While it waits, a query, a write or a subscription costs no CPU time and runs into no limit,
-    /// but its instance stays in memory, one of 256 that there are.
+    /// but its instance stays in memory, one of those that its tenant may have
+    /// ([`Shares`](crate::Shares)).
     #[must_use]
     pub fn with_quota_wait(&self, wait: QuotaWait) -> Self {
         let mut with = self.clone();
@@ -361,8 +362,8 @@ impl Connection {
     /// for, and everything at least once; dropping the stream ends the
     /// subscription.
     ///
-    /// It holds one of the 256 instances that there are. When another version of the
-    /// connector takes over, it goes on there behind its last checkpoint, and nobody
+    /// It holds one of the instances that its tenant may have
+    /// ([`Shares`](crate::Shares)). When another version of the connector takes over, it goes on there behind its last checkpoint, and nobody
     /// notices.
     ///
     /// # Errors

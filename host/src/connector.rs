@@ -33,7 +33,7 @@ use crate::patience::Patience;
 use crate::records::{ConnectorDescription, Records, Way, setting_problems};
 use crate::rollout::{Service, Versioned};
 use crate::state::ConnectorState;
-use crate::store::ConnectionRecord;
+use crate::store::{ConnectionKey, ConnectionRecord};
 use standing::must_be_ready;
 
 /// A loaded connector package: compiled and linked, once for all its calls.
@@ -175,7 +175,8 @@ impl Instance {
             quota.clone(),
             storage,
         );
-        let mut guest = Guest::new(&loaded.sandbox, state, &loaded.service).await?;
+        let mut guest =
+            Guest::new(&loaded.sandbox, state, &loaded.service, record.key.tenant()).await?;
         let exports = guest
             .run(&speaker, "start", async |store| {
                 loaded.pre.instantiate_async(store).await
@@ -285,6 +286,11 @@ impl Instance {
             .await
     }
 
+    /// Whose instance it is.
+    pub(crate) const fn key(&self) -> &ConnectionKey {
+        &self.record.key
+    }
+
     /// How long a call may take.
     pub(crate) const fn wall(&self) -> Duration {
         self.guest.wall
@@ -364,7 +370,7 @@ impl Instance {
         if self.grants.is_stale() {
             self.reread_grants().await;
         }
-        let state = self.guest.store.data_mut();
+        let state = self.guest.state_mut();
         state.rearm();
         state.stream.patience = patience.clone();
         let exports = exports(&self.exports);
@@ -404,7 +410,7 @@ impl Instance {
         call: &'static str,
         rows: Resource<Rows>,
     ) -> Result<Records, Error> {
-        let rows = self.guest.store.data_mut().table.delete(rows);
+        let rows = self.guest.state_mut().table.delete(rows);
         let rows = rows.map_err(|error| self.broken(call, error.to_string()))?;
         rows.records
             .map_err(|flaw| self.not_understood(call, &flaw))
@@ -412,7 +418,7 @@ impl Instance {
 
     /// Whether the last call made requests.
     pub(crate) fn has_sent(&self) -> bool {
-        self.guest.store.data().http.has_sent()
+        self.guest.state().http.has_sent()
     }
 }
 

@@ -9,13 +9,13 @@ mod ticker;
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
 };
 
 use crate::error::Error;
 use crate::limits::Limits;
+use crate::shares::{self, Shares, Supply, TenantStatus};
 use ticker::Ticker;
 pub(crate) use ticker::{EPOCH_TICK, Presence};
 
@@ -27,7 +27,7 @@ const WASM_STACK_BYTES: usize = 512 * 1024;
 const FIBER_STACK_BYTES: usize = WASM_STACK_BYTES + 512 * 1024;
 
 /// Instances alive at a time in one engine. More calls wait for their turn.
-const POOLED_INSTANCES: u32 = 256;
+pub(crate) const POOLED_INSTANCES: u32 = 256;
 
 /// Core instances and tables of one component. An encoded Rust guest has four
 /// core instances and two tables. One of Python has 38, since each library of the
@@ -46,11 +46,14 @@ pub(crate) const MEMORIES: u32 = 3;
 /// of a transform are there, but hardly ever written.
 const KEEP_RESIDENT_BYTES: usize = 512 * 1024;
 
-/// An engine and the right to be one of its live instances.
+/// An engine and what its guests share: instances, and turns on the cores, which are
+/// those of both engines.
 #[derive(Debug)]
 pub(crate) struct Sandbox {
     pub(crate) engine: Engine,
-    pub(crate) slots: Arc<Semaphore>,
+    pub(crate) instances: Arc<Supply>,
+    pub(crate) turns: Arc<Supply>,
+    pub(crate) shares: Arc<Shares>,
     /// Whether instructions of guests are counted.
     pub(crate) is_counting: bool,
     clock: Arc<Ticker>,
@@ -73,20 +76,26 @@ pub(crate) struct Sandboxes {
 impl Sandboxes {
     /// `is_counting` says whether instructions of transforms are counted, which
     /// makes their code slower.
-    pub(crate) fn new(ceiling: &Limits, is_counting: bool) -> Result<Self, Error> {
+    pub(crate) fn new(ceiling: &Limits, is_counting: bool, shares: Shares) -> Result<Self, Error> {
         let connectors = engine(Concurrency::On, ceiling, false)?;
         let transforms = engine(Concurrency::Off, ceiling, is_counting)?;
         let epochs = [connectors.weak(), transforms.weak()];
+        let turns = shares.turns();
+        let given = Arc::clone(&turns);
         let clock = Ticker::start(move || {
             for engine in epochs.iter().filter_map(wasmtime::EngineWeak::upgrade) {
                 engine.increment_epoch();
             }
+            given.tick();
         })?;
+        let shares = Arc::new(shares);
         let sandbox = |engine, is_counting| {
             Arc::new(Sandbox {
                 engine,
                 is_counting,
-                slots: Arc::new(Semaphore::new(POOLED_INSTANCES as usize)),
+                instances: shares.instances(),
+                turns: Arc::clone(&turns),
+                shares: Arc::clone(&shares),
                 clock: Arc::clone(&clock),
             })
         };
@@ -94,6 +103,24 @@ impl Sandboxes {
             connectors: sandbox(connectors, false),
             transforms: sandbox(transforms, is_counting),
         })
+    }
+
+    /// What each tenant has at the moment.
+    pub(crate) fn tenants(&self) -> Vec<TenantStatus> {
+        let instances = [&*self.connectors.instances, &*self.transforms.instances];
+        shares::status(&self.connectors.turns, &instances)
+    }
+
+    /// Sets a tenant's weight.
+    pub(crate) fn weigh(&self, tenant: &str, weight: u32) {
+        let (connectors, transforms) = (&self.connectors, &self.transforms);
+        let all = [
+            &connectors.turns,
+            &connectors.instances,
+            &transforms.instances,
+        ];
+        all.into_iter()
+            .for_each(|supply| supply.weigh(tenant, weight));
     }
 }
 

@@ -25,11 +25,19 @@ pub enum Error {
     #[error("cannot start the WebAssembly engine: {0}")]
     Engine(String),
 
-    /// All instances are in use, and none came free.
+    /// A tenant has as many instances as it may have, or others have all that there are,
+    /// and none came free for this call. Nothing of it has run.
     #[error(
-        "the host is busy: too many calls and open answers at a time; try again, or drop answers that are not read to their end"
+        "the host is busy{}: {limit}; try again later, or drop answers that are not read to \
+         their end",
+        on_behalf_of(.tenant)
     )]
-    Busy,
+    Busy {
+        /// Whose call it is; empty for one that belongs to no connection.
+        tenant: String,
+        /// What it has too much of, with the limit.
+        limit: String,
+    },
 
     /// The host was built with options that do not fit.
     #[error("the host cannot be built: {}", .0.join("; "))]
@@ -257,6 +265,13 @@ pub enum Error {
     },
 }
 
+fn on_behalf_of(tenant: &str) -> String {
+    match tenant {
+        "" => String::new(),
+        tenant => format!(" on behalf of `{tenant}`"),
+    }
+}
+
 /// What is missing, in words. Calls may be left: then the product said that it has
 /// enough for now, or so many as are needed at once are not there.
 fn shortage(budget: &Budget) -> String {
@@ -359,7 +374,7 @@ impl Error {
             | Self::UnknownOutcome { .. }
             | Self::Unexpected { .. } => Blame::Upstream,
             Self::Engine(_)
-            | Self::Busy
+            | Self::Busy { .. }
             | Self::Drained(_)
             | Self::HostFailed { .. }
             | Self::Store(_)
@@ -377,9 +392,10 @@ impl Error {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::OverQuota { .. } | Self::Unavailable { .. } | Self::Busy | Self::Drained(_) => {
-                true
-            }
+            Self::OverQuota { .. }
+            | Self::Unavailable { .. }
+            | Self::Busy { .. }
+            | Self::Drained(_) => true,
             Self::Refused { problem, .. } => problem.advice.is_retryable(),
             Self::Auth(error) => error.retry_after().is_some(),
             Self::Store(error) => error.is_passing(),

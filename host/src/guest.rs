@@ -2,10 +2,13 @@
 //! exceeded, a crash, a host fault. Each is told apart here and nowhere else,
 //! and logged once.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use wasmtime::{Store, Trap};
 
 use crate::capability::log::Speaker;
@@ -13,9 +16,10 @@ use crate::engine::{Presence, Sandbox};
 use crate::error::{Blame, Error, GuestCall};
 use crate::grant::Grants;
 use crate::grant::live::NotGiven;
-use crate::meter::{Exceeded, Limit, Metered, arm};
+use crate::meter::{Exceeded, Limit, Metered, Ran, arm};
 use crate::patience::Patience;
 use crate::rollout::{Ended, Hold, Service};
+use crate::shares::{Claim, Held};
 
 /// Calls that come before what somebody asked for. Only their failures count.
 const PREPARATIONS: [&str; 2] = ["start", "configure"];
@@ -31,32 +35,38 @@ const HANDLES_TEXT: &str = "handle limit exceeded";
 /// the host has no memory or no files left for an instance.
 const SYSTEM_TEXT: &str = "(os error ";
 
-/// How long a call waits for an instance of the pool. Longer than any healthy
-/// queue; an app that keeps all instances to itself learns of it.
-const SLOT_WAIT: Duration = Duration::from_secs(30);
+/// With as much memory as this, a guest takes a turn to be dropped: giving much memory
+/// back takes milliseconds, and a tenant that fills its memory again and again must not
+/// have a core for that beside its turns.
+const LARGE_BYTES: u64 = 4 * 1024 * 1024;
 
-/// A store with its place in the pool. Both go together, so that a call never
-/// waits for a slot whose instance is already gone.
-pub(crate) struct Guest<T: 'static> {
-    pub(crate) store: Store<T>,
+/// A guest in its sandbox, and its place in the queues of its tenant.
+pub(crate) struct Guest<T: Metered> {
+    /// There until it is dropped.
+    body: Option<Body<T>>,
     pub(crate) wall: Duration,
     hold: Hold,
-    _slot: tokio::sync::OwnedSemaphorePermit,
+    turns: Claim,
+    ran: Arc<Ran>,
+}
+
+/// A store with its place in the pool. Both go together, so that a call never waits for
+/// a place whose instance is already gone.
+struct Body<T: 'static> {
+    store: Store<T>,
+    _instance: Held,
     _presence: Presence,
 }
 
 impl<T: Metered> Guest<T> {
-    /// Waits for a slot and makes an armed store around the state.
+    /// Waits for an instance and makes an armed store around the state.
     pub(crate) async fn new(
         sandbox: &Sandbox,
         state: T,
         service: &Arc<Service>,
+        tenant: &str,
     ) -> Result<Self, Error> {
-        let slots = Arc::clone(&sandbox.slots);
-        let slot = timed(SLOT_WAIT, slots.acquire_owned())
-            .await
-            .ok_or(Error::Busy)?
-            .map_err(|_| Error::Engine("the engine was shut down".to_owned()))?;
+        let instance = place(sandbox, tenant).await?;
         // Before the deadline is set, so that it counts what the guest uses.
         let presence = sandbox.enter();
         let mut store = Store::new(&sandbox.engine, state);
@@ -66,24 +76,39 @@ impl<T: Metered> Guest<T> {
                 .set_fuel(u64::MAX)
                 .map_err(|error| Error::Engine(error.to_string()))?;
         }
-        let wall = store.data_mut().meter().limits().wall;
+        let meter = store.data_mut().meter();
+        let (wall, ran) = (meter.limits().wall, meter.ran());
         Ok(Self {
-            store,
+            body: Some(Body {
+                store,
+                _instance: instance,
+                _presence: presence,
+            }),
             wall,
             hold: service.hold(),
-            _slot: slot,
-            _presence: presence,
+            turns: sandbox.turns.claim(tenant),
+            ran,
         })
+    }
+
+    /// What lives beside the guest.
+    pub(crate) fn state(&self) -> &T {
+        alive(self.body.as_ref()).store.data()
+    }
+
+    /// The same, to change it.
+    pub(crate) fn state_mut(&mut self) -> &mut T {
+        alive(self.body.as_mut()).store.data_mut()
     }
 
     /// Instructions since the instance was made; `None` where they are not counted.
     pub(crate) fn instructions(&self) -> Option<u64> {
-        let left = self.store.get_fuel().ok()?;
+        let left = alive(self.body.as_ref()).store.get_fuel().ok()?;
         Some(u64::MAX - left)
     }
 
-    /// Runs `work` on the store under the wall clock, and gives its answer or
-    /// the reason why there is none.
+    /// Runs `work` on the store in turns and under the wall clock, which counts from
+    /// the first turn, and gives its answer or the reason why there is none.
     ///
     /// After an error the guest must be dropped: what state it is in is unknown.
     pub(crate) async fn run<R, W>(
@@ -110,8 +135,15 @@ impl<T: Metered> Guest<T> {
     where
         W: AsyncFnOnce(&mut Store<T>) -> wasmtime::Result<R>,
     {
-        let begun = Instant::now();
-        let work = patience.of(work(&mut self.store));
+        let mut begun = Instant::now();
+        let store = &mut alive(self.body.as_mut()).store;
+        let (turns, ran) = (&mut self.turns, &*self.ran);
+        let work = async {
+            let first = turns.get().await;
+            patience.begin();
+            begun = Instant::now();
+            patience.of(in_turns(first, turns, ran, work(store))).await
+        };
         let outcome = tokio::select! {
             // What is done is done, whatever else is over.
             biased;
@@ -150,7 +182,7 @@ impl<T: Metered> Guest<T> {
         if PREPARATIONS.contains(&call) {
             self.hold.fault(ended);
         } else {
-            let memory_bytes = self.store.data_mut().meter().memory_bytes();
+            let memory_bytes = self.state_mut().meter().memory_bytes();
             self.hold.call(took, memory_bytes, ended);
         }
     }
@@ -161,7 +193,7 @@ impl<T: Metered> Guest<T> {
     }
 
     fn sort(&mut self, guest: GuestCall, error: &wasmtime::Error) -> Error {
-        let meter = self.store.data_mut().meter();
+        let meter = self.state_mut().meter();
         let over = |exceeded: Exceeded, guest| Error::LimitExceeded {
             guest,
             limit: exceeded.limit,
@@ -216,7 +248,25 @@ impl<T: Metered> Guest<T> {
     }
 }
 
-impl<T> std::fmt::Debug for Guest<T> {
+impl<T: Metered> Drop for Guest<T> {
+    fn drop(&mut self) {
+        let Some(mut body) = self.body.take() else {
+            return;
+        };
+        let is_large = body.store.data_mut().meter().memory_bytes() >= LARGE_BYTES;
+        // Outside of a runtime there are no other guests either.
+        let Some(runtime) = Handle::try_current().ok().filter(|_| is_large) else {
+            return;
+        };
+        let mut turns = self.turns.another();
+        runtime.spawn(async move {
+            let _turn = turns.get().await;
+            drop(body);
+        });
+    }
+}
+
+impl<T: Metered> std::fmt::Debug for Guest<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Guest").finish_non_exhaustive()
     }
@@ -233,8 +283,52 @@ pub(crate) struct HostFault(pub(crate) String);
 #[error("{0}")]
 pub(crate) struct CallerFault(pub(crate) String);
 
-async fn timed<F: Future>(wall: Duration, work: F) -> Option<F::Output> {
-    tokio::time::timeout(wall, work).await.ok()
+/// The body of a guest that is not dropped yet.
+#[expect(
+    clippy::expect_used,
+    reason = "a guest has one until it is dropped, and nobody can ask for it then"
+)]
+fn alive<B>(body: Option<B>) -> B {
+    body.expect("a guest that is alive has a body")
+}
+
+/// A place among the instances of an engine, if a tenant gets one in time.
+async fn place(sandbox: &Sandbox, tenant: &str) -> Result<Held, Error> {
+    let shares = &sandbox.shares;
+    let busy = |limit| Error::Busy {
+        tenant: tenant.to_owned(),
+        limit,
+    };
+    let mut claim = sandbox.instances.claim(tenant);
+    let waiting = claim.before();
+    if waiting >= shares.waiting_of_one.max(1) {
+        return Err(busy(format!("{waiting} calls of it wait already")));
+    }
+    let place = tokio::time::timeout(shares.wait, claim.get()).await;
+    place.map_err(|_| {
+        let (wait, most) = (shares.wait.as_secs_f64(), shares.instances_of_one);
+        busy(format!(
+            "no instance came free within {wait} s, of {most} that it may have at a time"
+        ))
+    })
+}
+
+/// Goes on with `work` only while it has a turn. It has one for each step between two
+/// waits, so that whatever it waits for, it holds no core meanwhile.
+async fn in_turns<F: Future>(first: Held, turns: &mut Claim, ran: &Ran, work: F) -> F::Output {
+    let mut work = pin!(work);
+    let mut first = Some(first);
+    poll_fn(|context| {
+        let mut turn = match first.take() {
+            Some(turn) => turn,
+            None => ready!(turns.poll(context)),
+        };
+        ran.begin();
+        let outcome: Poll<F::Output> = work.as_mut().poll(context);
+        turn.took(ran.end());
+        outcome
+    })
+    .await
 }
 
 #[cfg(test)]
@@ -245,6 +339,7 @@ mod tests {
     use crate::engine::Sandboxes;
     use crate::limits::Limits;
     use crate::meter::Meter;
+    use crate::shares::Shares;
 
     struct State(Meter);
 
@@ -254,18 +349,50 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_machine_that_has_nothing_left_for_an_instance_is_not_the_fault_of_the_guest() {
-        let sandboxes = Sandboxes::new(&Limits::ceiling(), false).unwrap();
-        let state = State(Meter::new(Limits::ceiling()));
-        let mut guest = Guest::new(&sandboxes.transforms, state, &Service::new())
-            .await
-            .unwrap();
-        let speaker = Speaker {
+    fn speaker() -> Speaker {
+        Speaker {
             package: "scorer".to_owned(),
             version: "1.0.0".to_owned(),
-            connection: "-".to_owned(),
+            connection: "acme/crm".to_owned(),
+        }
+    }
+
+    /// A guest that is all the work that a host has, and its sandbox.
+    async fn guest(shares: Shares) -> (Sandboxes, Guest<State>) {
+        let sandboxes = Sandboxes::new(&Limits::ceiling(), false, shares).unwrap();
+        let state = State(Meter::new(Limits::ceiling()));
+        let service = Service::new();
+        let guest = Guest::new(&sandboxes.transforms, state, &service, "acme");
+        let guest = guest.await.unwrap();
+        (sandboxes, guest)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_wall_clock_of_a_call_begins_with_its_first_turn() {
+        let shares = Shares {
+            running: 1,
+            ..Shares::default()
         };
+        let (sandboxes, mut guest) = guest(shares).await;
+        let wall = guest.wall;
+        let mut other = sandboxes.connectors.turns.claim("globex");
+        let turn = other.get().await;
+        let speaker = speaker();
+        let call = guest.run(&speaker, "apply", async |_| {
+            tokio::time::sleep(wall / 2).await;
+            Ok(())
+        });
+        let mut call = std::pin::pin!(call);
+        let mut is_waiting = async || tokio::time::timeout(2 * wall, &mut call).await.is_err();
+        assert!(is_waiting().await);
+        drop(turn);
+        assert!(!is_waiting().await);
+    }
+
+    #[tokio::test]
+    async fn a_machine_that_has_nothing_left_for_an_instance_is_not_the_fault_of_the_guest() {
+        let (_sandboxes, mut guest) = guest(Shares::default()).await;
+        let speaker = speaker();
         let no_room = io::Error::from_raw_os_error(28);
         let ended = guest
             .run::<(), _>(&speaker, "start", async |_| Err(no_room.into()))

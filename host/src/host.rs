@@ -37,6 +37,7 @@ use crate::migration::Migration;
 use crate::package::{Package, PackageError};
 use crate::rollout::Service;
 use crate::seal::Sealer;
+use crate::shares::TenantStatus;
 use crate::state::{connector_linker, transform_linker};
 use crate::store::{ConnectionKey, ConnectionRecord, Store, StoreError};
 use crate::transform::LoadedTransform;
@@ -92,6 +93,19 @@ impl Host {
         let key = key(tenant, name)?;
         self.0.connection_record(&key).await?;
         Ok(Connection::new(Arc::clone(&self.0), key))
+    }
+
+    /// Has a tenant get so many times the turns on the cores that one of weight 1 gets,
+    /// where both have something to do; likewise instances. Everybody begins with 1, and
+    /// 0 counts as 1. It is not stored: to be said again by each process.
+    pub fn weigh(&self, tenant: &str, weight: u32) {
+        self.0.sandboxes.weigh(tenant, weight);
+    }
+
+    /// What the tenants that have calls under way have of the host at the moment.
+    #[must_use]
+    pub fn tenants(&self) -> Vec<TenantStatus> {
+        self.0.sandboxes.tenants()
     }
 
     /// Stores what is kept in memory for a moment: the last second's count of API

@@ -193,7 +193,8 @@ impl Intake {
         let mut left = arrived;
         for plugin in &self.plugins {
             let records: Vec<&RawValue> = left.iter().map(|one| &*one.record).collect();
-            let passed = passing::pass(plugin, &self.object, &records).await;
+            let plugin = plugin.on_behalf_of(self.connection.key());
+            let passed = passing::pass(&plugin, &self.object, &records).await;
             let mut next = Vec::with_capacity(left.len());
             for (mut one, passed) in left.into_iter().zip(passed) {
                 match passed {
@@ -324,7 +325,7 @@ impl Intake {
             // The host says that it has not begun.
             Error::OverQuota { .. }
             | Error::Unavailable { .. }
-            | Error::Busy
+            | Error::Busy { .. }
             | Error::NeedsReconnect { .. }
             | Error::NotLoaded { .. }
             | Error::Auth(_)

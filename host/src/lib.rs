@@ -61,6 +61,7 @@ mod records;
 pub mod redact;
 mod rollout;
 pub mod seal;
+mod shares;
 mod state;
 pub mod store;
 mod transform;
@@ -104,6 +105,7 @@ pub use rollout::{
     Budget as SwapBudget, Figures, Move, Reach, Stand, Step, Trial, VersionChange, VersionStatus,
 };
 pub use seal::MasterKey;
+pub use shares::{Shares, TenantStatus};
 pub use store::{ConnectionKey, ConnectionRecord, ConnectionState, Flow};
 pub use transform::{Transform, TransformDescription, Transformed, Usage, WarmTransform};
 pub use trust::Revoked;

@@ -29,10 +29,11 @@ pub struct Limits {
     pub host_call_bytes: u64,
     /// Host calls of any kind. Default 10,000, ceiling 100,000.
     pub host_calls: u64,
-    /// CPU time, counted in ticks of 5 ms of the engine's epoch while the guest
-    /// runs. Default 2 s, ceiling 30 s.
+    /// CPU time: how long the guest has a core, work of the host on its behalf
+    /// included. Looked at every 5 ms while it runs. Default 2 s, ceiling 30 s.
     pub cpu: Duration,
-    /// Wall-clock time, waiting included. Default 150 s, ceiling 900 s. A delivery of
+    /// Wall-clock time from its first turn on a core, waiting included. Default 150 s,
+    /// ceiling 900 s. A delivery of
     /// a subscription has two minutes more, in which there may be nothing to tell.
     pub wall: Duration,
     /// Requests in all. Default 100, ceiling 1,000.

@@ -4,6 +4,8 @@
 //! that carries an [`Exceeded`], so that the caller learns which limit it was.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
@@ -74,7 +76,9 @@ impl Exceeded {
 #[derive(Debug)]
 pub(crate) struct Meter {
     limits: Limits,
-    cpu_ticks: u32,
+    ran: Arc<Ran>,
+    /// What it ran before the last [`Self::rearm`].
+    ran_before: Duration,
     host_calls: u64,
     /// Those before the last [`Self::rearm`].
     earlier_host_calls: u64,
@@ -86,11 +90,60 @@ pub(crate) struct Meter {
     started: Instant,
 }
 
+/// For how long a guest ran, and the host on its behalf: the time in which it had a core.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    origin: Instant,
+    /// All of its turns that are over, in nanoseconds.
+    turns_ns: AtomicU64,
+    /// When the one began that is under way, in nanoseconds from the origin.
+    since_ns: AtomicU64,
+}
+
+impl Ran {
+    fn new() -> Self {
+        Self {
+            origin: Instant::now(),
+            turns_ns: AtomicU64::new(0),
+            since_ns: AtomicU64::new(0),
+        }
+    }
+
+    /// A turn begins.
+    pub(crate) fn begin(&self) {
+        self.since_ns.store(self.now_ns(), Ordering::Relaxed);
+    }
+
+    /// It is over; gives how long it was.
+    pub(crate) fn end(&self) -> Duration {
+        let turn = self.turn();
+        let turn_ns = u64::try_from(turn.as_nanos()).unwrap_or(u64::MAX);
+        self.turns_ns.fetch_add(turn_ns, Ordering::Relaxed);
+        turn
+    }
+
+    /// All turns that are over.
+    pub(crate) fn turns(&self) -> Duration {
+        Duration::from_nanos(self.turns_ns.load(Ordering::Relaxed))
+    }
+
+    /// The turn that is under way, up to now.
+    fn turn(&self) -> Duration {
+        let since_ns = self.since_ns.load(Ordering::Relaxed);
+        Duration::from_nanos(self.now_ns().saturating_sub(since_ns))
+    }
+
+    fn now_ns(&self) -> u64 {
+        u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
 impl Meter {
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
             limits,
-            cpu_ticks: 0,
+            ran: Arc::new(Ran::new()),
+            ran_before: Duration::ZERO,
             host_calls: 0,
             earlier_host_calls: 0,
             memory_bytes: 0,
@@ -106,9 +159,14 @@ impl Meter {
 
     /// Begins a new page: time and host calls count afresh, memory goes on.
     pub(crate) fn rearm(&mut self) {
-        self.cpu_ticks = 0;
+        self.ran_before = self.ran.turns();
         self.earlier_host_calls += self.host_calls;
         self.host_calls = 0;
+    }
+
+    /// For how long it ran.
+    pub(crate) fn ran(&self) -> Arc<Ran> {
+        Arc::clone(&self.ran)
     }
 
     /// Linear memory of the instance: as much as it ever had, since none is given back.
@@ -158,14 +216,17 @@ impl Meter {
     }
 
     /// Called by wasmtime at most once a tick, and only while the guest runs:
-    /// waiting for the network costs no CPU budget. A guest that wakes up often
-    /// for moments is charged a whole tick each time one has passed.
+    /// waiting for the network, or for a turn, costs no CPU budget.
     fn tick(&mut self) -> wasmtime::Result<UpdateDeadline> {
-        self.cpu_ticks += 1;
-        if EPOCH_TICK * self.cpu_ticks > self.limits.cpu {
+        let turn = self.ran.turn();
+        if self.ran.turns() + turn > self.ran_before + self.limits.cpu {
             return Err(self.exceeded(Limit::Cpu).into());
         }
-        // Yield, so that other tasks of this thread get their turn.
+        // The tick that ends while a guest waits is not of the turn that follows.
+        if turn < EPOCH_TICK / 2 {
+            return Ok(UpdateDeadline::Continue(1));
+        }
+        // Gives the turn back, to other guests and to other tasks of this thread.
         Ok(UpdateDeadline::Yield(1))
     }
 }

@@ -202,7 +202,8 @@ impl Way<'_> {
         let nothing = Arc::new(Live::of_nothing(self.record.key.clone()));
         let quota = QuotaAccess::new(None);
         let state = ConnectorState::new(limits, &speaker, nothing, None, quota, storage);
-        let mut guest = Guest::new(&self.loaded.sandbox, state, &self.loaded.service).await?;
+        let (sandbox, service) = (&self.loaded.sandbox, &self.loaded.service);
+        let mut guest = Guest::new(sandbox, state, service, speaker.tenant()).await?;
         let migrator: Migrator = guest
             .run(&speaker, "start", async |store| {
                 pre.instantiate_async(store).await

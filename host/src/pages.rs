@@ -11,6 +11,7 @@ use crate::bindings::connector::exports::lockgate::connector::records::PageRecor
 use crate::connector::Instance;
 use crate::error::Error;
 use crate::records::{Page, Records, Way};
+use crate::store::ConnectionKey;
 use crate::transform::Transform;
 
 /// The pages of one answer. Dropping it ends the call.
@@ -20,6 +21,7 @@ use crate::transform::Transform;
 pub struct Pages {
     stream: BoxStream<'static, Result<Page, Error>>,
     way: Way,
+    connection: ConnectionKey,
 }
 
 impl std::fmt::Debug for Pages {
@@ -31,6 +33,7 @@ impl std::fmt::Debug for Pages {
 
 impl Pages {
     pub(crate) fn new(instance: Instance, cursor: ResourceAny, way: Way) -> Self {
+        let connection = instance.key().clone();
         let pages = stream::unfold(Some(instance), move |instance| async move {
             let mut instance = instance?;
             let page = next(&mut instance, cursor).await.transpose()?;
@@ -40,6 +43,7 @@ impl Pages {
         Self {
             stream: pages.fuse().boxed(),
             way,
+            connection,
         }
     }
 
@@ -49,12 +53,14 @@ impl Pages {
         &self.way
     }
 
-    /// Sends each page through a transform, in an instance of its own.
+    /// Sends each page through a transform, in an instance of its own, on behalf of the
+    /// connection.
     ///
     /// `object` is what the records are, as the transform knows it.
     #[must_use]
     pub fn through(self, transform: &Transform, object: &str) -> Self {
-        let (transform, object) = (transform.clone(), object.to_owned());
+        let transform = transform.on_behalf_of(&self.connection);
+        let object = object.to_owned();
         let pages = self.stream.then(move |page| {
             let (transform, object) = (transform.clone(), object.clone());
             async move {
@@ -78,6 +84,7 @@ impl Pages {
         Self {
             stream: pages.fuse().boxed(),
             way: self.way,
+            connection: self.connection,
         }
     }
 

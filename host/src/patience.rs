@@ -36,6 +36,14 @@ impl Patience {
         Self(Arc::new(Mutex::new(state)))
     }
 
+    /// The whole time from now on, of a firm limit as well, unless it is held: for work
+    /// that had to wait before it could begin.
+    pub(crate) fn begin(&self) {
+        let mut state = self.lock();
+        state.left = state.limit;
+        state.since = state.since.map(|_| Instant::now());
+    }
+
     /// The limit.
     pub(crate) fn limit(&self) -> Duration {
         self.lock().limit
@@ -158,6 +166,17 @@ mod tests {
             passed >= 103 * SECOND && passed <= 106 * SECOND,
             "{passed:?}"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_counts_from_when_the_work_begins() {
+        for patience in [Patience::new(3 * SECOND), Patience::firm(3 * SECOND)] {
+            tokio::time::sleep(2 * SECOND).await;
+            let begun = Instant::now();
+            patience.begin();
+            assert_eq!(patience.of(pending::<()>()).await, None);
+            assert_eq!(begun.elapsed(), 3 * SECOND);
+        }
     }
 
     #[tokio::test(start_paused = true)]

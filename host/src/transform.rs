@@ -19,6 +19,7 @@ use crate::package::Package;
 use crate::records::{Records, Rejected, bounded, setting_problems};
 use crate::rollout::{Lasting, Rollout, Service, Versioned};
 use crate::state::TransformState;
+use crate::store::ConnectionKey;
 
 /// The largest batch that is handed to a transform, in bytes. The contract
 /// promises it.
@@ -54,6 +55,8 @@ pub struct Transform {
     name: Arc<str>,
     rollout: Arc<Rollout<LoadedTransform>>,
     settings: Arc<str>,
+    /// Whom it works for, if that is a connection.
+    owner: Option<ConnectionKey>,
 }
 
 impl std::fmt::Debug for Transform {
@@ -109,6 +112,7 @@ impl Transform {
             name: rollout.trusted().package.name().into(),
             rollout,
             settings: settings.to_string().into(),
+            owner: None,
         };
         // An instance that takes the settings proves that every later one will.
         transform.instance().await?;
@@ -119,6 +123,16 @@ impl Transform {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The same transform at work for a connection: its tenant's share of the host
+    /// counts, and logs and figures name it. Pages, syncs and intakes do so by
+    /// themselves.
+    #[must_use]
+    pub fn on_behalf_of(&self, connection: &ConnectionKey) -> Self {
+        let mut with = self.clone();
+        with.owner = Some(connection.clone());
+        with
     }
 
     /// What the transform says of itself.
@@ -155,18 +169,18 @@ impl Transform {
 
     async fn instance(&self) -> Result<WarmTransform, Error> {
         let loaded = self.rollout.route(None, Lasting::Once)?;
-        loaded.configured(&self.settings).await
+        loaded.configured(&self.settings, self.owner.as_ref()).await
     }
 }
 
 impl LoadedTransform {
     /// What the transform says of itself.
     pub(crate) async fn describe(self: &Arc<Self>) -> Result<TransformDescription, Error> {
-        let mut warm = self.fresh().await?;
+        let mut warm = self.fresh(None).await?;
         let instance = &warm.instance;
         let description = warm
             .guest
-            .run(&self.speaker, "describe", async |store| {
+            .run(&warm.speaker, "describe", async |store| {
                 instance
                     .lockgate_connector_batches()
                     .call_describe(store)
@@ -183,12 +197,13 @@ impl LoadedTransform {
     pub(crate) async fn configured(
         self: &Arc<Self>,
         settings: &str,
+        owner: Option<&ConnectionKey>,
     ) -> Result<WarmTransform, Error> {
-        let mut warm = self.fresh().await?;
+        let mut warm = self.fresh(owner).await?;
         let instance = &warm.instance;
         let accepted = warm
             .guest
-            .run(&self.speaker, "configure", async |store| {
+            .run(&warm.speaker, "configure", async |store| {
                 instance
                     .lockgate_connector_batches()
                     .call_configure(store, settings)
@@ -207,19 +222,31 @@ impl LoadedTransform {
     }
 
     /// An instance that can only describe itself.
-    async fn fresh(self: &Arc<Self>) -> Result<WarmTransform, Error> {
+    async fn fresh(
+        self: &Arc<Self>,
+        owner: Option<&ConnectionKey>,
+    ) -> Result<WarmTransform, Error> {
+        let speaker = match owner {
+            Some(owner) => Arc::new(Speaker {
+                connection: owner.to_string(),
+                ..Speaker::clone(&self.speaker)
+            }),
+            None => Arc::clone(&self.speaker),
+        };
         let state = TransformState {
             meter: Meter::new(self.limits.clone()),
-            log: Log::new(Arc::clone(&self.speaker)),
+            log: Log::new(Arc::clone(&speaker)),
         };
-        let mut guest = Guest::new(&self.sandbox, state, &self.service).await?;
+        let (sandbox, service) = (&self.sandbox, &self.service);
+        let mut guest = Guest::new(sandbox, state, service, speaker.tenant()).await?;
         let instance = guest
-            .run(&self.speaker, "start", async |store| {
+            .run(&speaker, "start", async |store| {
                 self.pre.instantiate_async(store).await
             })
             .await?;
         Ok(WarmTransform {
             loaded: Arc::clone(self),
+            speaker,
             guest,
             instance,
             failed: false,
@@ -230,6 +257,7 @@ impl LoadedTransform {
 /// An instance of a transform that is kept for many batches.
 pub struct WarmTransform {
     loaded: Arc<LoadedTransform>,
+    speaker: Arc<Speaker>,
     guest: Guest<TransformState>,
     instance: Instance,
     failed: bool,
@@ -264,7 +292,7 @@ impl WarmTransform {
                 reason,
             });
         }
-        let state = self.guest.store.data_mut();
+        let state = self.guest.state_mut();
         state.meter.rearm();
         state.log.rearm();
         let batch = wit::Batch {
@@ -274,7 +302,7 @@ impl WarmTransform {
         let instance = &self.instance;
         let outcome = self
             .guest
-            .run(&self.loaded.speaker, "apply", async |store| {
+            .run(&self.speaker, "apply", async |store| {
                 instance
                     .lockgate_connector_batches()
                     .call_apply(store, &batch)
@@ -292,7 +320,7 @@ impl WarmTransform {
     #[must_use]
     pub fn usage(&self) -> Usage {
         let instructions = self.guest.instructions();
-        let meter = &self.guest.store.data().meter;
+        let meter = &self.guest.state().meter;
         Usage {
             instructions,
             memory_bytes: meter.memory_bytes(),
@@ -302,8 +330,8 @@ impl WarmTransform {
 
     fn call(&self) -> GuestCall {
         GuestCall {
-            package: self.loaded.speaker.package.clone(),
-            version: self.loaded.speaker.version.clone(),
+            package: self.speaker.package.clone(),
+            version: self.speaker.version.clone(),
             call: "apply",
         }
     }

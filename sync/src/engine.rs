@@ -155,9 +155,16 @@ impl SyncError {
 
 impl Engine {
     /// An engine at rest. Calls of `connection` are made at the priority of a sync,
-    /// loads and comparisons at that of a backfill.
+    /// loads and comparisons at that of a backfill; plugins work on its behalf.
     #[must_use]
-    pub fn new(connection: &Connection, database: Database, options: EngineOptions) -> Arc<Self> {
+    pub fn new(
+        connection: &Connection,
+        database: Database,
+        mut options: EngineOptions,
+    ) -> Arc<Self> {
+        for plugin in options.plugins.iter_mut().chain(&mut options.decider) {
+            *plugin = plugin.on_behalf_of(connection.key());
+        }
         Arc::new(Self {
             connection: connection.with_priority(Priority::Sync),
             database,

@@ -21,8 +21,16 @@ const FLOOD_FACTOR: u64 = 16;
 pub(crate) struct Speaker {
     pub(crate) package: String,
     pub(crate) version: String,
-    /// `tenant/name`, or empty for a transform.
+    /// `tenant/name`, or empty for a transform that works for none.
     pub(crate) connection: String,
+}
+
+impl Speaker {
+    /// Whose calls these are; empty if they belong to no connection.
+    pub(crate) fn tenant(&self) -> &str {
+        let tenant = self.connection.split_once('/');
+        tenant.map_or("", |(tenant, _)| tenant)
+    }
 }
 
 /// The log of one call.

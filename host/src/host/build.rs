@@ -19,6 +19,7 @@ use crate::package::PublicKey;
 use crate::private_file;
 use crate::rollout::{VersionChange, Watcher};
 use crate::seal::{MasterKey, Sealer};
+use crate::shares::Shares;
 use crate::store::{SqliteStore, Store};
 use crate::transport::{Transport, TransportConfig};
 use crate::trust::{Revoked, Trust};
@@ -35,6 +36,7 @@ pub struct HostBuilder {
     store: Option<Arc<dyn Store>>,
     ceiling: Option<Limits>,
     is_counting: bool,
+    shares: Shares,
     transport: TransportConfig,
     watcher: Watching,
     trust: Trust,
@@ -91,6 +93,13 @@ impl HostBuilder {
     #[must_use]
     pub fn ceiling(mut self, ceiling: Limits) -> Self {
         self.ceiling = Some(ceiling);
+        self
+    }
+
+    /// What one tenant gets of the cores and of instances, at most.
+    #[must_use]
+    pub fn shares(mut self, shares: Shares) -> Self {
+        self.shares = shares;
         self
     }
 
@@ -166,6 +175,10 @@ impl HostBuilder {
             let problem = "no data directory: give one with `data_dir`".to_owned();
             return Err(Error::Options(vec![problem]));
         };
+        let problems = self.shares.problems();
+        if !problems.is_empty() {
+            return Err(Error::Options(problems));
+        }
         let store = match self.store {
             Some(store) => {
                 private_file::make_directory(&data_dir).map_err(|source| Error::DataDir {
@@ -204,7 +217,7 @@ impl HostBuilder {
             now_ms: SessionsConfig::system_clock(),
         });
         Ok(Host(Arc::new(Inner {
-            sandboxes: Sandboxes::new(&ceiling, self.is_counting)?,
+            sandboxes: Sandboxes::new(&ceiling, self.is_counting, self.shares)?,
             code,
             ceiling,
             ledgers: Ledgers::start(Arc::clone(&store), clock),

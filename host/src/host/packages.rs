@@ -108,7 +108,7 @@ impl Host {
             Compiled::Transform(loaded) => {
                 loaded.describe().await?;
                 for settings in self.0.live_settings(name) {
-                    loaded.configured(&settings).await?;
+                    loaded.configured(&settings, None).await?;
                 }
                 self.0.transforms.stage(name, loaded);
             }

@@ -230,7 +230,12 @@ impl Courier {
             let delivery = match deliveries.next_delivery().await {
                 Ok(Some(delivery)) => delivery,
                 // It has told why before.
-                Ok(None) => return Err(Error::Busy),
+                Ok(None) => {
+                    return Err(Error::Busy {
+                        tenant: self.connection.key().tenant().to_owned(),
+                        limit: "its subscription has ended".to_owned(),
+                    });
+                }
                 Err(error) if error.keeps_place() => {
                     self.locked().hearing_problem = Some(error.to_string());
                     sleep(error.retry_after().unwrap_or_default().max(SHORTEST_PAUSE)).await;

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use lockgate::{Limit, Transform};
+use lockgate::{Limit, Shares, Transform};
 use lockgate_tests::handmade::transform;
 use lockgate_tests::loopback::Loopback;
+use lockgate_tests::packages::package;
 use lockgate_tests::sandbox::TestHost;
 use serde_json::{Value as Json, json};
 
@@ -17,7 +18,16 @@ use crate::attack::{
 };
 
 /// How many instances of an engine live at a time.
-pub(crate) const POOL: usize = 256;
+const POOL: usize = 256;
+
+/// A host in which one tenant may have them all.
+async fn host_without_shares() -> TestHost {
+    let shares = Shares {
+        instances_of_one: POOL,
+        ..Shares::default()
+    };
+    TestHost::with(|builder| builder.shares(shares)).await
+}
 
 async fn hostile(host: &TestHost, attack: Json) -> Transform {
     host.transform("hostile-transform", &attack).await.unwrap()
@@ -81,7 +91,7 @@ const CHECK_AND_SOIL: &str = "
 
 #[tokio::test]
 async fn a_pooled_slot_shows_nothing_of_the_guest_before() {
-    let host = TestHost::new().await;
+    let host = host_without_shares().await;
     for name in ["soiler", "finder"] {
         host.load(&transform(name, "", CHECK_AND_SOIL)).await;
     }
@@ -98,7 +108,8 @@ async fn a_pooled_slot_shows_nothing_of_the_guest_before() {
 
 #[tokio::test]
 async fn guests_of_many_tables_take_no_slots_from_others() {
-    let host = transform_host("").await;
+    let host = host_without_shares().await;
+    host.load(&package("hostile-transform")).await;
     host.load(&transform("tables", &"(table 10 funcref)".repeat(6), ""))
         .await;
     let greedy = host.transform("tables", &json!({})).await.unwrap();
@@ -113,7 +124,8 @@ async fn guests_of_many_tables_take_no_slots_from_others() {
 
 #[tokio::test]
 async fn more_calls_than_there_are_slots_wait_for_their_turn() {
-    let host = transform_host("").await;
+    let host = host_without_shares().await;
+    host.load(&package("hostile-transform")).await;
     let echo = hostile(&host, json!({ "do": "echo" })).await;
     let mut kept = join_all((0..POOL).map(|_| echo.warm())).await;
     assert!(kept.iter().all(Result::is_ok));

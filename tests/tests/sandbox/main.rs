@@ -31,6 +31,7 @@ mod quota;
 mod receiver;
 mod refusals;
 mod requests;
+mod shares;
 mod storage;
 mod swaps;
 mod tables;

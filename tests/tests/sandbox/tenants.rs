@@ -1,13 +1,11 @@
 //! Tenants beside one another, one of which attacks: what it can learn, take and keep
 //! busy. The attacker and the others have connections of one package in one host.
 
-use futures_util::future::join_all;
 use lockgate::{Blame, Error, Limit};
 use lockgate_tests::loopback::Loopback;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use crate::attack::{connector, is_pending, one, report, stopped_by};
-use crate::isolation::POOL;
 use crate::quota::counted;
 
 #[tokio::test]
@@ -133,31 +131,4 @@ async fn a_tenant_that_has_used_up_its_calls_keeps_nobody_else_from_calling() {
     }
     let status = one(&globex, "reserve 50 0").await;
     assert_eq!(status["remaining"], 50, "{status}");
-}
-
-#[tokio::test]
-async fn a_call_behind_a_tenant_that_fills_every_place_is_served_in_its_turn() {
-    let server = Loopback::start().await;
-    let package = connector("");
-    let (host, acme) = server.attacked_by(&package).await;
-    let globex = server.connect(&host, &package, "globex", "crm").await;
-    // More than there is room for, so that some wait before the victim does.
-    let mut greedy = Box::pin(join_all(
-        (0..POOL + 40).map(|_| report(&acme, "send get /hold")),
-    ));
-    while server.held() < POOL {
-        assert!(is_pending(greedy.as_mut()).await);
-        tokio::task::yield_now().await;
-    }
-    let mut victim = Box::pin(one(&globex, "send get /ok"));
-    assert!(is_pending(victim.as_mut()).await);
-    server.release();
-    let (served, all) = tokio::join!(victim, greedy);
-    assert_eq!(served["status"], 200);
-    let ended = |outcome: &Result<Vec<Json>, Error>| outcome.is_ok();
-    assert!(
-        all.iter().all(ended),
-        "{:?}",
-        all.iter().find(|one| one.is_err())
-    );
 }
