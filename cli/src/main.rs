@@ -32,6 +32,7 @@ mod progress;
 mod query;
 mod recipe;
 mod record;
+mod registry;
 mod roots;
 mod rows;
 mod run;

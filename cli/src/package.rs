@@ -5,6 +5,7 @@ mod history;
 pub(crate) mod inspect;
 mod install;
 mod list;
+mod publish;
 pub(crate) mod sign;
 mod steer;
 
@@ -56,6 +57,8 @@ enum Command {
     Unpin(steer::UnpinArgs),
     /// Show what has changed of a package
     History(history::Args),
+    /// Put a package into a registry: a folder, or an OCI registry
+    Publish(publish::Args),
     /// Sign the package in a directory with this data directory's key
     Sign(sign::SignArgs),
     /// Show the public half of this data directory's key
@@ -80,6 +83,7 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
         Command::Pin(args) => steer::pin(common, args).await,
         Command::Unpin(args) => steer::unpin(common, args).await,
         Command::History(args) => history::run(common, args),
+        Command::Publish(args) => publish::run(common, args).await,
         Command::Sign(args) => sign::sign(common, &args),
         Command::Key(args) => sign::key(common, &args),
         Command::Trust(args) => sign::trust(common, args),

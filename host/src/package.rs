@@ -249,8 +249,7 @@ impl Package {
         let mut package = Self::assemble(manifest, text, component.into());
         if dir.exists(SIGNATURE_FILE) {
             let text = read(&dir, SIGNATURE_FILE, MAX_SIGNATURE_BYTES, &place)?;
-            let text = String::from_utf8_lossy(&text);
-            package.signature = Some(Signature::parse(&text).map_err(PackageError::Signature)?);
+            package.signature = Some(String::from_utf8_lossy(&text).parse()?);
         }
         Ok(package)
     }

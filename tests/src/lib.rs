@@ -7,7 +7,8 @@
 //! `events`, `handmade`, `logs` and `loopback` are what the
 //! attacks on the sandbox need, `org` and `secrets` what the tests with an org do,
 //! `list` is the other system that a second connector speaks to, `receiver` an app that
-//! takes webhooks, and `hooks` a server that takes those of an org.
+//! takes webhooks, `hooks` a server that takes those of an org, and `registry` one of
+//! packages.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -29,5 +30,6 @@ pub mod org;
 pub mod packages;
 pub mod proxy;
 pub mod receiver;
+pub mod registry;
 pub mod sandbox;
 pub mod secrets;

@@ -6,7 +6,7 @@
 mod check;
 mod command;
 mod peers;
-mod postgresql;
+mod servers;
 mod setup;
 
 use std::process::ExitCode;
@@ -52,7 +52,7 @@ fn run(task: &str, arguments: Vec<String>) -> Result<ExitCode> {
         "setup" => {
             without_arguments(task, &arguments)?;
             setup::run()?;
-            postgresql::install();
+            servers::install();
         }
         "demo" => return demo(arguments),
         "test" => test(arguments)?,
@@ -139,7 +139,7 @@ fn authoring() -> Result<()> {
 
 fn test(mut arguments: Vec<String>) -> Result<()> {
     setup::run()?;
-    postgresql::install();
+    servers::install();
     let is_long = arguments.iter().any(|argument| argument == "--long");
     arguments.retain(|argument| argument != "--long");
     let mut step = Step::cargo(["test", "--workspace", "--locked"]).arguments(arguments);

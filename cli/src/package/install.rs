@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde_json::json;
 
+use super::publish;
 use crate::args::{Common, Shape};
 use crate::exit::Status;
 use crate::progress::Progress;
@@ -15,14 +16,24 @@ const EXAMPLES: &str = "\
 Examples:
   lockgate package install ./target/package
       Nothing changes for calls yet, unless no version was known before:
-  lockgate package swap my-connector 0.2.0";
+  lockgate package swap my-connector 0.2.0
+  lockgate package install acme:tidy-mail --from ./registry
+  lockgate package install acme:tidy-mail@0.3.1 --from oci://ghcr.io/acme
+      From a registry: the newest version, or the one that is named. It is loaded only if
+      it is signed by who is trusted here, wherever it comes from.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The package's directory, with package.toml and its component
-    #[arg(value_name = "DIR")]
-    directory: PathBuf,
+    /// The package's directory, with package.toml and its component; with --from its name
+    /// in the registry, as [NAMESPACE:]NAME[@VERSION]
+    #[arg(value_name = "DIR|NAME")]
+    package: PathBuf,
+    /// The registry: a folder, or oci://HOST/PATH
+    #[arg(long, value_name = "PLACE")]
+    from: Option<String>,
+    #[command(flatten)]
+    account: publish::Account,
     #[command(flatten)]
     shape: Shape,
 }
@@ -30,7 +41,14 @@ pub(super) struct Args {
 /// Loads the package once, aside, so that only what runs is installed. Its code is kept
 /// for the swap.
 pub(super) async fn run(common: &Common, args: Args) -> Result<Status> {
-    let package = packages::open(&args.directory)?;
+    let package = match &args.from {
+        Some(place) => {
+            let name = args.package.to_string_lossy();
+            let _progress = Progress::spinner(format!("fetching {name}"));
+            args.account.at(place)?.fetch(&name.parse()?).await?
+        }
+        None => packages::open(&args.package)?,
+    };
     let head = &package.manifest().package;
     let host = session::open(common, None).await?;
     {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::Package;
+use super::{Package, PackageError};
 
 /// The signature's file in a package's directory.
 pub const SIGNATURE_FILE: &str = "package.sig";
@@ -164,17 +164,24 @@ impl Signature {
         )
     }
 
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        toml::from_str(text).map_err(|error| error.message().to_owned())
-    }
-
     /// Whether its key has signed this package.
-    pub(crate) fn is_of(&self, package: &Package) -> bool {
+    #[must_use]
+    pub fn is_of(&self, package: &Package) -> bool {
         let Ok(signature) = STANDARD.decode(&self.signature) else {
             return false;
         };
         let key = UnparsedPublicKey::new(&ED25519, self.key.0);
         signature.len() == SIGNATURE_BYTES && key.verify(&message(package), &signature).is_ok()
+    }
+}
+
+/// From the contents of a file [`SIGNATURE_FILE`].
+impl FromStr for Signature {
+    type Err = PackageError;
+
+    fn from_str(text: &str) -> Result<Self, PackageError> {
+        let parsed = toml::from_str(text);
+        parsed.map_err(|error| PackageError::Signature(error.message().to_owned()))
     }
 }
 
@@ -219,17 +226,17 @@ mod tests {
             let start = at.index(text.len());
             let end = (start + gone).min(text.len());
             text.replace_range(start..end, &piece);
-            match Signature::parse(&text) {
+            match text.parse::<Signature>() {
                 // Only what stands beside key and signature was touched.
                 Ok(read) if read == signed => {}
                 Ok(read) => prop_assert!(!read.is_of(&package), "{}", text),
-                Err(reason) => prop_assert!(!reason.is_empty()),
+                Err(reason) => prop_assert!(!reason.to_string().is_empty()),
             }
         }
 
         #[test]
         fn noise_is_no_signature(text in ".{0,200}") {
-            prop_assert!(Signature::parse(&text).is_err());
+            prop_assert!(text.parse::<Signature>().is_err());
         }
     }
 }
