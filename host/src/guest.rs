@@ -138,12 +138,14 @@ impl<T: Metered> Guest<T> {
         let mut begun = Instant::now();
         let store = &mut alive(self.body.as_mut()).store;
         let (turns, ran) = (&mut self.turns, &*self.ran);
-        let work = async {
+        // In a box, or the types of futures would nest deeper in the apps that await
+        // calls than the compiler goes.
+        let work = Box::pin(async {
             let first = turns.get().await;
             patience.begin();
             begun = Instant::now();
             patience.of(in_turns(first, turns, ran, work(store))).await
-        };
+        });
         let outcome = tokio::select! {
             // What is done is done, whatever else is over.
             biased;
