@@ -10,11 +10,18 @@ mod javascript;
 mod json_text;
 pub(crate) mod language;
 mod new;
+mod operation;
 mod pack;
+mod product;
 mod python;
+mod record;
+mod secrets;
 mod sources;
+mod stand;
+mod stored;
 mod templates;
 mod test;
+mod tested;
 mod tool;
 
 use std::path::{Path, PathBuf};

@@ -10,7 +10,7 @@ use crate::bindings::connector::exports::lockgate::connector::{events, hooks, re
 use crate::bindings::connector::{Connector, ConnectorPre};
 use crate::capability::log::Speaker;
 use crate::capability::quota::QuotaAccess;
-use crate::capability::storage::Storage;
+use crate::capability::storage::{Place, Storage};
 use crate::deliveries::LONGEST_WAIT;
 use crate::engine::Sandbox;
 use crate::error::{Error, GuestCall};
@@ -20,11 +20,13 @@ use crate::host::Inner;
 use crate::ledger::Priority;
 use crate::limits::Limits;
 use crate::manifest::{AuthManifest, VendorManifest};
+use crate::merge::merge;
 use crate::migration::{self, Migration};
 use crate::package::Package;
 use crate::park::QuotaWait;
 use crate::patience::Patience;
 use crate::records::{ConnectorDescription, Problem, Way, bounded, setting_problems};
+use crate::rehearsal::{CallUsage, Rehearsal};
 use crate::rollout::{Service, Versioned};
 use crate::state::ConnectorState;
 use crate::store::{ConnectionRecord, ConnectionState};
@@ -60,6 +62,7 @@ pub(crate) struct Instance {
     exports: Connector,
     quota: QuotaAccess,
     wait: Option<QuotaWait>,
+    rehearsal: Option<Rehearsal>,
 }
 
 /// How calls of a handle are made.
@@ -70,15 +73,8 @@ pub(crate) struct How {
     pub(crate) priority: Priority,
     /// How queries and writes wait for calls.
     pub(crate) wait: Option<QuotaWait>,
-}
-
-/// What an instance can reach, within what its package was granted.
-#[derive(Clone, Copy, Debug)]
-enum Reach<'a> {
-    /// The connection's origin, budget and stored values, as a handle reaches them.
-    Connection(&'a How),
-    /// Nothing at all.
-    Nothing,
+    /// What the calls are part of.
+    pub(crate) rehearsal: Option<Rehearsal>,
 }
 
 impl Instance {
@@ -94,7 +90,7 @@ impl Instance {
         if let Some(overrides) = &how.overrides {
             merge(&mut settings, overrides);
         }
-        let mut instance = Self::start(host, &record, loaded, Reach::Connection(how)).await?;
+        let mut instance = Self::start(host, &record, loaded, Some(how)).await?;
         instance.configure(&settings).await?;
         Ok(instance)
     }
@@ -106,7 +102,7 @@ impl Instance {
         record: &ConnectionRecord,
         loaded: Arc<LoadedConnector>,
     ) -> Result<(), Error> {
-        let mut instance = Self::start(host, record, loaded, Reach::Nothing).await?;
+        let mut instance = Self::start(host, record, loaded, None).await?;
         instance.configure(&record.settings).await
     }
 
@@ -116,14 +112,16 @@ impl Instance {
         record: &ConnectionRecord,
         loaded: Arc<LoadedConnector>,
     ) -> Result<Self, Error> {
-        Self::start(host, record, loaded, Reach::Connection(&How::default())).await
+        Self::start(host, record, loaded, Some(&How::default())).await
     }
 
+    /// An instance that reaches the connection's origin, budget and stored values as a
+    /// handle does, within what its package was granted; nothing at all without `how`.
     async fn start(
         host: &Arc<Inner>,
         record: &ConnectionRecord,
         loaded: Arc<LoadedConnector>,
-        reach: Reach<'_>,
+        how: Option<&How>,
     ) -> Result<Self, Error> {
         let head = &loaded.package.manifest().package;
         let speaker = Arc::new(Speaker {
@@ -132,24 +130,29 @@ impl Instance {
             connection: record.key.to_string(),
         });
         let limits = &loaded.limits;
-        if matches!(reach, Reach::Connection(_)) {
-            migration::ensure(host, record, &loaded).await?;
-        }
-        let scope = migration::scope(record, &head.name, head.state);
-        let (quota, backend, store, wait) = match reach {
-            Reach::Nothing => (None, None, None, None),
-            Reach::Connection(how) => (
-                host.quota(record, &loaded)
-                    .await?
-                    .map(|quota| quota.at(how.priority)),
-                Some(host.http_backend(record, &loaded)),
-                Some(host.store()),
-                how.wait.clone(),
-            ),
+        let rehearsal = how.and_then(|how| how.rehearsal.clone());
+        let place = match (how, &rehearsal) {
+            (None, _) => Place::Nowhere,
+            (_, Some(rehearsal)) => Place::Rehearsal(rehearsal.clone()),
+            (_, None) => {
+                migration::ensure(host, record, &loaded).await?;
+                Place::Store(host.store())
+            }
         };
+        let is_counted = !rehearsal.as_ref().is_some_and(Rehearsal::is_uncounted);
+        let quota = match how.filter(|_| is_counted) {
+            Some(how) => {
+                let quota = host.quota(record, &loaded).await?;
+                quota.map(|quota| quota.at(how.priority))
+            }
+            None => None,
+        };
+        let backend = how.map(|_| host.http_backend(record, &loaded));
         let quota = QuotaAccess::new(quota);
-        let storage = Storage::new(store, scope, limits);
-        let state = ConnectorState::new(limits, &speaker, backend, quota.clone(), storage);
+        let scope = migration::scope(record, &head.name, head.state);
+        let storage = Storage::new(place, scope, limits);
+        let state = ConnectorState::new(limits, &speaker, backend, quota.clone(), storage)
+            .rehearsing(rehearsal.as_ref());
         let mut guest = Guest::new(&loaded.sandbox, state, &loaded.service).await?;
         let exports = guest
             .run(&speaker, "start", async |store| {
@@ -163,7 +166,8 @@ impl Instance {
             guest,
             exports,
             quota,
-            wait,
+            wait: how.and_then(|how| how.wait.clone()),
+            rehearsal,
         })
     }
 
@@ -468,6 +472,25 @@ impl Instance {
     }
 }
 
+impl Drop for Instance {
+    /// Adds what it has used to the sum of its rehearsal.
+    fn drop(&mut self) {
+        let Some(rehearsal) = &self.rehearsal else {
+            return;
+        };
+        let state = self.guest.store.data();
+        rehearsal.add(CallUsage {
+            requests: state.http.all_sent(),
+            storage_reads: state.storage.reads,
+            storage_writes: state.storage.writes,
+            log_lines: state.log.lines(),
+            host_calls: state.meter.all_host_calls(),
+            memory_bytes: state.meter.memory_bytes(),
+            instructions: self.guest.instructions(),
+        });
+    }
+}
+
 fn must_be_ready(record: &ConnectionRecord) -> Result<(), Error> {
     match &record.state {
         ConnectionState::Ready => Ok(()),
@@ -480,40 +503,5 @@ fn needs_reconnect(record: &ConnectionRecord, reason: &str) -> Error {
     Error::NeedsReconnect {
         connection: record.key.to_string(),
         reason: reason.to_owned(),
-    }
-}
-
-/// JSON Merge Patch (RFC 7396).
-fn merge(target: &mut Json, patch: &Json) {
-    match (target, patch) {
-        (Json::Object(target), Json::Object(patch)) => {
-            for (key, value) in patch {
-                if value.is_null() {
-                    target.remove(key);
-                } else {
-                    merge(target.entry(key.clone()).or_insert(Json::Null), value);
-                }
-            }
-        }
-        (target, patch) => *target = patch.clone(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn settings_of_one_call_are_merged_over_the_stored_ones() {
-        let mut settings = json!({"api_version": "60.0", "assignment": {"rule": "a", "x": 1}});
-        merge(
-            &mut settings,
-            &json!({"assignment": {"rule": "b", "x": null}, "mru": true}),
-        );
-        assert_eq!(
-            settings,
-            json!({"api_version": "60.0", "assignment": {"rule": "b"}, "mru": true})
-        );
     }
 }

@@ -14,7 +14,7 @@ use crate::bindings::migrator::exports::lockgate::connector::migration as wit;
 use crate::bindings::migrator::{Migrator, MigratorPre};
 use crate::capability::log::Speaker;
 use crate::capability::quota::QuotaAccess;
-use crate::capability::storage::{Storage, is_key};
+use crate::capability::storage::{Place, Storage, is_key};
 use crate::connector::LoadedConnector;
 use crate::error::{Error, GuestCall};
 use crate::guest::Guest;
@@ -197,7 +197,7 @@ impl Way<'_> {
         });
         let limits = &self.loaded.limits;
         let to = scope(self.record, &head.name, head.state);
-        let storage = Storage::new(None, to.clone(), limits);
+        let storage = Storage::new(Place::Nowhere, to.clone(), limits);
         let state = ConnectorState::new(limits, &speaker, None, QuotaAccess::new(None), storage);
         let mut guest = Guest::new(&self.loaded.sandbox, state, &self.loaded.service).await?;
         let migrator: Migrator = guest

@@ -15,6 +15,7 @@ use crate::capability::stream::Exchanges;
 use crate::grant::{Grant, Grants};
 use crate::limits::Limits;
 use crate::meter::{Meter, Metered};
+use crate::rehearsal::Rehearsal;
 
 /// The state of a connector's call.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(crate) struct ConnectorState {
     pub(crate) storage: Storage,
     pub(crate) quota: QuotaAccess,
     pub(crate) stream: Exchanges,
+    /// What the call is part of, if that has a clock of its own.
+    pub(crate) rehearsal: Option<Rehearsal>,
     pub(crate) table: ResourceTable,
 }
 
@@ -44,8 +47,16 @@ impl ConnectorState {
             stream: Exchanges::new(backend, limits),
             storage,
             quota,
+            rehearsal: None,
             table: ResourceTable::new(),
         }
+    }
+
+    /// The same as part of a rehearsal.
+    pub(crate) fn rehearsing(mut self, rehearsal: Option<&Rehearsal>) -> Self {
+        self.http.recording = rehearsal.and_then(Rehearsal::recording).cloned();
+        self.rehearsal = rehearsal.cloned();
+        self
     }
 
     /// Begins a new page: limits that re-arm are full again.

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use notify::{EventKind, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::test::Tests;
+use super::tested::Tests;
 use super::{build, package_directory, sources};
 use crate::args::Common;
 use crate::exit::{self, Status};
@@ -65,7 +65,7 @@ pub(super) async fn run(common: &Common, args: Args) -> Result<Status> {
 /// Builds and tests once, and shows what came of it.
 async fn once(common: &Common, directory: &Path) -> Result<()> {
     let package = build::make(common, directory, &package_directory(directory)).await?;
-    Tests::run(common, directory, &package, false).await?.show()
+    Tests::run(common, directory, &package).await?.show()
 }
 
 /// Waits for a change, and for the end of those that come with it; `None` if no more

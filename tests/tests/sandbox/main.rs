@@ -29,6 +29,7 @@ mod pool;
 mod quota;
 mod receiver;
 mod refusals;
+mod rehearsals;
 mod requests;
 mod storage;
 mod swaps;
