@@ -1,4 +1,5 @@
-//! Connectors under test: on a host that is scripted, and recorded from a product.
+//! Connectors under test: on a host that is scripted, recorded from a product, and held
+//! against the contract with faults in their exchanges.
 
 #![expect(
     clippy::unwrap_used,
@@ -8,13 +9,18 @@
 
 mod support;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lockgate_tests::packages::package_dir;
 use mailing_list::{Config, MailingList};
 use serde_json::{Value as Json, json};
 use support::{Run, command, run};
 use tempfile::TempDir;
+
+/// A directory of this repository.
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
 
 /// A connector's directory with golden folders and nothing else: its package is given.
 struct Folders {
@@ -256,4 +262,88 @@ async fn a_recording_of_another_connector_or_connection_is_refused() {
         assert!(refused.err.contains(told), "{refused:#?}");
     }
     assert!(!folders.path("one", "exchanges.json").exists());
+}
+
+/// What `plugin conform` says of a connector of this repository, rule by rule.
+fn conform(directory: &str, package: &str, code: i32) -> Json {
+    let (directory, package) = (repository(directory), package_dir(package));
+    let (directory, package) = (
+        directory.display().to_string(),
+        package.display().to_string(),
+    );
+    let conform = ["plugin", "conform", &directory, "--package", &package];
+    let conform = [&conform[..], &["--output", "json"]].concat();
+    support::lockgate(&conform).ended(code).json()
+}
+
+/// The rules with this outcome.
+fn rules(report: &Json, outcome: &str) -> Vec<String> {
+    let rules = report["rules"].as_array().unwrap();
+    let fits = rules.iter().filter(|rule| rule["outcome"] == outcome);
+    fits.map(|rule| rule["name"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+const NONE: [&str; 0] = [];
+
+#[test]
+fn the_connector_of_the_mailing_list_keeps_every_rule_of_the_contract() {
+    let report = conform("mailing-list/connector", "mailing-list", 0);
+    assert_eq!(rules(&report, "failed"), NONE, "{report:#}");
+    assert_eq!(rules(&report, "not-applicable"), NONE, "{report:#}");
+    assert_eq!(report["passed"], 9);
+}
+
+#[test]
+fn the_connector_of_salesforce_keeps_every_rule_of_the_contract() {
+    let report = conform("connector-wasm", "salesforce", 0);
+    assert_eq!(rules(&report, "failed"), NONE, "{report:#}");
+    assert_eq!(rules(&report, "not-applicable"), NONE, "{report:#}");
+}
+
+#[test]
+fn a_careless_connector_is_told_which_rules_it_breaks_and_where() {
+    let report = conform("tests/guests/careless-connector", "careless-connector", 1);
+    assert_eq!(
+        rules(&report, "failed"),
+        [
+            "pages",
+            "over-quota",
+            "unreadable-answer",
+            "broken-off",
+            "big-batch",
+            "lost-create"
+        ],
+        "{report:#}"
+    );
+    // What the host does for it, it cannot get wrong.
+    assert_eq!(
+        rules(&report, "ok"),
+        ["golden", "expired-token", "given-up"],
+        "{report:#}"
+    );
+    let failures = |name: &str| {
+        let rules = report["rules"].as_array().unwrap();
+        let rule = rules.iter().find(|rule| rule["name"] == name).unwrap();
+        rule["failures"].to_string()
+    };
+    assert!(
+        failures("pages").contains("1 of 3 records did not come"),
+        "{report:#}"
+    );
+    let unreadable = failures("unreadable-answer");
+    assert!(unreadable.contains("crashed"), "{unreadable}");
+    assert!(unreadable.contains("taken for an answer"), "{unreadable}");
+    assert!(
+        failures("lost-create").contains("sent 2 times"),
+        "{report:#}"
+    );
+}
+
+#[test]
+fn a_transform_has_no_product_to_be_played() {
+    let folders = Folders::new("lead-scorer");
+    folders.write("one", "input.json", &json!([]));
+    let refused = folders.plugin("conform", &[]).ended(2);
+    assert!(refused.err.contains("lockgate plugin test"), "{refused:#?}");
 }
