@@ -20,6 +20,7 @@ mod secrets;
 mod sources;
 mod stand;
 mod stored;
+mod swap;
 mod templates;
 mod test;
 mod tested;
