@@ -2,11 +2,12 @@
 //! the guests that attack. They land in `OUT_DIR/packages`, one directory each.
 
 /// All guest crates that tests load, relative to this one.
-const GUESTS: [&str; 8] = [
+const GUESTS: [&str; 9] = [
     "../connector-wasm",
     "../mailing-list/connector",
     "../plugins/contact-normalizer",
     "../plugins/lead-scorer",
+    "guests/careless-connector",
     "guests/hostile-connector",
     "guests/hostile-transform",
     "guests/nosy-transform",

@@ -3,6 +3,7 @@
 mod batch;
 pub(crate) mod build;
 mod call;
+mod conform;
 mod dev;
 mod exchanges;
 mod golden;
@@ -10,11 +11,19 @@ mod javascript;
 mod json_text;
 pub(crate) mod language;
 mod new;
+mod operation;
 mod pack;
+mod product;
 mod python;
+mod record;
+mod secrets;
 mod sources;
+mod stand;
+mod stored;
+mod swap;
 mod templates;
 mod test;
+mod tested;
 mod tool;
 
 use std::path::{Path, PathBuf};
@@ -51,6 +60,8 @@ enum Command {
     Build(build::Args),
     /// Run a plugin on its golden folders, in the real sandbox
     Test(test::Args),
+    /// Hold a connector against the contract, with faults in its exchanges
+    Conform(conform::Args),
     /// Build and test again whenever a file changes
     Dev(dev::Args),
     /// Show what a plugin's package imports and asks for
@@ -74,6 +85,7 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
         Command::New(args) => new::run(&args),
         Command::Build(args) => build::run(common, args).await,
         Command::Test(args) => test::run(common, args).await,
+        Command::Conform(args) => conform::run(common, args).await,
         Command::Dev(args) => dev::run(common, args).await,
         Command::Inspect(args) => {
             let built = package_directory(&args.place);

@@ -20,7 +20,7 @@ use lockgate::receiver::Receiver;
 use crate::args::Common;
 use crate::exit::{Status, advised};
 use crate::shelf::Shelf;
-use crate::{output, place, session, text};
+use crate::{output, place, session, text, trust};
 use supervisor::Supervisor;
 
 const EXAMPLES: &str = "\
@@ -54,6 +54,8 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
     let data_dir = place::data_dir(common)?;
     // Makes the directory, and tells at once what is wrong with it.
     let shelf = Shelf::of(common)?;
+    // What this data directory signs from now on is trusted by the host that runs, too.
+    trust::own_or_new_key(common)?;
     let follow = |builder: HostBuilder| builder.watch_packages(shelf.follower());
     let host = session::open_with(common, None, follow).await?;
     let _lock = lock(&data_dir)?;

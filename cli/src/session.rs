@@ -50,10 +50,14 @@ pub(crate) async fn open_in(directory: &Path) -> Result<Host> {
     Ok(builder.build().await?)
 }
 
-/// The same for a package that the data directory has signed.
-pub(crate) async fn open_trusting(common: &Common, directory: &Path) -> Result<Host> {
+/// The same for a package that the data directory has signed, with further options.
+pub(crate) async fn open_trusting(
+    common: &Common,
+    directory: &Path,
+    options: impl FnOnce(HostBuilder) -> HostBuilder,
+) -> Result<Host> {
     let builder = Host::builder().data_dir(directory).user_agent(USER_AGENT);
-    Ok(trust::trusting(common, builder)?.build().await?)
+    Ok(options(trust::trusting(common, builder)?).build().await?)
 }
 
 /// The host and a connection, ready to call.

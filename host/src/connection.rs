@@ -41,7 +41,7 @@ const MAX_QUERY_BYTES: usize = 1024 * 1024;
 pub struct Connection {
     pub(crate) host: Arc<Inner>,
     key: ConnectionKey,
-    how: How,
+    pub(crate) how: How,
 }
 
 impl std::fmt::Debug for Connection {

@@ -13,7 +13,7 @@ use crate::bindings::connector::exports::lockgate::connector::{events, hooks, re
 use crate::bindings::connector::{Connector, ConnectorPre};
 use crate::capability::log::Speaker;
 use crate::capability::quota::QuotaAccess;
-use crate::capability::storage::Storage;
+use crate::capability::storage::{Place, Storage};
 use crate::capability::tables::Rows;
 use crate::deliveries::LONGEST_WAIT;
 use crate::engine::Sandbox;
@@ -26,11 +26,13 @@ use crate::host::Inner;
 use crate::ledger::Priority;
 use crate::limits::Limits;
 use crate::manifest::{AuthManifest, VendorManifest};
+use crate::merge::merge;
 use crate::migration::{self, Migration};
 use crate::package::Package;
 use crate::park::QuotaWait;
 use crate::patience::Patience;
 use crate::records::{ConnectorDescription, Records, Way, setting_problems};
+use crate::rehearsal::{CallUsage, Rehearsal};
 use crate::rollout::{Service, Versioned};
 use crate::state::ConnectorState;
 use crate::store::{ConnectionKey, ConnectionRecord};
@@ -74,6 +76,7 @@ pub(crate) struct Instance {
     quota: QuotaAccess,
     wait: Option<QuotaWait>,
     grants: Arc<Live>,
+    rehearsal: Option<Rehearsal>,
 }
 
 /// How calls of a handle are made.
@@ -84,15 +87,8 @@ pub(crate) struct How {
     pub(crate) priority: Priority,
     /// How queries and writes wait for calls.
     pub(crate) wait: Option<QuotaWait>,
-}
-
-/// What an instance can reach, within what its package was granted.
-#[derive(Clone, Copy, Debug)]
-enum Reach<'a> {
-    /// The connection's origin, budget and stored values, as a handle reaches them.
-    Connection(&'a How),
-    /// Nothing at all.
-    Nothing,
+    /// What the calls are part of.
+    pub(crate) rehearsal: Option<Rehearsal>,
 }
 
 impl Instance {
@@ -108,7 +104,7 @@ impl Instance {
         if let Some(overrides) = &how.overrides {
             merge(&mut settings, overrides);
         }
-        let mut instance = Self::start(host, &record, loaded, Reach::Connection(how)).await?;
+        let mut instance = Self::start(host, &record, loaded, Some(how)).await?;
         instance.configure(&settings).await?;
         Ok(instance)
     }
@@ -120,7 +116,7 @@ impl Instance {
         record: &ConnectionRecord,
         loaded: Arc<LoadedConnector>,
     ) -> Result<(), Error> {
-        let mut instance = Self::start(host, record, loaded, Reach::Nothing).await?;
+        let mut instance = Self::start(host, record, loaded, None).await?;
         instance.configure(&record.settings).await
     }
 
@@ -130,14 +126,16 @@ impl Instance {
         record: &ConnectionRecord,
         loaded: Arc<LoadedConnector>,
     ) -> Result<Self, Error> {
-        Self::start(host, record, loaded, Reach::Connection(&How::default())).await
+        Self::start(host, record, loaded, Some(&How::default())).await
     }
 
+    /// An instance that reaches the connection's origin, budget and stored values as a
+    /// handle does, within what its package was granted; nothing at all without `how`.
     async fn start(
         host: &Arc<Inner>,
         record: &ConnectionRecord,
         loaded: Arc<LoadedConnector>,
-        reach: Reach<'_>,
+        how: Option<&How>,
     ) -> Result<Self, Error> {
         let head = &loaded.package.manifest().package;
         let speaker = Arc::new(Speaker {
@@ -146,27 +144,31 @@ impl Instance {
             connection: record.key.to_string(),
         });
         let limits = &loaded.limits;
-        if matches!(reach, Reach::Connection(_)) {
-            migration::ensure(host, record, &loaded).await?;
-        }
-        let scope = migration::scope(record, &head.name, head.state);
-        let grants = match reach {
-            Reach::Nothing => Arc::new(Live::of_nothing(record.key.clone())),
-            Reach::Connection(_) => host.live_grants(record).await?,
+        let rehearsal = how.and_then(|how| how.rehearsal.clone());
+        let place = match (how, &rehearsal) {
+            (None, _) => Place::Nowhere,
+            (_, Some(rehearsal)) => Place::Rehearsal(rehearsal.clone()),
+            (_, None) => {
+                migration::ensure(host, record, &loaded).await?;
+                Place::Store(host.store())
+            }
         };
-        let (quota, backend, store, wait) = match reach {
-            Reach::Nothing => (None, None, None, None),
-            Reach::Connection(how) => (
-                host.quota(record, &loaded)
-                    .await?
-                    .map(|quota| quota.at(how.priority)),
-                Some(host.http_backend(record, &loaded)),
-                Some(host.store()),
-                how.wait.clone(),
-            ),
+        let is_counted = !rehearsal.as_ref().is_some_and(Rehearsal::is_uncounted);
+        let quota = match how.filter(|_| is_counted) {
+            Some(how) => {
+                let quota = host.quota(record, &loaded).await?;
+                quota.map(|quota| quota.at(how.priority))
+            }
+            None => None,
         };
+        let backend = how.map(|_| host.http_backend(record, &loaded));
         let quota = QuotaAccess::new(quota);
-        let storage = Storage::new(store, scope, limits);
+        let scope = migration::scope(record, &head.name, head.state);
+        let storage = Storage::new(place, scope, limits);
+        let grants = match how {
+            Some(_) => host.live_grants(record).await?,
+            None => Arc::new(Live::of_nothing(record.key.clone())),
+        };
         let state = ConnectorState::new(
             limits,
             &speaker,
@@ -174,7 +176,8 @@ impl Instance {
             backend,
             quota.clone(),
             storage,
-        );
+        )
+        .rehearsing(rehearsal.as_ref());
         let mut guest =
             Guest::new(&loaded.sandbox, state, &loaded.service, record.key.tenant()).await?;
         let exports = guest
@@ -189,8 +192,9 @@ impl Instance {
             guest,
             exports,
             quota,
-            wait,
             grants,
+            wait: how.and_then(|how| how.wait.clone()),
+            rehearsal,
         })
     }
 
@@ -422,37 +426,21 @@ impl Instance {
     }
 }
 
-/// JSON Merge Patch (RFC 7396).
-fn merge(target: &mut Json, patch: &Json) {
-    match (target, patch) {
-        (Json::Object(target), Json::Object(patch)) => {
-            for (key, value) in patch {
-                if value.is_null() {
-                    target.remove(key);
-                } else {
-                    merge(target.entry(key.clone()).or_insert(Json::Null), value);
-                }
-            }
-        }
-        (target, patch) => *target = patch.clone(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn settings_of_one_call_are_merged_over_the_stored_ones() {
-        let mut settings = json!({"api_version": "60.0", "assignment": {"rule": "a", "x": 1}});
-        merge(
-            &mut settings,
-            &json!({"assignment": {"rule": "b", "x": null}, "mru": true}),
-        );
-        assert_eq!(
-            settings,
-            json!({"api_version": "60.0", "assignment": {"rule": "b"}, "mru": true})
-        );
+impl Drop for Instance {
+    /// Adds what it has used to the sum of its rehearsal.
+    fn drop(&mut self) {
+        let Some(rehearsal) = &self.rehearsal else {
+            return;
+        };
+        let state = self.guest.state();
+        rehearsal.add(CallUsage {
+            requests: state.http.all_sent(),
+            storage_reads: state.storage.reads,
+            storage_writes: state.storage.writes,
+            log_lines: state.log.lines(),
+            host_calls: state.meter.all_host_calls(),
+            memory_bytes: state.meter.memory_bytes(),
+            instructions: self.guest.instructions(),
+        });
     }
 }

@@ -74,10 +74,10 @@ pub(crate) struct Sandboxes {
 }
 
 impl Sandboxes {
-    /// `is_counting` says whether instructions of transforms are counted, which
-    /// makes their code slower.
+    /// `is_counting` says whether instructions of guests are counted, which makes their
+    /// code slower.
     pub(crate) fn new(ceiling: &Limits, is_counting: bool, shares: Shares) -> Result<Self, Error> {
-        let connectors = engine(Concurrency::On, ceiling, false)?;
+        let connectors = engine(Concurrency::On, ceiling, is_counting)?;
         let transforms = engine(Concurrency::Off, ceiling, is_counting)?;
         let epochs = [connectors.weak(), transforms.weak()];
         let turns = shares.turns();
@@ -100,7 +100,7 @@ impl Sandboxes {
             })
         };
         Ok(Self {
-            connectors: sandbox(connectors, false),
+            connectors: sandbox(connectors, is_counting),
             transforms: sandbox(transforms, is_counting),
         })
     }

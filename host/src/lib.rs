@@ -46,6 +46,7 @@ mod intake;
 pub mod ledger;
 mod limits;
 pub mod manifest;
+mod merge;
 mod meter;
 mod migration;
 pub mod outbound;
@@ -59,6 +60,7 @@ mod private_file;
 pub mod receiver;
 mod records;
 pub mod redact;
+mod rehearsal;
 mod rollout;
 pub mod seal;
 mod shares;
@@ -101,6 +103,7 @@ pub use records::{
     ObjectSummary, Operation, Outcome, Page, Problem, QueryOptions, RecordResult, Records,
     Rejected, RelatedResult, RowResult, ScanOptions, SettingProblem, Way, WriteOptions,
 };
+pub use rehearsal::{CallUsage, RecordedExchange, Rehearsal, RehearsalOptions};
 pub use rollout::{
     Budget as SwapBudget, Figures, Move, Reach, Stand, Step, Trial, VersionChange, VersionStatus,
 };

@@ -14,7 +14,7 @@ use crate::bindings::migrator::exports::lockgate::connector::migration as wit;
 use crate::bindings::migrator::{Migrator, MigratorPre};
 use crate::capability::log::Speaker;
 use crate::capability::quota::QuotaAccess;
-use crate::capability::storage::{Storage, is_key};
+use crate::capability::storage::{Place, Storage, is_key};
 use crate::connector::LoadedConnector;
 use crate::error::{Error, GuestCall};
 use crate::grant::live::Live;
@@ -198,7 +198,7 @@ impl Way<'_> {
         });
         let limits = &self.loaded.limits;
         let to = scope(self.record, &head.name, head.state);
-        let storage = Storage::new(None, to.clone(), limits);
+        let storage = Storage::new(Place::Nowhere, to.clone(), limits);
         let nothing = Arc::new(Live::of_nothing(self.record.key.clone()));
         let quota = QuotaAccess::new(None);
         let state = ConnectorState::new(limits, &speaker, nothing, None, quota, storage);

@@ -17,6 +17,7 @@ use crate::grant::live::Live;
 use crate::grant::{Grant, Grants};
 use crate::limits::Limits;
 use crate::meter::{Meter, Metered};
+use crate::rehearsal::Rehearsal;
 
 /// The state of a connector's call.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub(crate) struct ConnectorState {
     pub(crate) quota: QuotaAccess,
     pub(crate) stream: Exchanges,
     pub(crate) tables: Tables,
+    /// What the call is part of, if that has a clock of its own.
+    pub(crate) rehearsal: Option<Rehearsal>,
     pub(crate) table: ResourceTable,
     grants: Arc<Live>,
 }
@@ -50,6 +53,7 @@ impl ConnectorState {
             tables: Tables::default(),
             storage,
             quota,
+            rehearsal: None,
             table: ResourceTable::new(),
             grants,
         }
@@ -69,6 +73,13 @@ impl ConnectorState {
     /// What the connection was given, to hear of changes.
     pub(crate) const fn grants(&self) -> &Arc<Live> {
         &self.grants
+    }
+
+    /// The same as part of a rehearsal.
+    pub(crate) fn rehearsing(mut self, rehearsal: Option<&Rehearsal>) -> Self {
+        self.http.recording = rehearsal.and_then(Rehearsal::recording).cloned();
+        self.rehearsal = rehearsal.cloned();
+        self
     }
 
     /// Begins a new page: limits that re-arm are full again.

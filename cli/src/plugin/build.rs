@@ -59,6 +59,18 @@ pub(super) async fn make(common: &Common, directory: &Path, into: &Path) -> Resu
     sign::sign_in(common, into)
 }
 
+/// A package that is built already, or the one of a plugin, built now.
+pub(super) async fn given_or_made(
+    common: &Common,
+    plugin: &Path,
+    given: Option<&Path>,
+) -> Result<Package> {
+    match given {
+        Some(directory) => packages::open(directory),
+        None => make(common, plugin, &package_directory(plugin)).await,
+    }
+}
+
 /// Says which package is where.
 pub(super) fn tell(package: &Package, directory: &Path, shape: Shape) -> Result<()> {
     let size = package.component().len();

@@ -1,204 +1,94 @@
-//! A product that is played: a server on loopback that gives the answers of
-//! `exchanges.json`, and writes down what differs from it.
-//!
-//! The connector speaks to it as to the real one, through all that the host does: it
-//! logs in, adds the token, follows its rules, and reads special answers.
+//! `exchanges.json`: the requests that a connector makes, each with the product's answer.
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
 
-use anyhow::{Context as _, Result};
-use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use axum::response::{IntoResponse as _, Response};
-use lockgate::manifest::AuthManifest;
-use serde::Deserialize;
-use serde_json::{Map, Value as Json, json};
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
-
-/// The token that every login gets.
-const TOKEN: &str = "golden-token";
+/// The file in a golden folder.
+pub(super) const FILE: &str = "exchanges.json";
 
 /// A request and its answer.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Exchange {
-    request: Request,
-    response: Answer,
+    pub(super) request: Request,
+    pub(super) response: Answer,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Request {
-    method: String,
+pub(super) struct Request {
+    pub(super) method: String,
     /// With its query, as it goes over the wire.
-    path: String,
-    /// The body, as JSON; without it any body will do.
-    #[serde(default)]
-    body: Option<Json>,
+    pub(super) path: String,
+    /// The body, as JSON, or as a text if it is none; without it any body will do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) body: Option<Json>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Answer {
-    status: u16,
-    #[serde(default)]
-    headers: Map<String, Json>,
+pub(super) struct Answer {
+    pub(super) status: u16,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub(super) headers: Map<String, Json>,
     /// A text goes as it is, anything else as JSON.
-    #[serde(default)]
-    body: Json,
+    #[serde(default, skip_serializing_if = "Json::is_null")]
+    pub(super) body: Json,
 }
 
-/// What the server has of the play.
-struct Play {
-    auth: AuthManifest,
-    origin: String,
-    left: Mutex<VecDeque<Exchange>>,
-    /// What was asked for and is not in the play.
-    strange: Mutex<Vec<String>>,
-    /// Requests so far, logins not among them.
-    asked: AtomicUsize,
-}
-
-/// The server at work. It ends with this value.
-pub(super) struct Product {
-    play: Arc<Play>,
-    serving: JoinHandle<()>,
-}
-
-impl Product {
-    pub(super) async fn start(auth: &AuthManifest, exchanges: Vec<Exchange>) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .context("cannot listen on loopback")?;
-        let play = Arc::new(Play {
-            auth: auth.clone(),
-            origin: format!("http://{}", listener.local_addr()?),
-            left: Mutex::new(exchanges.into()),
-            strange: Mutex::default(),
-            asked: AtomicUsize::new(0),
-        });
-        let router = Router::new().fallback(answer).with_state(Arc::clone(&play));
-        let serving = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router).await {
-                tracing::warn!(%error, "the product that is played has stopped");
-            }
-        });
-        Ok(Self { play, serving })
+impl Request {
+    /// Whether it is this one.
+    pub(super) fn is(&self, method: &str, path: &str, body: &[u8]) -> bool {
+        let has_body = || {
+            self.body
+                .as_ref()
+                .is_none_or(|wanted| *wanted == body_of(body))
+        };
+        self.method == method && self.path == path && has_body()
     }
 
-    /// Where it is.
-    pub(super) fn origin(&self) -> &str {
-        &self.play.origin
+    /// Whether it may change something.
+    pub(super) fn may_write(&self) -> bool {
+        !matches!(self.method.as_str(), "GET" | "HEAD")
     }
-
-    /// Requests so far, logins not among them.
-    pub(super) fn asked(&self) -> usize {
-        self.play.asked.load(Ordering::Relaxed)
-    }
-
-    /// How what was asked for differs from the play; empty if it does not.
-    pub(super) fn difference(&self) -> Vec<String> {
-        let mut difference = lock(&self.play.strange).clone();
-        for exchange in lock(&self.play.left).iter() {
-            let Request { method, path, .. } = &exchange.request;
-            difference.push(format!("was not asked for: {method} {path}"));
-        }
-        difference
-    }
-}
-
-impl Drop for Product {
-    fn drop(&mut self) {
-        self.serving.abort();
-    }
-}
-
-async fn answer(
-    State(play): State<Arc<Play>>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    if uri.path() == play.auth.token_path {
-        return axum::Json(token(&play)).into_response();
-    }
-    play.asked.fetch_add(1, Ordering::Relaxed);
-    let path = uri
-        .path_and_query()
-        .map_or_else(|| uri.path(), |path| path.as_str());
-    if !has_token(&play.auth, &headers) {
-        lock(&play.strange).push(format!("came without the token: {method} {path}"));
-    }
-    let body: Option<Json> = serde_json::from_slice(&body).ok();
-    let mut left = lock(&play.left);
-    // Requests may be under way together: the first that fits, not the next.
-    let at = left.iter().position(|Exchange { request, .. }| {
-        request.method == method.as_str()
-            && request.path == path
-            && (request.body.is_none() || request.body == body)
-    });
-    if let Some(exchange) = at.and_then(|at| left.remove(at)) {
-        return exchange.response.into_response();
-    }
-    let with = body.map_or_else(String::new, |body| format!(" with {body}"));
-    lock(&play.strange).push(format!("is not in exchanges.json: {method} {path}{with}"));
-    StatusCode::NOT_IMPLEMENTED.into_response()
-}
-
-/// The answer to a login, in the words of the manifest.
-fn token(play: &Play) -> Json {
-    let mut token = Map::new();
-    let mut member = |name: &str, value: Json| token.insert(name.to_owned(), value);
-    member("access_token", json!(TOKEN));
-    member("token_type", json!("Bearer"));
-    if let Some(name) = &play.auth.origin_member {
-        member(name, json!(play.origin));
-    }
-    if let Some(name) = &play.auth.identity_member {
-        member(name, json!(format!("{}/golden/user", play.origin)));
-    }
-    Json::Object(token)
-}
-
-fn has_token(auth: &AuthManifest, headers: &HeaderMap) -> bool {
-    let value = headers.get(auth.token_header.as_str());
-    value
-        .is_some_and(|value| value.as_bytes() == format!("{}{TOKEN}", auth.token_prefix).as_bytes())
 }
 
 impl Answer {
-    fn into_response(self) -> Response {
-        let (kind, body) = match self.body {
-            Json::Null => ("text/plain", Body::empty()),
-            Json::String(text) => ("text/plain", Body::from(text)),
-            json => ("application/json", Body::from(json.to_string())),
-        };
-        let mut response = Response::new(body);
-        *response.status_mut() =
-            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-        for (name, value) in &self.headers {
-            let value = value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned);
-            if let (Ok(name), Ok(value)) = (
-                HeaderName::try_from(name.as_str()),
-                HeaderValue::try_from(value),
-            ) {
-                headers.insert(name, value);
-            }
+    pub(super) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// Its body as it goes over the wire, and what it is.
+    pub(super) fn content(&self) -> (&'static str, Vec<u8>) {
+        match &self.body {
+            Json::Null => ("text/plain", Vec::new()),
+            Json::String(text) => ("text/plain", text.clone().into_bytes()),
+            json => ("application/json", json.to_string().into_bytes()),
         }
-        response
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// A body as the file has it: what is no JSON is a text.
+pub(super) fn body_of(body: &[u8]) -> Json {
+    serde_json::from_slice(body)
+        .unwrap_or_else(|_| Json::String(String::from_utf8_lossy(body).into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_known_by_its_method_its_path_and_its_body_if_it_says_one() {
+        let request: Request =
+            serde_json::from_str(r#"{"method":"POST","path":"/a?b=1","body":{"x":[1]}}"#).unwrap();
+        assert!(request.is("POST", "/a?b=1", br#"{ "x": [1] }"#));
+        assert!(!request.is("POST", "/a?b=1", br#"{"x":[2]}"#));
+        assert!(!request.is("PUT", "/a?b=1", br#"{"x":[1]}"#));
+        let text: Request =
+            serde_json::from_str(r#"{"method":"PUT","path":"/a","body":"Id,Name\n"}"#).unwrap();
+        assert!(text.is("PUT", "/a", b"Id,Name\n") && !text.is("PUT", "/a", b"Id\n"));
+        let any: Request = serde_json::from_str(r#"{"method":"GET","path":"/a"}"#).unwrap();
+        assert!(any.is("GET", "/a", b"whatever"));
+    }
 }

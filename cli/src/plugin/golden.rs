@@ -44,8 +44,24 @@ pub(super) enum Outcome {
 }
 
 impl Folder {
-    /// The golden folders of a plugin, by name.
-    pub(super) fn all(plugin: &Path) -> Result<Vec<Self>> {
+    /// The golden folders of a plugin, by name: these, or all if none are named.
+    ///
+    /// # Errors
+    /// If there is none, or none of a name.
+    pub(super) fn named(plugin: &Path, names: &[String]) -> Result<Vec<Self>> {
+        let mut folders = Self::all(plugin)?;
+        let is_there = |name: &&String| folders.iter().any(|folder| folder.name == **name);
+        if let Some(missing) = names.iter().find(|name| !is_there(name)) {
+            return Err(usage(format!(
+                "{} holds no folder `{missing}`",
+                plugin.join(FOLDER).display()
+            )));
+        }
+        folders.retain(|folder| names.is_empty() || names.contains(&folder.name));
+        Ok(folders)
+    }
+
+    fn all(plugin: &Path) -> Result<Vec<Self>> {
         let golden = plugin.join(FOLDER);
         let entries = std::fs::read_dir(&golden).map_err(|error| {
             usage(format!(
@@ -116,6 +132,11 @@ impl Folder {
         usage(format!("{}: {what}", self.path.join(name).display()))
     }
 
+    /// Whether an error is what is expected.
+    pub(super) const fn expects_error(&self) -> bool {
+        matches!(self.expected, Some(Outcome::Refused(_)))
+    }
+
     /// How what came out differs from what is expected; `None` if it does not.
     pub(super) fn difference(&self, came: &Outcome) -> Option<String> {
         let Some(expected) = &self.expected else {
@@ -162,15 +183,28 @@ impl Folder {
             ("error.txt", error),
         ];
         for (name, text) in files {
-            let file = self.path.join(name);
-            let done = match text {
-                Some(text) => std::fs::write(&file, text),
-                None if file.exists() => std::fs::remove_file(&file),
-                None => Ok(()),
-            };
-            done.with_context(|| format!("cannot write {}", file.display()))?;
+            match text {
+                Some(text) => self.write(name, &text)?,
+                None => self.remove(name)?,
+            }
         }
         Ok(())
+    }
+
+    /// Writes one of its files.
+    pub(super) fn write(&self, name: &str, text: &str) -> Result<()> {
+        let file = self.path.join(name);
+        std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))
+    }
+
+    fn remove(&self, name: &str) -> Result<()> {
+        let file = self.path.join(name);
+        match std::fs::remove_file(&file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("cannot remove {}", file.display()))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::test::Tests;
+use super::tested::Tests;
 use super::{build, package_directory};
 use crate::args::{Common, Shape};
 use crate::exit::{Status, advised};
@@ -35,7 +35,7 @@ pub(super) struct Args {
 pub(super) async fn run(common: &Common, args: Args) -> Result<Status> {
     let built = package_directory(&args.directory);
     let package = build::make(common, &args.directory, &built).await?;
-    let tests = Tests::run(common, &args.directory, &package, false).await?;
+    let tests = Tests::run(common, &args.directory, &package).await?;
     if tests.status() != Status::Done {
         tests.show()?;
         return Err(advised(

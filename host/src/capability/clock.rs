@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use wasmtime::component::Accessor;
 
 use crate::bindings::contract::clock as wit;
+use crate::rehearsal::Rehearsal;
 use crate::state::{ConnectorHost, ConnectorState};
 
 /// The longest single wait. The contract promises it.
@@ -22,12 +23,14 @@ pub(crate) fn now_ms() -> u64 {
 impl wit::Host for ConnectorState {
     fn now_ms(&mut self) -> wasmtime::Result<u64> {
         self.meter.host_call()?;
-        Ok(now_ms())
+        let rehearsed = self.rehearsal.as_ref().and_then(Rehearsal::now_ms);
+        Ok(rehearsed.unwrap_or_else(now_ms))
     }
 
     fn monotonic_ms(&mut self) -> wasmtime::Result<u64> {
         self.meter.host_call()?;
-        Ok(self.meter.elapsed_ms())
+        let rehearsed = self.rehearsal.as_ref().and_then(Rehearsal::passed_ms);
+        Ok(rehearsed.unwrap_or_else(|| self.meter.elapsed_ms()))
     }
 }
 
@@ -36,9 +39,22 @@ impl wit::HostWithStore<ConnectorState> for ConnectorHost {
         accessor: &Accessor<ConnectorState, Self>,
         duration_ms: u32,
     ) -> wasmtime::Result<()> {
-        accessor.with(|mut access| access.get().meter.host_call())?;
-        let pause = Duration::from_millis(duration_ms.min(MAX_WAIT_MS).into());
-        tokio::time::sleep(pause).await;
+        let pause_ms = u64::from(duration_ms.min(MAX_WAIT_MS));
+        let (http, rehearsal) = accessor.with(|mut access| {
+            let state = access.get();
+            state.meter.host_call()?;
+            wasmtime::error::Ok((state.http.clone(), state.rehearsal.clone()))
+        })?;
+        let rehearsed = rehearsal.and_then(|rehearsal| Some((rehearsal.passed_ms()?, rehearsal)));
+        let Some((passed_ms, rehearsal)) = rehearsed else {
+            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+            return Ok(());
+        };
+        // What the guest begins beside the wait is under way first. A wait that bounds a
+        // request is not over before its answer.
+        tokio::task::yield_now().await;
+        http.idle().await;
+        rehearsal.pass_to(passed_ms.saturating_add(pause_ms));
         Ok(())
     }
 }

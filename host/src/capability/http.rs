@@ -6,6 +6,7 @@
 
 mod body;
 mod jar;
+mod peeked;
 mod request;
 mod response;
 
@@ -31,20 +32,18 @@ use crate::grant::Grant;
 use crate::limits::Limits;
 use crate::manifest::{Meaning, VendorManifest};
 use crate::outflow::Outflow;
+use crate::rehearsal::{Entry, Recording};
 use crate::state::{ConnectorHost, ConnectorState};
 use crate::store::ConnectionKey;
 use crate::transport::{Answer, OriginUrl, Outgoing, Transport, TransportError, Upload, UrlError};
 use jar::Jar;
+use peeked::Peeked;
 use request::Checked;
 use response::BodyProducer;
 
 /// A sensible pause after a broken connection: long enough for a load balancer
 /// to notice a dead server.
 const RETRY_AFTER_MS: u64 = 1_000;
-
-/// How much of an answer is read to find out what it means. Error bodies are
-/// well under 1 KiB.
-const PEEK_BYTES: usize = 64 * 1024;
 
 /// For how long a session that the product has accepted is trusted with a body
 /// that cannot be sent again. Products that end idle sessions give them a quarter
@@ -70,6 +69,10 @@ pub(crate) struct Http {
     in_flight: Arc<Semaphore>,
     jar: Jar,
     sent: u32,
+    /// Requests before the last [`Self::rearm`].
+    earlier_sent: u64,
+    /// Where requests and answers are noted, if they are.
+    pub(crate) recording: Option<Arc<Recording>>,
 }
 
 impl Http {
@@ -81,12 +84,29 @@ impl Http {
             in_flight: Arc::new(Semaphore::new(limits.http_in_flight as usize)),
             jar: Jar::default(),
             sent: 0,
+            earlier_sent: 0,
+            recording: None,
         }
     }
 
     /// Begins a new page: requests count afresh.
     pub(crate) const fn rearm(&mut self) {
+        self.earlier_sent += self.sent as u64;
         self.sent = 0;
+    }
+
+    /// Requests since the instance was made.
+    pub(crate) const fn all_sent(&self) -> u64 {
+        self.earlier_sent + self.sent as u64
+    }
+
+    /// Returns once no request waits for the head of its answer.
+    pub(crate) async fn idle(&self) {
+        // Closed never: the semaphore lives as long as this.
+        let _ = self
+            .in_flight
+            .acquire_many(self.limits.http_in_flight)
+            .await;
     }
 
     /// Whether requests were made since the page began.
@@ -96,7 +116,20 @@ impl Http {
 
     async fn send(&self, request: wit::Request) -> Result<Response, wit::Error> {
         let (backend, checked, _place) = self.admit(request).await?;
-        backend.dispatch(&checked, &self.quota, &self.jar).await
+        let entry = self.entry(&checked);
+        let answer = backend.dispatch(&checked, &self.quota, &self.jar).await;
+        answer.map(|response| response.noted(entry))
+    }
+
+    /// Where a request is noted, if it is.
+    fn entry(&self, request: &Checked) -> Option<Entry> {
+        let recording = self.recording.as_ref()?;
+        let path = OriginUrl::in_origin_form(&request.path, &request.query).ok()?;
+        let entry = recording.begin(request.method.as_str(), path);
+        if let Some(body) = &request.body {
+            entry.sent(body);
+        }
+        Some(entry)
     }
 
     /// The same with a body that comes in parts.
@@ -111,8 +144,16 @@ impl Http {
             return Err(wit::Error::Invalid(wit::InvalidPart::Body));
         }
         let (backend, checked, _place) = self.admit(request).await?;
+        let entry = self.entry(&checked);
+        let noted = entry.clone();
+        let parts = parts.inspect(move |part| {
+            if let Some(entry) = &noted {
+                entry.sent(part);
+            }
+        });
         let body = Upload::new(parts.boxed(), length, max_bytes);
-        backend.dispatch_once(&checked, body, &self.quota).await
+        let answer = backend.dispatch_once(&checked, body, &self.quota).await;
+        answer.map(|response| response.noted(entry))
     }
 
     /// A request that keeps the rules, whom it is for, and its place among those
@@ -314,73 +355,6 @@ impl Backend {
                 retry_after_ms: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
             }),
             None => wit::Error::Unauthorized,
-        }
-    }
-}
-
-/// An answer whose beginning was read if its status may have a meaning for the
-/// host.
-struct Peeked {
-    answer: Answer,
-    ahead: Vec<Result<Bytes, TransportError>>,
-    meaning: Option<Meaning>,
-}
-
-impl Peeked {
-    async fn new(mut answer: Answer, vendor: &VendorManifest) -> Self {
-        let status = answer.status.as_u16();
-        let mut ahead = Vec::new();
-        let mut meaning = None;
-        if vendor.signals.iter().any(|signal| signal.status == status) {
-            let mut head = Vec::new();
-            while head.len() < PEEK_BYTES {
-                match answer.body.chunk().await {
-                    Some(Ok(chunk)) => {
-                        head.extend_from_slice(&chunk);
-                        ahead.push(Ok(chunk));
-                    }
-                    Some(Err(error)) => {
-                        ahead.push(Err(error));
-                        break;
-                    }
-                    None => break,
-                }
-            }
-            let text = String::from_utf8_lossy(&head);
-            let fits = |signal: &&crate::manifest::Signal| {
-                signal.status == status
-                    && signal
-                        .contains
-                        .iter()
-                        .all(|needle| text.contains(needle.as_str()))
-                    && !signal
-                        .lacks
-                        .iter()
-                        .any(|needle| text.contains(needle.as_str()))
-            };
-            meaning = vendor.signals.iter().find(fits).map(|signal| signal.means);
-        }
-        Self {
-            answer,
-            ahead,
-            meaning,
-        }
-    }
-
-    fn into_response(
-        self,
-        request: &Checked,
-        credential: &Credential,
-        connection: ConnectionKey,
-    ) -> Response {
-        let redactor = credential.redactor.clone();
-        let rest = self.answer.body.limited(request.response_bytes);
-        let body = body::redacted(self.ahead, rest, &redactor, connection);
-        Response {
-            status: self.answer.status,
-            headers: self.answer.headers,
-            body,
-            redactor,
         }
     }
 }

@@ -39,6 +39,7 @@ pub(crate) struct Log {
     speaker: Arc<Speaker>,
     offered_bytes: u64,
     dropped: u64,
+    lines: u64,
 }
 
 impl Log {
@@ -47,7 +48,13 @@ impl Log {
             speaker,
             offered_bytes: 0,
             dropped: 0,
+            lines: 0,
         }
+    }
+
+    /// Messages since the instance was made, also those that were dropped.
+    pub(crate) const fn lines(&self) -> u64 {
+        self.lines
     }
 
     /// Begins a new page: the budget is full again.
@@ -63,6 +70,7 @@ impl Log {
         message: &str,
         fields: &[(String, String)],
     ) -> wasmtime::Result<()> {
+        self.lines += 1;
         let text = one_line(message, fields);
         let offered = message.len() + fields.iter().map(|(k, v)| k.len() + v.len()).sum::<usize>();
         self.offered_bytes = self.offered_bytes.saturating_add(offered as u64);

@@ -10,6 +10,7 @@ use crate::bindings::contract::storage as wit;
 use crate::grant::Grant;
 use crate::guest::HostFault;
 use crate::limits::Limits;
+use crate::rehearsal::{Expect, Rehearsal};
 use crate::state::{ConnectorHost, ConnectorState};
 use crate::store::{Scope, Store, StoreError};
 
@@ -19,20 +20,34 @@ const MAX_KEY_BYTES: usize = 256;
 /// How long a guest should wait when the store is busy.
 const BUSY_RETRY_MS: u64 = 200;
 
+/// Where values are.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    /// There is nothing to keep: no call reaches a store.
+    Nowhere,
+    Store(Arc<dyn Store>),
+    Rehearsal(Rehearsal),
+}
+
 /// The storage of one call. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Storage {
-    /// None where there is nothing to keep: no call reaches a store.
-    store: Option<Arc<dyn Store>>,
+    place: Place,
+    /// Values that the guest has read, and lists of keys.
+    pub(crate) reads: u64,
+    /// Values that it has written or removed.
+    pub(crate) writes: u64,
     scope: Arc<Scope>,
     value_bytes: u64,
     total_bytes: u64,
 }
 
 impl Storage {
-    pub(crate) fn new(store: Option<Arc<dyn Store>>, scope: Scope, limits: &Limits) -> Self {
+    pub(crate) fn new(place: Place, scope: Scope, limits: &Limits) -> Self {
         Self {
-            store,
+            place,
+            reads: 0,
+            writes: 0,
             scope: Arc::new(scope),
             value_bytes: limits.storage_value_bytes,
             total_bytes: limits.storage_total_bytes,
@@ -41,7 +56,11 @@ impl Storage {
 
     async fn get(&self, key: &str) -> Outcome<Option<wit::Entry>> {
         check_key(key)?;
-        let value = self.store()?.value_get(&self.scope, key).await?;
+        let value = match &self.place {
+            Place::Store(store) => store.value_get(&self.scope, key).await?,
+            Place::Rehearsal(rehearsal) => rehearsal.stored().get(key),
+            Place::Nowhere => return Err(closed()),
+        };
         Ok(value.map(|value| wit::Entry {
             value: value.bytes,
             version: value.version,
@@ -50,10 +69,16 @@ impl Storage {
 
     async fn put(&self, key: &str, value: &[u8]) -> Outcome<u64> {
         self.check(key, value)?;
-        Ok(self
-            .store()?
-            .value_put(&self.scope, key, value, self.total_bytes)
-            .await?)
+        let limit = self.total_bytes;
+        Ok(match &self.place {
+            Place::Store(store) => store.value_put(&self.scope, key, value, limit).await?,
+            Place::Rehearsal(rehearsal) => {
+                rehearsal
+                    .stored()
+                    .put(key, Expect::Anything, value, limit)?
+            }
+            Place::Nowhere => return Err(closed()),
+        })
     }
 
     async fn compare_and_swap(
@@ -64,15 +89,28 @@ impl Storage {
     ) -> Outcome<u64> {
         self.check(key, value)?;
         let (scope, limit) = (&self.scope, self.total_bytes);
-        Ok(self
-            .store()?
-            .value_compare_and_swap(scope, key, expected, value, limit)
-            .await?)
+        Ok(match &self.place {
+            Place::Store(store) => {
+                let swapped = store.value_compare_and_swap(scope, key, expected, value, limit);
+                swapped.await?
+            }
+            Place::Rehearsal(rehearsal) => {
+                let expect = Expect::Version(expected.unwrap_or(0));
+                rehearsal.stored().put(key, expect, value, limit)?
+            }
+            Place::Nowhere => return Err(closed()),
+        })
     }
 
     async fn delete(&self, key: &str) -> Outcome<()> {
         check_key(key)?;
-        self.store()?.value_delete(&self.scope, key).await?;
+        match &self.place {
+            Place::Store(store) => {
+                store.value_delete(&self.scope, key).await?;
+            }
+            Place::Rehearsal(rehearsal) => rehearsal.stored().delete(key),
+            Place::Nowhere => return Err(closed()),
+        }
         Ok(())
     }
 
@@ -80,19 +118,15 @@ impl Storage {
         if !prefix.is_empty() {
             check_key(prefix)?;
         }
-        let page = self
-            .store()?
-            .value_list(&self.scope, prefix, after, limit)
-            .await?;
+        let page = match &self.place {
+            Place::Store(store) => store.value_list(&self.scope, prefix, after, limit).await?,
+            Place::Rehearsal(rehearsal) => rehearsal.stored().list(prefix, after, limit),
+            Place::Nowhere => return Err(closed()),
+        };
         Ok(wit::KeyPage {
             keys: page.keys,
             next: page.next,
         })
-    }
-
-    fn store(&self) -> Result<&dyn Store, Failure> {
-        let closed = || Failure::Guest(wit::Error::Unavailable(BUSY_RETRY_MS));
-        self.store.as_deref().ok_or_else(closed)
     }
 
     fn check(&self, key: &str, value: &[u8]) -> Result<(), Failure> {
@@ -126,6 +160,11 @@ impl From<StoreError> for Failure {
     }
 }
 
+/// What a guest is told that has no storage now.
+const fn closed() -> Failure {
+    Failure::Guest(wit::Error::Unavailable(BUSY_RETRY_MS))
+}
+
 /// Keys are plain ASCII, so that no two spellings of one text, and no text with a
 /// meaning to a file system or a database, can be told apart differently by
 /// different backends.
@@ -153,10 +192,22 @@ fn answer<T>(outcome: Outcome<T>) -> wasmtime::Result<Result<T, wit::Error>> {
     }
 }
 
-fn enter(accessor: &Accessor<ConnectorState, ConnectorHost>) -> wasmtime::Result<Storage> {
+fn reading(accessor: &Accessor<ConnectorState, ConnectorHost>) -> wasmtime::Result<Storage> {
+    enter(accessor, |storage| storage.reads += 1)
+}
+
+fn writing(accessor: &Accessor<ConnectorState, ConnectorHost>) -> wasmtime::Result<Storage> {
+    enter(accessor, |storage| storage.writes += 1)
+}
+
+fn enter(
+    accessor: &Accessor<ConnectorState, ConnectorHost>,
+    count: fn(&mut Storage),
+) -> wasmtime::Result<Storage> {
     accessor.with(|mut access| {
         let state = access.get();
         state.enter(Grant::Storage)?;
+        count(&mut state.storage);
         Ok(state.storage.clone())
     })
 }
@@ -168,7 +219,7 @@ impl wit::HostWithStore<ConnectorState> for ConnectorHost {
         accessor: &Accessor<ConnectorState, Self>,
         key: String,
     ) -> wasmtime::Result<Result<Option<wit::Entry>, wit::Error>> {
-        answer(enter(accessor)?.get(&key).await)
+        answer(reading(accessor)?.get(&key).await)
     }
 
     async fn put(
@@ -176,7 +227,7 @@ impl wit::HostWithStore<ConnectorState> for ConnectorHost {
         key: String,
         value: Vec<u8>,
     ) -> wasmtime::Result<Result<u64, wit::Error>> {
-        answer(enter(accessor)?.put(&key, &value).await)
+        answer(writing(accessor)?.put(&key, &value).await)
     }
 
     async fn compare_and_swap(
@@ -186,7 +237,7 @@ impl wit::HostWithStore<ConnectorState> for ConnectorHost {
         value: Vec<u8>,
     ) -> wasmtime::Result<Result<u64, wit::Error>> {
         answer(
-            enter(accessor)?
+            writing(accessor)?
                 .compare_and_swap(&key, expected, &value)
                 .await,
         )
@@ -196,7 +247,7 @@ impl wit::HostWithStore<ConnectorState> for ConnectorHost {
         accessor: &Accessor<ConnectorState, Self>,
         key: String,
     ) -> wasmtime::Result<Result<(), wit::Error>> {
-        answer(enter(accessor)?.delete(&key).await)
+        answer(writing(accessor)?.delete(&key).await)
     }
 
     async fn list(
@@ -206,7 +257,7 @@ impl wit::HostWithStore<ConnectorState> for ConnectorHost {
         limit: u32,
     ) -> wasmtime::Result<Result<wit::KeyPage, wit::Error>> {
         answer(
-            enter(accessor)?
+            reading(accessor)?
                 .list(&prefix, after.as_deref(), limit)
                 .await,
         )

@@ -103,10 +103,11 @@ impl HostBuilder {
         self
     }
 
-    /// Counts the instructions that transforms take, for
-    /// [`WarmTransform::usage`](crate::WarmTransform::usage). Exact and the same on
-    /// every machine, but the code of transforms is slower for it: for tests of
-    /// plugins, not for their work.
+    /// Counts the instructions that guests take, for
+    /// [`WarmTransform::usage`](crate::WarmTransform::usage) and
+    /// [`Rehearsal::usage`](crate::Rehearsal::usage). Of transforms they are the same on
+    /// every machine; a connector looks more or less often whether an answer is there.
+    /// Code is slower for it: for tests of plugins, not for their work.
     #[must_use]
     pub fn count_instructions(mut self) -> Self {
         self.is_counting = true;

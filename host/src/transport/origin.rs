@@ -71,6 +71,20 @@ impl OriginUrl {
     }
 }
 
+impl OriginUrl {
+    /// Path and query as they go over the wire, under the rules of [`Self::build`].
+    pub(crate) fn in_origin_form(
+        path: &str,
+        query: &[(String, String)],
+    ) -> Result<String, UrlError> {
+        check_path(path)?;
+        Ok(match query.is_empty() {
+            true => path.to_owned(),
+            false => format!("{path}?{}", encode_query(query)?),
+        })
+    }
+}
+
 fn check_origin(origin: &Url) -> Result<(), UrlError> {
     if !matches!(origin.scheme(), "http" | "https") || !origin.has_host() {
         return Err(UrlError::Origin("is not an http or https origin"));

@@ -30,6 +30,7 @@ mod pool;
 mod quota;
 mod receiver;
 mod refusals;
+mod rehearsals;
 mod requests;
 mod shares;
 mod storage;

@@ -15,6 +15,7 @@ use wasmtime::component::{Destination, StreamProducer, StreamResult, VecBuffer};
 use super::body::Body;
 use crate::bindings::contract::http as wit;
 use crate::redact::Redactor;
+use crate::rehearsal::Entry;
 use crate::transport::TransportError;
 
 /// Fields that a guest never sees, whatever they hold.
@@ -41,6 +42,8 @@ pub struct Response {
     pub(super) headers: HeaderMap,
     pub(super) body: Body,
     pub(super) redactor: Redactor,
+    /// Where what the guest takes of it is noted, if it is.
+    pub(super) entry: Option<Entry>,
 }
 
 impl std::fmt::Debug for Response {
@@ -68,7 +71,27 @@ impl Response {
                     .into_owned()
             })
             .collect();
-        (!values.is_empty()).then(|| values.join(", "))
+        let value = (!values.is_empty()).then(|| values.join(", "))?;
+        if let Some(entry) = &self.entry {
+            entry.told(name.as_str(), &value);
+        }
+        Some(value)
+    }
+
+    /// Has what the guest takes of it noted.
+    pub(super) fn noted(mut self, entry: Option<Entry>) -> Self {
+        let Some(entry) = entry else {
+            return self;
+        };
+        entry.answered(self.status.as_u16());
+        let noted = entry.clone();
+        let body = self.body.inspect(move |part| match part {
+            Ok(part) => noted.came(part),
+            Err(_) => noted.broke_off(),
+        });
+        self.body = body.boxed();
+        self.entry = Some(entry);
+        self
     }
 
     /// The whole body, if it holds at most `max_bytes`.

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::guest::bindings::exports::lockgate::connector::records::{
     Advice, Error, Page, PageRecords, Problem,
 };
-use crate::guest::bindings::lockgate::connector::quota;
+use crate::guest::bindings::lockgate::connector::{clock, quota};
 
 /// A page, and whether there is another.
 pub(crate) enum Answer {
@@ -37,6 +37,9 @@ pub(crate) async fn run(text: &str) -> Result<Answer, Error> {
     let reports = match command {
         "spin" | "spin-async" | "never" | "wait" | "recurse" | "allocate" | "panic"
         | "flood-calls" | "flood-log" | "hold-streams" => exhaust::run(command, number(0)).await,
+        "clock" => {
+            vec![json!({ "now_ms": clock::now_ms(), "monotonic_ms": clock::monotonic_ms() })]
+        }
         "send" => vec![http::send(word(0), word(1)).await],
         "send-many" => http::send_many(number(0), word(1)).await,
         "send-loop" => vec![http::send_until_refused(word(0)).await],

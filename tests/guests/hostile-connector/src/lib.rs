@@ -20,6 +20,7 @@ pub const COMMANDS: &[&str] = &[
     "spin-async",
     "never",
     "wait MS",
+    "clock",
     "recurse",
     "allocate",
     "panic",
