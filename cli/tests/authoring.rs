@@ -178,6 +178,13 @@ fn a_connector_in_rust_is_begun_tested_against_a_played_product_and_packed() {
     // The host has sent the request with the expired token once more.
     assert_eq!(report["cases"][0]["name"], "expired-token");
     assert_eq!(report["cases"][0]["requests"], 2);
+    let kept = desk
+        .plugin("conform", &["--output", "json"])
+        .ended(0)
+        .json();
+    assert_eq!((&kept["failed"], &kept["passed"]), (&json!(0), &json!(7)));
+    // It does not write.
+    assert_eq!(kept["not_applicable"], 2, "{kept:#}");
     let packed = desk.plugin("pack", &["--into", "packed"]).ended(0);
     assert!(packed.out.contains("my-notes is in packed"), "{packed:#?}");
     let inspected = desk.lockgate(&["plugin", "inspect", "packed", "--output", "json"]);

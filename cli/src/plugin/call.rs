@@ -40,6 +40,8 @@ pub(super) struct Call {
 pub(super) struct Called {
     pub(super) came: Result<Outcome>,
     pub(super) usage: CallUsage,
+    /// Requests that reached the product: one with an expired token comes again.
+    pub(super) requests: usize,
     /// Bytes of the answers' bodies.
     pub(super) bytes_in: usize,
     /// How its requests differ from `exchanges.json`; empty if they do not.
@@ -107,6 +109,7 @@ impl Call {
         Ok(Called {
             came,
             usage: rehearsal.usage(),
+            requests: product.asked().len(),
             bytes_in: product.bytes_out(),
             strange: product.difference(),
             stored: Stored::from_values(&rehearsal.values()),

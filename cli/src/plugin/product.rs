@@ -63,8 +63,10 @@ pub(super) struct Asked {
 struct Stage {
     auth: AuthManifest,
     origin: String,
-    /// With their places.
-    left: Mutex<Vec<(usize, Exchange)>>,
+    parts: Mutex<Vec<Part>>,
+    /// Whether a request may be made again that was answered already: after a fault a
+    /// call may begin anew.
+    is_repeated: bool,
     /// What happens to the request in this place.
     fault: Mutex<Option<(usize, Fault)>>,
     /// What was asked for and is not in the play.
@@ -77,6 +79,13 @@ struct Stage {
     silent: watch::Sender<(usize, usize)>,
 }
 
+/// A request of the play with its answer.
+struct Part {
+    exchange: Exchange,
+    /// It was asked for, and answered.
+    is_over: bool,
+}
+
 /// The server at work. It ends with this value.
 pub(super) struct Product {
     stage: Arc<Stage>,
@@ -87,6 +96,15 @@ pub(super) struct Product {
 #[derive(Debug, thiserror::Error)]
 #[error("the play wants the connection to end")]
 struct BrokenOff;
+
+impl Part {
+    const fn new(exchange: Exchange) -> Self {
+        Self {
+            exchange,
+            is_over: false,
+        }
+    }
+}
 
 impl Product {
     /// Starts on a free port.
@@ -101,7 +119,8 @@ impl Product {
         let stage = Arc::new(Stage {
             auth: auth.clone(),
             origin: format!("http://{}", listener.local_addr()?),
-            left: Mutex::new(exchanges.iter().cloned().enumerate().collect()),
+            parts: Mutex::new(exchanges.iter().cloned().map(Part::new).collect()),
+            is_repeated: fault.is_some(),
             fault: Mutex::new(fault),
             strange: Mutex::default(),
             asked: Mutex::default(),
@@ -136,8 +155,9 @@ impl Product {
     /// How what was asked for differs from the play; empty if it does not.
     pub(super) fn difference(&self) -> Vec<String> {
         let mut difference = lock(&self.stage.strange).clone();
-        for (_, exchange) in lock(&self.stage.left).iter() {
-            let request = &exchange.request;
+        let parts = lock(&self.stage.parts);
+        for part in parts.iter().filter(|part| !part.is_over) {
+            let request = &part.exchange.request;
             difference.push(format!(
                 "was not asked for: {} {}",
                 request.method, request.path
@@ -220,15 +240,18 @@ impl Stage {
         if !self.has_token(headers) {
             lock(&self.strange).push(format!("came without the token: {method} {path}"));
         }
-        let mut left = lock(&self.left);
+        let mut parts = lock(&self.parts);
         // Requests may be under way together: the first that fits, not the next.
-        let at = left
-            .iter()
-            .position(|(_, exchange)| exchange.request.is(method, path, body));
-        let found = at.and_then(|at| left.get(at).cloned());
-        let place = found.as_ref().map(|(place, _)| *place);
+        let find = |is_over: bool| {
+            let mut parts = parts.iter();
+            parts.position(|part| {
+                part.is_over == is_over && part.exchange.request.is(method, path, body)
+            })
+        };
+        let place = find(false).or_else(|| find(true).filter(|_| self.is_repeated));
         lock(&self.asked).push(Asked { place });
-        let Some((place, exchange)) = found else {
+        let found = place.and_then(|place| Some((place, parts.get_mut(place)?)));
+        let Some((place, part)) = found else {
             let with = match body.is_empty() {
                 true => String::new(),
                 false => format!(" with {}", String::from_utf8_lossy(body)),
@@ -245,11 +268,11 @@ impl Stage {
         match fault.map(|(_, fault)| fault) {
             Some(Fault::Instead(answer)) => Reply::Answer(answer),
             Some(Fault::NoAnswer) => Reply::Nothing,
-            Some(Fault::HalfAnswer) => Reply::Half(exchange.response),
+            Some(Fault::HalfAnswer) => Reply::Half(part.exchange.response.clone()),
             Some(Fault::Silence) => Reply::Silence,
             None => {
-                left.retain(|(other, _)| *other != place);
-                Reply::Answer(exchange.response)
+                part.is_over = true;
+                Reply::Answer(part.exchange.response.clone())
             }
         }
     }

@@ -143,6 +143,7 @@ impl Bench {
                 let stored = call.difference_of_stored(folder, &called, bless)?;
                 let cost = Cost::Connector {
                     usage: called.usage,
+                    requests: called.requests,
                     bytes_in: called.bytes_in,
                 };
                 let told = called.strange.into_iter().chain(stored).collect();

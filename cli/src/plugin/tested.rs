@@ -26,6 +26,8 @@ pub(super) enum Cost {
     },
     Connector {
         usage: CallUsage,
+        /// Requests that reached the product.
+        requests: usize,
         /// Bytes of the product's answers.
         bytes_in: usize,
     },
@@ -115,13 +117,17 @@ impl Tested {
                 "bytes_in": bytes_in,
                 "requests": null,
             }),
-            Cost::Connector { usage, bytes_in } => json!({
+            Cost::Connector {
+                usage,
+                requests,
+                bytes_in,
+            } => json!({
                 "instructions": usage.instructions,
                 "memory_bytes": usage.memory_bytes,
                 "host_calls": usage.host_calls,
                 "log_lines": usage.log_lines,
                 "bytes_in": bytes_in,
-                "requests": usage.requests,
+                "requests": requests,
                 "storage_reads": usage.storage_reads,
                 "storage_writes": usage.storage_writes,
             }),
@@ -153,8 +159,12 @@ impl Tested {
                 parts.push(bytes(bytes_in));
                 parts.push(counted(usage.host_calls, "log line"));
             }
-            Cost::Connector { usage, bytes_in } => {
-                parts.push(counted(usage.requests, "request"));
+            Cost::Connector {
+                usage,
+                requests,
+                bytes_in,
+            } => {
+                parts.push(text::counted(requests, "request"));
                 parts.push(bytes(bytes_in));
                 if usage.storage_reads + usage.storage_writes > 0 {
                     let reads = counted(usage.storage_reads, "read");

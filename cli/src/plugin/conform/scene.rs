@@ -112,6 +112,12 @@ impl<'a> Scene<'a> {
         places
     }
 
+    /// Whether one of its answers has this status.
+    pub(super) fn has(&self, status: u16) -> bool {
+        let mut exchanges = self.call.exchanges.iter();
+        exchanges.any(|exchange| exchange.response.status == status)
+    }
+
     pub(super) fn exchange(&self, place: usize) -> Option<&Exchange> {
         self.call.exchanges.get(place)
     }
