@@ -100,7 +100,8 @@ pub use records::{
     Rejected, RelatedResult, RowResult, ScanOptions, SettingProblem, Way, WriteOptions,
 };
 pub use rollout::{
-    Budget as SwapBudget, Figures, Move, Reach, Stand, Step, Trial, VersionChange, VersionStatus,
+    Budget as SwapBudget, CallFigures, Figures, Move, Reach, Stand, Step, Trial, VersionChange,
+    VersionStatus,
 };
 pub use seal::MasterKey;
 pub use shares::{Shares, TenantStatus};

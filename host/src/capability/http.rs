@@ -28,6 +28,7 @@ use crate::bindings::contract::http as wit;
 use crate::capability::quota::QuotaAccess;
 use crate::limits::Limits;
 use crate::manifest::{Meaning, VendorManifest};
+use crate::meter::Traffic;
 use crate::outflow::Outflow;
 use crate::state::{ConnectorHost, ConnectorState};
 use crate::store::ConnectionKey;
@@ -66,17 +67,24 @@ pub(crate) struct Http {
     quota: QuotaAccess,
     limits: Arc<Limits>,
     in_flight: Arc<Semaphore>,
+    traffic: Arc<Traffic>,
     jar: Jar,
     sent: u32,
 }
 
 impl Http {
-    pub(crate) fn new(backend: Option<Arc<Backend>>, quota: QuotaAccess, limits: &Limits) -> Self {
+    pub(crate) fn new(
+        backend: Option<Arc<Backend>>,
+        quota: QuotaAccess,
+        limits: &Limits,
+        traffic: Arc<Traffic>,
+    ) -> Self {
         Self {
             backend,
             quota,
             limits: Arc::new(limits.clone()),
             in_flight: Arc::new(Semaphore::new(limits.http_in_flight as usize)),
+            traffic,
             jar: Jar::default(),
             sent: 0,
         }
@@ -94,7 +102,10 @@ impl Http {
 
     async fn send(&self, request: wit::Request) -> Result<Response, wit::Error> {
         let (backend, checked, _place) = self.admit(request).await?;
-        backend.dispatch(&checked, &self.quota, &self.jar).await
+        self.traffic
+            .went(checked.body.as_ref().map_or(0, Bytes::len));
+        let response = backend.dispatch(&checked, &self.quota, &self.jar).await?;
+        Ok(response.counted(&self.traffic))
     }
 
     /// The same with a body that comes in parts.
@@ -109,8 +120,11 @@ impl Http {
             return Err(wit::Error::Invalid(wit::InvalidPart::Body));
         }
         let (backend, checked, _place) = self.admit(request).await?;
+        let traffic = Arc::clone(&self.traffic);
+        let parts = parts.inspect(move |part| traffic.went(part.len()));
         let body = Upload::new(parts.boxed(), length, max_bytes);
-        backend.dispatch_once(&checked, body, &self.quota).await
+        let response = backend.dispatch_once(&checked, body, &self.quota).await?;
+        Ok(response.counted(&self.traffic))
     }
 
     /// A request that keeps the rules, whom it is for, and its place among those
@@ -428,6 +442,7 @@ impl ConnectorState {
             return Ok(None);
         }
         self.http.sent += 1;
+        self.http.traffic.request();
         Ok(Some(self.http.clone()))
     }
 

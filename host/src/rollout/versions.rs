@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{
-    Lasting, Move, PROBE, RESTS, Reach, Stand, Step, Trial, VersionChange, VersionStatus, Versioned,
+    CallFigures, Lasting, Move, PROBE, RESTS, Reach, Stand, Step, Trial, VersionChange,
+    VersionStatus, Versioned,
 };
 use crate::error::Error;
 use crate::store::ConnectionKey;
@@ -361,7 +362,8 @@ impl<L: Versioned> Versions<L> {
         })
     }
 
-    pub(super) fn status(&self) -> Vec<VersionStatus> {
+    /// All that are loaded, and what they are there for.
+    fn all(&self) -> Vec<(&Arc<L>, Stand)> {
         let mut all: Vec<(&Arc<L>, Stand)> = vec![(&self.trusted, Stand::Trusted)];
         if let Some(candidate) = &self.candidate {
             all.push((&candidate.loaded, candidate.stand()));
@@ -373,6 +375,27 @@ impl<L: Versioned> Versions<L> {
                 all.push((pinned, Stand::Staged));
             }
         }
+        all
+    }
+
+    pub(super) fn figures(&self) -> Vec<CallFigures> {
+        let mut figures = Vec::new();
+        for (loaded, _) in self.all() {
+            let of_connections = loaded.service().by_connection().into_iter();
+            figures.extend(
+                of_connections.map(|(connection, instances, figures)| CallFigures {
+                    package: loaded.package().name().to_owned(),
+                    version: loaded.version().to_owned(),
+                    connection: connection.to_string(),
+                    instances,
+                    figures,
+                }),
+            );
+        }
+        figures
+    }
+
+    pub(super) fn status(&self) -> Vec<VersionStatus> {
         let status = |(loaded, stand): (&Arc<L>, Stand)| VersionStatus {
             version: loaded.version().to_owned(),
             digest: loaded.package().digest(),
@@ -386,7 +409,7 @@ impl<L: Versioned> Versions<L> {
             instances: loaded.service().instances(),
             figures: loaded.service().figures(),
         };
-        all.into_iter().map(status).collect()
+        self.all().into_iter().map(status).collect()
     }
 }
 
