@@ -6,8 +6,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{
     action, backup, bench, connection, demo, describe, dev_org, exit, file, key, limits,
-    mailing_list, objects, package, plugin, query, recipe, record, run, sync, transform, watch,
-    webhook,
+    mailing_list, objects, package, plugin, query, recipe, record, run, sync, top, transform,
+    watch, webhook,
 };
 
 const EXAMPLES: &str = "\
@@ -110,6 +110,8 @@ pub(crate) enum Command {
     Webhook(webhook::Args),
     /// Have all syncs and webhooks at work, until it is told to stop
     Run(run::Args),
+    /// Show what the calls of the host that runs come to, as they come
+    Top(top::Args),
     /// Copy the data directory's store into a file
     Backup(backup::BackupArgs),
     /// Make a data directory's store from such a file
@@ -198,6 +200,7 @@ impl Command {
             | Self::MailingList(_)
             | Self::Recipe(_)
             | Self::Run(_)
+            | Self::Top(_)
             | Self::Backup(_)
             | Self::Restore(_)
             | Self::Key(_)

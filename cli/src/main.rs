@@ -42,6 +42,7 @@ mod steps;
 mod sync;
 mod table;
 mod text;
+mod top;
 mod transform;
 mod trust;
 mod watch;
@@ -59,8 +60,8 @@ fn main() -> ExitCode {
     // Usage errors leave here, with exit code 2 and the usage on stderr.
     let args = Args::parse();
     let least = match &args.command {
-        // What the demo provokes it reports itself.
-        Command::Demo(_) => "off",
+        // What these provoke they report themselves.
+        Command::Demo(_) | Command::Bench(_) => "off",
         _ => "warn",
     };
     logging::start(least, args.common.verbose);
@@ -97,6 +98,7 @@ async fn dispatch(args: Args) -> Result<Status> {
         Command::Sync(args) => sync::run(&common, args).await,
         Command::Webhook(args) => webhook::run(&common, args).await,
         Command::Run(args) => run::run(&common, args).await,
+        Command::Top(args) => top::run(&common, args).await,
         Command::Backup(args) => backup::back_up(&common, args).await,
         Command::Restore(args) => backup::restore(&common, args).await,
         Command::Key(args) => key::run(&common, args).await,

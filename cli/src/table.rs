@@ -46,13 +46,34 @@ pub(crate) fn print<const N: usize>(
     header: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
 ) -> Result<()> {
+    write(&mut filled(header, rows))
+}
+
+/// The same as lines.
+pub(crate) fn lines<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> Vec<String> {
+    let mut table = filled(header, rows);
+    pad(&mut table);
+    let lines = table.lines();
+    lines.map(|line| line.trim_end().to_owned()).collect()
+}
+
+fn filled<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> Table {
     // Ours are words; those of a query are names, whose case is kept.
     let header = header.map(str::to_uppercase);
     let mut table = table(&header);
     for row in rows {
         table.add_row(row.iter().map(|cell| text::clean(cell).into_owned()));
     }
-    write(&mut table)
+    table
+}
+
+fn pad(table: &mut Table) {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, GAP));
+    }
 }
 
 /// Blanks between columns.
@@ -60,9 +81,7 @@ pub(crate) const GAP: u16 = 2;
 
 /// Writes a table without the blanks that comfy-table leaves at line ends.
 pub(crate) fn write(table: &mut Table) -> Result<()> {
-    for column in table.column_iter_mut() {
-        column.set_padding((0, GAP));
-    }
+    pad(table);
     let mut out = output::stdout();
     for line in table.lines() {
         writeln!(out, "{}", line.trim_end()).context("cannot write to standard output")?;

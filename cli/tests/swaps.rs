@@ -1,5 +1,5 @@
 //! Versions of a package from the command line: installed, swapped, pinned and taken
-//! back, without a host and under one that is at work.
+//! back, without a host and under one that is at work; and what `lockgate bench` tells.
 
 #![expect(
     clippy::unwrap_used,
@@ -313,4 +313,34 @@ fn the_bench_of_swaps_loses_no_call_and_tells_what_they_cost() {
     for name in ["p99_ms", "p999_ms", "p999_during_swap_ms", "activation_ms"] {
         assert!(figures[name].as_f64().unwrap() > 0.0, "{name}: {figures}");
     }
+}
+
+#[test]
+fn the_bench_of_neighbours_tells_what_calls_cost_alone_and_beside_an_attacker() {
+    let bench = support::lockgate(&[
+        "bench",
+        "neighbour",
+        "--seconds",
+        "1",
+        "--rate",
+        "20",
+        "--attacks",
+        "4",
+        "--output",
+        "json",
+    ]);
+    let figures = bench.ended(0).json();
+    assert_eq!(
+        (&figures["calls"], &figures["failed"]),
+        (&json!(20), &json!(0))
+    );
+    let number = |name: &str| figures[name].as_f64().unwrap();
+    assert_eq!(
+        number("p99_ratio"),
+        number("p99_beside_ms") / number("p99_ms")
+    );
+    assert!(
+        number("p50_ms") > 0.0 && number("p50_beside_ms") > 0.0,
+        "{figures}"
+    );
 }

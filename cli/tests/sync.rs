@@ -438,3 +438,36 @@ fn a_password_in_an_address_is_never_shown() {
         "{run:#?}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn top_tells_what_the_host_at_work_has_done() {
+    let bench = synced(&[]).await;
+    let none = bench.lockgate(&["top"]).ended(1);
+    assert!(none.err.contains("`lockgate run`"), "{none:#?}");
+    let running = Running::start(&bench);
+    let calls = loop {
+        let top = bench.lockgate(&["top", "--output", "json"]).ended(0).json();
+        let calls = top["calls"].as_array().unwrap().clone();
+        let has_loaded = |calls: &Json| calls["figures"]["bytes_in"].as_u64() > Some(10_000);
+        if calls.iter().any(has_loaded) {
+            break calls;
+        }
+    };
+    assert_eq!(
+        (&calls[0]["package"], &calls[0]["version"]),
+        (&json!("salesforce"), &json!("0.1.0"))
+    );
+    assert_eq!(calls[0]["connection"], "default/crm");
+    assert!(
+        calls[0]["figures"]["requests"].as_u64() > Some(0),
+        "{calls:#?}"
+    );
+    // In a pipe it looks once, and writes nothing but lines.
+    let top = bench.lockgate(&["top"]).ended(0);
+    assert!(
+        top.out.contains("salesforce 0.1.0  default/crm"),
+        "{top:#?}"
+    );
+    assert!(!top.out.contains('\u{1b}'), "{top:#?}");
+    running.stop();
+}

@@ -178,10 +178,9 @@ impl Instance {
             storage,
         )
         .rehearsing(rehearsal.as_ref());
-        let mut guest =
-            Guest::new(&loaded.sandbox, state, &loaded.service, record.key.tenant()).await?;
+        let mut guest = Guest::new(&loaded.sandbox, state, &loaded.service, &speaker).await?;
         let exports = guest
-            .run(&speaker, "start", async |store| {
+            .run("start", async |store| {
                 loaded.pre.instantiate_async(store).await
             })
             .await?;
@@ -203,7 +202,7 @@ impl Instance {
         let exports = &self.exports;
         let accepted = self
             .guest
-            .run(&self.speaker, "configure", async |store| {
+            .run("configure", async |store| {
                 exports
                     .lockgate_connector_records()
                     .call_configure(store, &text)
@@ -224,7 +223,7 @@ impl Instance {
         let exports = &self.exports;
         let description = self
             .guest
-            .run(&self.speaker, "describe", async |store| {
+            .run("describe", async |store| {
                 exports
                     .lockgate_connector_records()
                     .call_describe(store)
@@ -239,7 +238,7 @@ impl Instance {
         let exports = &self.exports;
         let way = self
             .guest
-            .run(&self.speaker, "way of a query", async |store| {
+            .run("way of a query", async |store| {
                 let records = exports.lockgate_connector_records();
                 records.cursor().call_way(store, cursor).await
             })
@@ -255,7 +254,7 @@ impl Instance {
         let exports = &self.exports;
         let way = self
             .guest
-            .run(&self.speaker, "way of a subscription", async |store| {
+            .run("way of a subscription", async |store| {
                 let events = exports.lockgate_connector_events();
                 events.subscription().call_way(store, subscription).await
             })
@@ -268,7 +267,7 @@ impl Instance {
         let exports = &self.exports;
         let way = self
             .guest
-            .run(&self.speaker, "way of a write", async |store| {
+            .run("way of a write", async |store| {
                 let records = exports.lockgate_connector_records();
                 records.writer().call_way(store, writer).await
             })
@@ -283,7 +282,7 @@ impl Instance {
     ) -> Result<Option<u64>, Error> {
         let exports = &self.exports;
         self.guest
-            .run(&self.speaker, "calls of a write", async |store| {
+            .run("calls of a write", async |store| {
                 let records = exports.lockgate_connector_records();
                 records.writer().call_calls(store, writer).await
             })
@@ -380,7 +379,7 @@ impl Instance {
         let exports = exports(&self.exports);
         let answer = self
             .guest
-            .run_within(patience, &self.speaker, call, async |store| {
+            .run_within(patience, call, async |store| {
                 store
                     .run_concurrent(async |accessor| work(exports, accessor).await)
                     .await?

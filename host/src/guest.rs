@@ -9,6 +9,7 @@ use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
+use tracing::Instrument as _;
 use wasmtime::{Store, Trap};
 
 use crate::capability::log::Speaker;
@@ -45,9 +46,12 @@ pub(crate) struct Guest<T: Metered> {
     /// There until it is dropped.
     body: Option<Body<T>>,
     pub(crate) wall: Duration,
+    speaker: Arc<Speaker>,
     hold: Hold,
     turns: Claim,
     ran: Arc<Ran>,
+    /// How long it waited for its instance.
+    waited: Duration,
 }
 
 /// A store with its place in the pool. Both go together, so that a call never waits for
@@ -64,9 +68,10 @@ impl<T: Metered> Guest<T> {
         sandbox: &Sandbox,
         state: T,
         service: &Arc<Service>,
-        tenant: &str,
+        speaker: &Arc<Speaker>,
     ) -> Result<Self, Error> {
-        let instance = place(sandbox, tenant).await?;
+        let tenant = speaker.tenant();
+        let (instance, waited) = place(sandbox, tenant).await?;
         // Before the deadline is set, so that it counts what the guest uses.
         let presence = sandbox.enter();
         let mut store = Store::new(&sandbox.engine, state);
@@ -85,9 +90,11 @@ impl<T: Metered> Guest<T> {
                 _presence: presence,
             }),
             wall,
-            hold: service.hold(),
+            speaker: Arc::clone(speaker),
+            hold: service.hold(&speaker.connection),
             turns: sandbox.turns.claim(tenant),
             ran,
+            waited,
         })
     }
 
@@ -111,30 +118,32 @@ impl<T: Metered> Guest<T> {
     /// the first turn, and gives its answer or the reason why there is none.
     ///
     /// After an error the guest must be dropped: what state it is in is unknown.
-    pub(crate) async fn run<R, W>(
-        &mut self,
-        speaker: &Speaker,
-        call: &'static str,
-        work: W,
-    ) -> Result<R, Error>
+    pub(crate) async fn run<R, W>(&mut self, call: &'static str, work: W) -> Result<R, Error>
     where
         W: AsyncFnOnce(&mut Store<T>) -> wasmtime::Result<R>,
     {
         let patience = Patience::new(self.wall);
-        self.run_within(&patience, speaker, call, work).await
+        self.run_within(&patience, call, work).await
     }
 
     /// The same under a clock that the work itself may begin anew.
     pub(crate) async fn run_within<R, W>(
         &mut self,
         patience: &Patience,
-        speaker: &Speaker,
         call: &'static str,
         work: W,
     ) -> Result<R, Error>
     where
         W: AsyncFnOnce(&mut Store<T>) -> wasmtime::Result<R>,
     {
+        let speaker = Arc::clone(&self.speaker);
+        let span = tracing::debug_span!(
+            "call",
+            package = speaker.package,
+            version = speaker.version,
+            connection = speaker.connection,
+            call
+        );
         let mut begun = Instant::now();
         let store = &mut alive(self.body.as_mut()).store;
         let (turns, ran) = (&mut self.turns, &*self.ran);
@@ -146,6 +155,7 @@ impl<T: Metered> Guest<T> {
             begun = Instant::now();
             patience.of(in_turns(first, turns, ran, work(store))).await
         });
+        let work = work.instrument(span);
         let outcome = tokio::select! {
             // What is done is done, whatever else is over.
             biased;
@@ -184,8 +194,9 @@ impl<T: Metered> Guest<T> {
         if PREPARATIONS.contains(&call) {
             self.hold.fault(ended);
         } else {
-            let memory_bytes = self.state_mut().meter().memory_bytes();
-            self.hold.call(took, memory_bytes, ended);
+            let queued = self.waited + self.turns.waited();
+            let used = self.state_mut().meter().used(queued);
+            self.hold.call(took, used, ended);
         }
     }
 
@@ -294,8 +305,9 @@ fn alive<B>(body: Option<B>) -> B {
     body.expect("a guest that is alive has a body")
 }
 
-/// A place among the instances of an engine, if a tenant gets one in time.
-async fn place(sandbox: &Sandbox, tenant: &str) -> Result<Held, Error> {
+/// A place among the instances of an engine, if a tenant gets one in time, and how long
+/// that took.
+async fn place(sandbox: &Sandbox, tenant: &str) -> Result<(Held, Duration), Error> {
     let shares = &sandbox.shares;
     let busy = |limit| Error::Busy {
         tenant: tenant.to_owned(),
@@ -307,12 +319,13 @@ async fn place(sandbox: &Sandbox, tenant: &str) -> Result<Held, Error> {
         return Err(busy(format!("{waiting} calls of it wait already")));
     }
     let place = tokio::time::timeout(shares.wait, claim.get()).await;
-    place.map_err(|_| {
+    let place = place.map_err(|_| {
         let (wait, most) = (shares.wait.as_secs_f64(), shares.instances_of_one);
         busy(format!(
             "no instance came free within {wait} s, of {most} that it may have at a time"
         ))
-    })
+    })?;
+    Ok((place, claim.waited()))
 }
 
 /// Goes on with `work` only while it has a turn. It has one for each step between two
@@ -351,12 +364,12 @@ mod tests {
         }
     }
 
-    fn speaker() -> Speaker {
-        Speaker {
+    fn speaker() -> Arc<Speaker> {
+        Arc::new(Speaker {
             package: "scorer".to_owned(),
             version: "1.0.0".to_owned(),
             connection: "acme/crm".to_owned(),
-        }
+        })
     }
 
     /// A guest that is all the work that a host has, and its sandbox.
@@ -364,7 +377,8 @@ mod tests {
         let sandboxes = Sandboxes::new(&Limits::ceiling(), false, shares).unwrap();
         let state = State(Meter::new(Limits::ceiling()));
         let service = Service::new();
-        let guest = Guest::new(&sandboxes.transforms, state, &service, "acme");
+        let speaker = speaker();
+        let guest = Guest::new(&sandboxes.transforms, state, &service, &speaker);
         let guest = guest.await.unwrap();
         (sandboxes, guest)
     }
@@ -379,8 +393,7 @@ mod tests {
         let wall = guest.wall;
         let mut other = sandboxes.connectors.turns.claim("globex");
         let turn = other.get().await;
-        let speaker = speaker();
-        let call = guest.run(&speaker, "apply", async |_| {
+        let call = guest.run("apply", async |_| {
             tokio::time::sleep(wall / 2).await;
             Ok(())
         });
@@ -394,10 +407,9 @@ mod tests {
     #[tokio::test]
     async fn a_machine_that_has_nothing_left_for_an_instance_is_not_the_fault_of_the_guest() {
         let (_sandboxes, mut guest) = guest(Shares::default()).await;
-        let speaker = speaker();
         let no_room = io::Error::from_raw_os_error(28);
         let ended = guest
-            .run::<(), _>(&speaker, "start", async |_| Err(no_room.into()))
+            .run::<(), _>("start", async |_| Err(no_room.into()))
             .await
             .unwrap_err();
         assert_eq!(ended.blame(), Blame::Host);

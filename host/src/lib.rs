@@ -105,7 +105,8 @@ pub use records::{
 };
 pub use rehearsal::{CallUsage, RecordedExchange, Rehearsal, RehearsalOptions};
 pub use rollout::{
-    Budget as SwapBudget, Figures, Move, Reach, Stand, Step, Trial, VersionChange, VersionStatus,
+    Budget as SwapBudget, CallFigures, Figures, Move, Reach, Stand, Step, Trial, VersionChange,
+    VersionStatus,
 };
 pub use seal::MasterKey;
 pub use shares::{Shares, TenantStatus};

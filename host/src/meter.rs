@@ -12,6 +12,7 @@ use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
 
 use crate::engine::{CORE_INSTANCES, EPOCH_TICK, MEMORIES, TABLES};
 use crate::limits::Limits;
+use crate::rollout::Used;
 
 /// A limit of the sandbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +78,7 @@ impl Exceeded {
 pub(crate) struct Meter {
     limits: Limits,
     ran: Arc<Ran>,
+    traffic: Arc<Traffic>,
     /// What it ran before the last [`Self::rearm`].
     ran_before: Duration,
     host_calls: u64,
@@ -138,11 +140,37 @@ impl Ran {
     }
 }
 
+/// What goes between a guest and the world, apart from other calls of the host.
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    requests: AtomicU64,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+}
+
+impl Traffic {
+    /// One more request, or exchange.
+    pub(crate) fn request(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// So many bytes came in.
+    pub(crate) fn came(&self, bytes: usize) {
+        self.bytes_in.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// So many bytes went out.
+    pub(crate) fn went(&self, bytes: usize) {
+        self.bytes_out.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
 impl Meter {
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
             limits,
             ran: Arc::new(Ran::new()),
+            traffic: Arc::default(),
             ran_before: Duration::ZERO,
             host_calls: 0,
             earlier_host_calls: 0,
@@ -162,6 +190,25 @@ impl Meter {
         self.ran_before = self.ran.turns();
         self.earlier_host_calls += self.host_calls;
         self.host_calls = 0;
+    }
+
+    /// What goes out and comes in.
+    pub(crate) fn traffic(&self) -> Arc<Traffic> {
+        Arc::clone(&self.traffic)
+    }
+
+    /// What was used in all, with what its guest has waited for.
+    pub(crate) fn used(&self, queued: Duration) -> Used {
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Used {
+            memory_bytes: self.memory_bytes,
+            cpu: self.ran.turns(),
+            queued,
+            host_calls: self.all_host_calls(),
+            requests: of(&self.traffic.requests),
+            bytes_in: of(&self.traffic.bytes_in),
+            bytes_out: of(&self.traffic.bytes_out),
+        }
     }
 
     /// For how long it ran.

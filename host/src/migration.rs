@@ -203,14 +203,12 @@ impl Way<'_> {
         let quota = QuotaAccess::new(None);
         let state = ConnectorState::new(limits, &speaker, nothing, None, quota, storage);
         let (sandbox, service) = (&self.loaded.sandbox, &self.loaded.service);
-        let mut guest = Guest::new(sandbox, state, service, speaker.tenant()).await?;
+        let mut guest = Guest::new(sandbox, state, service, &speaker).await?;
         let migrator: Migrator = guest
-            .run(&speaker, "start", async |store| {
-                pre.instantiate_async(store).await
-            })
+            .run("start", async |store| pre.instantiate_async(store).await)
             .await?;
         let migrated = guest
-            .run(&speaker, MIGRATE, async |store| {
+            .run(MIGRATE, async |store| {
                 migrator
                     .lockgate_connector_migration()
                     .call_migrate(store, self.from_state, &entries)

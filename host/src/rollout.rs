@@ -26,8 +26,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 pub use budget::{Budget, Trial};
-pub(crate) use figures::Ended;
-pub use figures::Figures;
+pub use figures::{CallFigures, Figures};
+pub(crate) use figures::{Ended, Used};
 pub(crate) use service::{Hold, Service};
 pub use step::{Move, Reach, Stand, Step, VersionChange, VersionStatus};
 use versions::Versions;
@@ -100,6 +100,8 @@ pub(crate) trait Steer: Send + Sync {
     fn status(&self) -> Vec<VersionStatus>;
     /// What has changed, from the oldest to the newest.
     fn changes(&self) -> Vec<VersionChange>;
+    /// What calls came to, of each version and connection.
+    fn figures(&self) -> Vec<CallFigures>;
 }
 
 impl<L: Versioned> Rollout<L> {
@@ -264,5 +266,9 @@ impl<L: Versioned> Steer for Rollout<L> {
     fn changes(&self) -> Vec<VersionChange> {
         let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         changes.iter().cloned().collect()
+    }
+
+    fn figures(&self) -> Vec<CallFigures> {
+        self.read().figures()
     }
 }

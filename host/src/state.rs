@@ -45,10 +45,11 @@ impl ConnectorState {
         quota: QuotaAccess,
         storage: Storage,
     ) -> Self {
+        let meter = Meter::new(limits.clone());
         Self {
-            meter: Meter::new(limits.clone()),
             log: Log::new(Arc::clone(speaker)),
-            http: Http::new(backend.clone(), quota.clone(), limits),
+            http: Http::new(backend.clone(), quota.clone(), limits, meter.traffic()),
+            meter,
             stream: Exchanges::new(backend, limits),
             tables: Tables::default(),
             storage,

@@ -180,7 +180,7 @@ impl LoadedTransform {
         let instance = &warm.instance;
         let description = warm
             .guest
-            .run(&warm.speaker, "describe", async |store| {
+            .run("describe", async |store| {
                 instance
                     .lockgate_connector_batches()
                     .call_describe(store)
@@ -203,7 +203,7 @@ impl LoadedTransform {
         let instance = &warm.instance;
         let accepted = warm
             .guest
-            .run(&warm.speaker, "configure", async |store| {
+            .run("configure", async |store| {
                 instance
                     .lockgate_connector_batches()
                     .call_configure(store, settings)
@@ -238,9 +238,9 @@ impl LoadedTransform {
             log: Log::new(Arc::clone(&speaker)),
         };
         let (sandbox, service) = (&self.sandbox, &self.service);
-        let mut guest = Guest::new(sandbox, state, service, speaker.tenant()).await?;
+        let mut guest = Guest::new(sandbox, state, service, &speaker).await?;
         let instance = guest
-            .run(&speaker, "start", async |store| {
+            .run("start", async |store| {
                 self.pre.instantiate_async(store).await
             })
             .await?;
@@ -293,6 +293,7 @@ impl WarmTransform {
             });
         }
         let state = self.guest.state_mut();
+        let traffic = state.meter.traffic();
         state.meter.rearm();
         state.log.rearm();
         let batch = wit::Batch {
@@ -302,11 +303,14 @@ impl WarmTransform {
         let instance = &self.instance;
         let outcome = self
             .guest
-            .run(&self.speaker, "apply", async |store| {
-                instance
-                    .lockgate_connector_batches()
-                    .call_apply(store, &batch)
-                    .await
+            .run("apply", async |store| {
+                traffic.came(batch.records.len());
+                let batches = instance.lockgate_connector_batches();
+                let outcome = batches.call_apply(store, &batch).await?;
+                if let Ok(outcome) = &outcome {
+                    traffic.went(outcome.records.len());
+                }
+                Ok(outcome)
             })
             .await
             .inspect_err(|_| self.failed = true)?;

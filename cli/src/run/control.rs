@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use lockgate::{ConnectionKey, PackageStatus, VersionChange};
+use lockgate::{CallFigures, ConnectionKey, PackageStatus, TenantStatus, VersionChange};
 use lockgate_sync::Activity;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,8 @@ pub(super) enum Request {
         /// Its name.
         name: String,
     },
+    /// What calls come to.
+    Load,
     /// Send calls of a package to another version.
     Package {
         /// The package.
@@ -48,10 +50,19 @@ pub(super) enum Response {
     AtWork(AtWork),
     /// How the packages do.
     Packages(Vec<PackageStatus>),
+    /// What calls come to.
+    Load(Load),
     /// What was done.
     Changed(VersionChange),
     /// Why it was not done.
     Failed(String),
+}
+
+/// What calls come to, and what tenants have of the host.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Load {
+    pub(crate) calls: Vec<CallFigures>,
+    pub(crate) tenants: Vec<TenantStatus>,
 }
 
 /// What is at work, by tenant and name.
@@ -128,6 +139,15 @@ pub(crate) async fn status(common: &Common) -> Result<Option<AtWork>> {
 pub(crate) async fn packages(common: &Common) -> Result<Option<Vec<PackageStatus>>> {
     match answer(common, Request::Packages).await? {
         Some(Response::Packages(packages)) => Ok(Some(packages)),
+        Some(_) => Err(another_version()),
+        None => Ok(None),
+    }
+}
+
+/// What calls of the host that runs come to; `None` if none runs.
+pub(crate) async fn load(common: &Common) -> Result<Option<Load>> {
+    match answer(common, Request::Load).await? {
+        Some(Response::Load(load)) => Ok(Some(load)),
         Some(_) => Err(another_version()),
         None => Ok(None),
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use lockgate::{Connection, ConnectionKey, Host, HostBuilder, PackageStatus, VersionChange};
 
+use super::control::Load;
 use crate::args::Common;
 use crate::shelf::{Shelf, Wish, carry_out};
 use crate::{packages, roots, session};
@@ -81,6 +82,16 @@ impl Hosts {
     pub(super) fn packages(&self) -> Vec<PackageStatus> {
         let hosts = self.by_root.values();
         hosts.flat_map(|open| open.host.packages()).collect()
+    }
+
+    /// What calls come to, on all hosts.
+    pub(super) fn load(&self) -> Load {
+        let mut load = Load::default();
+        for Open { host, .. } in self.by_root.values() {
+            load.calls.extend(host.figures());
+            load.tenants.extend(host.tenants());
+        }
+        load
     }
 
     /// Sends calls of a package elsewhere, on each host that has it.

@@ -61,6 +61,7 @@ impl Supervisor {
             Request::Packages => {
                 return Response::Packages(self.hosts.lock().await.packages());
             }
+            Request::Load => return Response::Load(self.hosts.lock().await.load()),
             Request::Package { name, wish } => {
                 return match self.hosts.lock().await.steer(&name, &wish).await {
                     Ok(change) => Response::Changed(change),

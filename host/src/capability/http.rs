@@ -31,6 +31,7 @@ use crate::capability::tables::Table;
 use crate::grant::Grant;
 use crate::limits::Limits;
 use crate::manifest::{Meaning, VendorManifest};
+use crate::meter::Traffic;
 use crate::outflow::Outflow;
 use crate::rehearsal::{Entry, Recording};
 use crate::state::{ConnectorHost, ConnectorState};
@@ -67,6 +68,7 @@ pub(crate) struct Http {
     quota: QuotaAccess,
     limits: Arc<Limits>,
     in_flight: Arc<Semaphore>,
+    traffic: Arc<Traffic>,
     jar: Jar,
     sent: u32,
     /// Requests before the last [`Self::rearm`].
@@ -76,12 +78,18 @@ pub(crate) struct Http {
 }
 
 impl Http {
-    pub(crate) fn new(backend: Option<Arc<Backend>>, quota: QuotaAccess, limits: &Limits) -> Self {
+    pub(crate) fn new(
+        backend: Option<Arc<Backend>>,
+        quota: QuotaAccess,
+        limits: &Limits,
+        traffic: Arc<Traffic>,
+    ) -> Self {
         Self {
             backend,
             quota,
             limits: Arc::new(limits.clone()),
             in_flight: Arc::new(Semaphore::new(limits.http_in_flight as usize)),
+            traffic,
             jar: Jar::default(),
             sent: 0,
             earlier_sent: 0,
@@ -117,8 +125,10 @@ impl Http {
     async fn send(&self, request: wit::Request) -> Result<Response, wit::Error> {
         let (backend, checked, _place) = self.admit(request).await?;
         let entry = self.entry(&checked);
-        let answer = backend.dispatch(&checked, &self.quota, &self.jar).await;
-        answer.map(|response| response.noted(entry))
+        self.traffic
+            .went(checked.body.as_ref().map_or(0, Bytes::len));
+        let response = backend.dispatch(&checked, &self.quota, &self.jar).await?;
+        Ok(response.noted(entry).counted(&self.traffic))
     }
 
     /// Where a request is noted, if it is.
@@ -146,14 +156,16 @@ impl Http {
         let (backend, checked, _place) = self.admit(request).await?;
         let entry = self.entry(&checked);
         let noted = entry.clone();
+        let traffic = Arc::clone(&self.traffic);
         let parts = parts.inspect(move |part| {
+            traffic.went(part.len());
             if let Some(entry) = &noted {
                 entry.sent(part);
             }
         });
         let body = Upload::new(parts.boxed(), length, max_bytes);
-        let answer = backend.dispatch_once(&checked, body, &self.quota).await;
-        answer.map(|response| response.noted(entry))
+        let response = backend.dispatch_once(&checked, body, &self.quota).await?;
+        Ok(response.noted(entry).counted(&self.traffic))
     }
 
     /// A request that keeps the rules, whom it is for, and its place among those
@@ -405,6 +417,7 @@ impl ConnectorState {
             return Ok(None);
         }
         self.http.sent += 1;
+        self.http.traffic.request();
         Ok(Some(self.http.clone()))
     }
 

@@ -13,7 +13,9 @@ use crate::grant::{Grant, Grants};
 use crate::manifest::World;
 use crate::migration;
 use crate::package::Package;
-use crate::rollout::{Rollout, Steer, Step, VersionChange, VersionStatus, Versioned, Watcher};
+use crate::rollout::{
+    CallFigures, Rollout, Steer, Step, VersionChange, VersionStatus, Versioned, Watcher,
+};
 use crate::transform::{LoadedTransform, Transform};
 
 /// Packages of one world, by name.
@@ -145,6 +147,19 @@ impl Host {
         all
     }
 
+    /// What calls came to since their version was loaded, for each package, version and
+    /// connection that has made any.
+    #[must_use]
+    pub fn figures(&self) -> Vec<CallFigures> {
+        let mut all = self.0.connectors.figures();
+        all.extend(self.0.transforms.figures());
+        all.sort_by(|one, other| {
+            let of = |figures: &CallFigures| (figures.package.clone(), figures.connection.clone());
+            of(one).cmp(&of(other))
+        });
+        all
+    }
+
     /// A transform with its settings, after it has looked at them itself. Each batch
     /// goes to the version that is current then.
     ///
@@ -258,6 +273,11 @@ impl<L: Versioned> Rollouts<L> {
                 );
             }
         }
+    }
+
+    fn figures(&self) -> Vec<CallFigures> {
+        let all = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
+        all.values().flat_map(|rollout| rollout.figures()).collect()
     }
 
     fn status(&self, world: World) -> Vec<PackageStatus> {

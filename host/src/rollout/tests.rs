@@ -79,7 +79,11 @@ fn call(rollout: &Rollout<Fake>, ends: impl Fn(&str) -> Ended) -> String {
     let loaded = rollout.route(Some(&live("crm")), Lasting::Once).unwrap();
     let ended = ends(loaded.version());
     let took = Duration::from_millis(2);
-    loaded.service().hold().call(took, 65_536, ended);
+    let used = Used {
+        memory_bytes: 65_536,
+        ..Used::default()
+    };
+    loaded.service().hold("acme/crm").call(took, used, ended);
     loaded.version().to_owned()
 }
 
@@ -180,7 +184,8 @@ async fn a_slow_version_is_taken_back() {
         let is_slow = loaded.version() == "2.0.0";
         n_slow += usize::from(is_slow);
         let took = Duration::from_millis(if is_slow { 20 } else { 2 });
-        loaded.service().hold().call(took, 0, Ended::Well);
+        let mut hold = loaded.service().hold("acme/crm");
+        hold.call(took, Used::default(), Ended::Well);
     }
     assert_eq!(n_slow, 50);
     let changes = rollout.changes();
@@ -238,7 +243,7 @@ async fn a_pinned_connection_stays_whatever_the_others_do() {
     assert_eq!(routed("crm").version(), "1.0.0");
     assert_eq!(routed("other").version(), "3.0.0");
     // It was never told to end.
-    let hold = routed("crm").service().hold();
+    let hold = routed("crm").service().hold("acme/crm");
     assert!(
         timeout(Duration::from_secs(10_000), hold.over())
             .await
@@ -275,7 +280,7 @@ async fn a_rollback_ends_a_trial_or_goes_to_the_version_before() {
 async fn calls_of_a_replaced_version_have_time_to_end_and_no_more() {
     let rollout = two();
     let first = rollout.route(None, Lasting::Once).unwrap();
-    let hold = first.service().hold();
+    let hold = first.service().hold("acme/crm");
     rollout.steer(&swap_at_once("2.0.0")).unwrap();
     assert_eq!(rollout.status()[1].instances, 1);
     assert!(timeout(Duration::from_secs(29), hold.over()).await.is_err());

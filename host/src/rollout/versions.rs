@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use super::waiting::Missing;
 use super::{
-    Lasting, Move, PROBE, RESTS, Reach, Stand, Step, Trial, VersionChange, VersionStatus, Versioned,
+    CallFigures, Lasting, Move, PROBE, RESTS, Reach, Stand, Step, Trial, VersionChange,
+    VersionStatus, Versioned,
 };
 use crate::error::Error;
 use crate::grant::live::Live;
@@ -370,7 +371,8 @@ impl<L: Versioned> Versions<L> {
         })
     }
 
-    pub(super) fn status(&self) -> Vec<VersionStatus> {
+    /// All that are loaded, and what they are there for.
+    fn all(&self) -> Vec<(&Arc<L>, Stand)> {
         let mut all: Vec<(&Arc<L>, Stand)> = vec![(&self.trusted, Stand::Trusted)];
         if let Some(candidate) = &self.candidate {
             all.push((&candidate.loaded, candidate.stand()));
@@ -383,6 +385,27 @@ impl<L: Versioned> Versions<L> {
                 all.push((pinned, Stand::Staged));
             }
         }
+        all
+    }
+
+    pub(super) fn figures(&self) -> Vec<CallFigures> {
+        let mut figures = Vec::new();
+        for (loaded, _) in self.all() {
+            let of_connections = loaded.service().by_connection().into_iter();
+            figures.extend(
+                of_connections.map(|(connection, instances, figures)| CallFigures {
+                    package: loaded.package().name().to_owned(),
+                    version: loaded.version().to_owned(),
+                    connection: connection.to_string(),
+                    instances,
+                    figures,
+                }),
+            );
+        }
+        figures
+    }
+
+    pub(super) fn status(&self) -> Vec<VersionStatus> {
         let status = |(loaded, stand): (&Arc<L>, Stand)| VersionStatus {
             version: loaded.version().to_owned(),
             digest: loaded.package().digest(),
@@ -396,7 +419,7 @@ impl<L: Versioned> Versions<L> {
             instances: loaded.service().instances(),
             figures: loaded.service().figures(),
         };
-        all.into_iter().map(status).collect()
+        self.all().into_iter().map(status).collect()
     }
 }
 

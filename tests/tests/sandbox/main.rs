@@ -15,6 +15,7 @@ mod bodies;
 mod cookies;
 mod events;
 mod exchanges;
+mod figures;
 mod grants;
 mod hooks;
 mod imports;

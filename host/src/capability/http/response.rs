@@ -2,6 +2,7 @@
 //! or as a stream.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use wasmtime::component::{Destination, StreamProducer, StreamResult, VecBuffer};
 
 use super::body::Body;
 use crate::bindings::contract::http as wit;
+use crate::meter::Traffic;
 use crate::redact::Redactor;
 use crate::rehearsal::Entry;
 use crate::transport::TransportError;
@@ -55,6 +57,18 @@ impl std::fmt::Debug for Response {
 }
 
 impl Response {
+    /// The same, with the bytes of its body counted as the guest reads them.
+    pub(super) fn counted(mut self, traffic: &Arc<Traffic>) -> Self {
+        let traffic = Arc::clone(traffic);
+        let body = self.body.inspect(move |part| {
+            if let Ok(part) = part {
+                traffic.came(part.len());
+            }
+        });
+        self.body = body.boxed();
+        self
+    }
+
     pub(super) fn header(&self, name: &str) -> Option<String> {
         let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
         if is_hidden(&name) {

@@ -46,7 +46,7 @@ impl StreamConsumer<ConnectorState> for Departures {
     fn poll_consume(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        store: StoreContextMut<'_, ConnectorState>,
+        mut store: StoreContextMut<'_, ConnectorState>,
         mut source: Source<'_, Vec<u8>>,
         finish: bool,
     ) -> Poll<wasmtime::Result<StreamResult>> {
@@ -58,10 +58,11 @@ impl StreamConsumer<ConnectorState> for Departures {
         }
         // A write of nothing only asks whether there is room.
         let mut written: Option<Vec<u8>> = None;
-        source.read(store, &mut written)?;
+        source.read(&mut store, &mut written)?;
         let Some(message) = written else {
             return Poll::Ready(Ok(StreamResult::Completed));
         };
+        store.data().meter.traffic().went(message.len());
         let is_short = message.len() <= self.max_message_bytes as usize;
         let message = is_short.then(|| Bytes::from(message)).ok_or(BrokenOff);
         let is_taken = self.messages.start_send(message).is_ok();
@@ -146,6 +147,7 @@ impl StreamProducer<ConnectorState> for Arrivals {
         Poll::Ready(Ok(match event {
             Poll::Ready(Some(Event::Message(message))) => {
                 let state = store.data_mut();
+                state.meter.traffic().came(message.len());
                 state.stream.patience.renew();
                 state.rearm();
                 destination.set_buffer(Some(message));

@@ -145,7 +145,7 @@ async fn a_subscription_moves_by_itself_once_it_is_granted_what_it_waits_for() {
     let rollout = two_that_ask();
     let live = given("crm", LITTLE);
     let first = rollout.route(Some(&live), Lasting::Subscription).unwrap();
-    let hold = first.service().hold();
+    let hold = first.service().hold("acme/crm");
     let mut refused = None;
     let moved = rollout.moved(&live, &first, &mut refused);
     tokio::pin!(moved);
