@@ -99,7 +99,6 @@ impl<'a> Row<'a> {
             }));
         }
         let mut members = Vec::with_capacity(16);
-        let mut is_legible = true;
         // What names a related record is put in order first.
         let mut is_plain = true;
         let is_object = skim.peek() == Some(b'{');
@@ -108,21 +107,19 @@ impl<'a> Row<'a> {
             skim.members(|key, skim| {
                 let value = skim.value()?;
                 is_plain &= !value.starts_with('{');
-                match decoded(key) {
-                    Some(name) => members.push(Member { name, key, value }),
-                    None => is_legible = false,
-                }
+                let name = key.strip_prefix('"').and_then(|key| key.strip_suffix('"'));
+                let name = Cow::Borrowed(name.unwrap_or_default());
+                members.push(Member { name, key, value });
                 Ok::<(), Malformed>(())
             })?;
         } else {
             skim.value()?;
-            is_legible = false;
         }
-        let record = text.get(start..skim.offset());
-        let inner = record
-            .and_then(|record| record.strip_prefix('{')?.strip_suffix('}'))
-            .filter(|_| is_plain);
-        Ok(if is_legible {
+        let record = text.get(start..skim.offset()).unwrap_or_default();
+        let inner = record.strip_prefix('{');
+        let inner = inner.and_then(|record| record.strip_suffix('}'));
+        let inner = inner.filter(|_| is_plain);
+        Ok(if is_object && unescape_names(record, &mut members) {
             Self::of_members(inner, members, keyed_by)
         } else {
             Err(problem(
@@ -222,16 +219,19 @@ impl<'a> Row<'a> {
             .sum()
     }
 
-    /// Appends the record as an element of a collection.
+    /// About how long the record is in a collection, in bytes, without its head.
+    pub(crate) fn length(&self) -> usize {
+        self.inner.map_or_else(|| self.size(), str::len)
+    }
+
+    /// Appends the record as an element of a collection whose elements begin like that.
     pub(crate) fn push_for_collection(
         &self,
         out: &mut Vec<u8>,
-        object: &str,
+        head: &[u8],
         key_field: Option<&str>,
     ) {
-        out.extend_from_slice(b"{\"attributes\":{\"type\":");
-        push_text(out, object);
-        out.push(b'}');
+        out.extend_from_slice(head);
         if let Some(inner) = self.inner {
             if !inner.trim_ascii_start().is_empty() {
                 out.push(b',');
@@ -278,6 +278,14 @@ impl<'a> Row<'a> {
     }
 }
 
+/// How the elements of a collection begin: with what they are.
+pub(crate) fn collection_head(object: &str) -> Vec<u8> {
+    let mut head = b"{\"attributes\":{\"type\":".to_vec();
+    push_text(&mut head, object);
+    head.push(b'}');
+    head
+}
+
 impl Member<'_> {
     fn push(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.key.as_bytes());
@@ -314,6 +322,21 @@ fn push_related(out: &mut Vec<u8>, value: &str) {
         out.extend_from_slice(value.as_bytes());
     }
     out.push(b'}');
+}
+
+/// Decodes the names of a record's members, if anything is escaped in it. False if one
+/// is no text.
+fn unescape_names(record: &str, members: &mut [Member<'_>]) -> bool {
+    // One fast look at nearly all records, instead of one at each name.
+    if memchr::memchr(b'\\', record.as_bytes()).is_none() {
+        return true;
+    }
+    members.iter_mut().all(|member| {
+        let name = decoded(member.key);
+        let is_text = name.is_some();
+        member.name = name.unwrap_or_default();
+        is_text
+    })
 }
 
 fn take<'a>(members: &mut Vec<Member<'a>>, name: &str) -> Option<&'a str> {
@@ -379,7 +402,7 @@ mod tests {
     fn for_collection(json: &str, keyed_by: KeyedBy<'_>, field: Option<&str>) -> String {
         let row = read(json, keyed_by).unwrap();
         let mut out = Vec::new();
-        row.push_for_collection(&mut out, "Contact", field);
+        row.push_for_collection(&mut out, &collection_head("Contact"), field);
         String::from_utf8(out).unwrap()
     }
 

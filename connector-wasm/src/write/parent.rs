@@ -37,6 +37,9 @@ pub(super) fn parent_of<'a>(row: &Row<'a>) -> Option<&'a str> {
     let mut best: Option<(usize, &'a str)> = None;
     for (name, value) in row.members() {
         let Some(key) = key(value) else { continue };
+        if key.starts_with('"') && !may_refer(name) {
+            continue;
+        }
         let rank = match rank(name) {
             Some(rank) => rank,
             // Fields of the org's own may hold texts that look like short ids.
@@ -48,6 +51,13 @@ pub(super) fn parent_of<'a>(row: &Row<'a>) -> Option<&'a str> {
         }
     }
     best.map(|(_, key)| key)
+}
+
+/// Whether a field may refer to another record, by its name: most that hold texts do
+/// not, and need no further look.
+fn may_refer(name: &str) -> bool {
+    let end = name.as_bytes().last_chunk::<2>();
+    end.is_some_and(|end| end.eq_ignore_ascii_case(b"id")) || name.ends_with("__c")
 }
 
 /// What stands for a parent: the first 15 characters of an id, or the external id

@@ -91,7 +91,7 @@ pub(super) fn chunks<'c, 'r, 'a>(
             .iter()
             .take(MAX_ROWS)
             .take_while(|(_, row)| {
-                bytes += row.size();
+                bytes += row.length();
                 bytes <= MAX_BODY_BYTES
             })
             .count();

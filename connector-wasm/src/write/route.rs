@@ -6,7 +6,7 @@ use crate::api::{Api, Ask, Kind};
 use crate::bindings::exports::lockgate::connector::records::{
     Advice, Error, Outcome, Problem, RecordResult,
 };
-use crate::body::{Key, Row, segment};
+use crate::body::{Key, Row, collection_head, segment};
 use crate::fault::{Effect, Entry, Fault, problem};
 use crate::host::{Answer, Host, Level, Method};
 use crate::wire::{self, RowResult, text};
@@ -132,10 +132,10 @@ pub(super) async fn collection<H: Host>(
 }
 
 fn collection_body(job: &Job<'_>, rows: &[&(usize, Row<'_>)]) -> Vec<u8> {
-    let size: usize = rows
-        .iter()
-        .map(|(_, row)| row.size() + job.object.len() + 64)
-        .sum();
+    let head = collection_head(job.object);
+    let lengths = rows.iter().map(|(_, row)| head.len() + row.length());
+    // And an id or a key, and commas.
+    let size: usize = lengths.map(|length| length + 64).sum();
     let mut body = Vec::with_capacity(size + 64);
     body.extend_from_slice(b"{\"allOrNone\":");
     body.extend_from_slice(job.all_or_none.to_string().as_bytes());
@@ -144,7 +144,7 @@ fn collection_body(job: &Job<'_>, rows: &[&(usize, Row<'_>)]) -> Vec<u8> {
         if at > 0 {
             body.push(b',');
         }
-        row.push_for_collection(&mut body, job.object, job.key_field());
+        row.push_for_collection(&mut body, &head, job.key_field());
     }
     body.extend_from_slice(b"]}");
     body
