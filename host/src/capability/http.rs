@@ -6,10 +6,12 @@
 
 mod body;
 mod jar;
+mod peeked;
 mod request;
 mod response;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -34,16 +36,13 @@ use crate::state::{ConnectorHost, ConnectorState};
 use crate::store::ConnectionKey;
 use crate::transport::{Answer, OriginUrl, Outgoing, Transport, TransportError, Upload, UrlError};
 use jar::Jar;
+use peeked::Peeked;
 use request::Checked;
 use response::BodyProducer;
 
 /// A sensible pause after a broken connection: long enough for a load balancer
 /// to notice a dead server.
 const RETRY_AFTER_MS: u64 = 1_000;
-
-/// How much of an answer is read to find out what it means. Error bodies are
-/// well under 1 KiB.
-const PEEK_BYTES: usize = 64 * 1024;
 
 /// For how long a session that the product has accepted is trusted with a body
 /// that cannot be sent again. Products that end idle sessions give them a quarter
@@ -68,7 +67,9 @@ pub(crate) struct Http {
     limits: Arc<Limits>,
     in_flight: Arc<Semaphore>,
     jar: Jar,
-    sent: u32,
+    asked: u32,
+    /// Requests that have or may have gone out.
+    sent: Arc<AtomicU32>,
 }
 
 impl Http {
@@ -79,23 +80,27 @@ impl Http {
             limits: Arc::new(limits.clone()),
             in_flight: Arc::new(Semaphore::new(limits.http_in_flight as usize)),
             jar: Jar::default(),
-            sent: 0,
+            asked: 0,
+            sent: Arc::default(),
         }
     }
 
     /// Begins a new page: requests count afresh.
-    pub(crate) const fn rearm(&mut self) {
-        self.sent = 0;
+    pub(crate) fn rearm(&mut self) {
+        self.asked = 0;
+        self.sent = Arc::default();
     }
 
-    /// Whether requests were made since the page began.
-    pub(crate) const fn has_sent(&self) -> bool {
-        self.sent > 0
+    /// Whether requests went out since the page began, those included of which that
+    /// is not certain.
+    pub(crate) fn has_sent(&self) -> bool {
+        self.sent.load(Ordering::Relaxed) > 0
     }
 
     async fn send(&self, request: wit::Request) -> Result<Response, wit::Error> {
         let (backend, checked, _place) = self.admit(request).await?;
-        backend.dispatch(&checked, &self.quota, &self.jar).await
+        self.counted(backend.dispatch(&checked, &self.quota, &self.jar))
+            .await
     }
 
     /// The same with a body that comes in parts.
@@ -111,7 +116,22 @@ impl Http {
         }
         let (backend, checked, _place) = self.admit(request).await?;
         let body = Upload::new(parts.boxed(), length, max_bytes);
-        backend.dispatch_once(&checked, body, &self.quota).await
+        self.counted(backend.dispatch_once(&checked, body, &self.quota))
+            .await
+    }
+
+    /// Counts a request among those that went out, unless it was refused for want of
+    /// calls: then it did not, or was not read.
+    async fn counted(
+        &self,
+        request: impl Future<Output = Result<Response, wit::Error>>,
+    ) -> Result<Response, wit::Error> {
+        self.sent.fetch_add(1, Ordering::Relaxed);
+        let answer = request.await;
+        if let Err(wit::Error::OverQuota(_)) = answer {
+            self.sent.fetch_sub(1, Ordering::Relaxed);
+        }
+        answer
     }
 
     /// A request that keeps the rules, whom it is for, and its place among those
@@ -317,73 +337,6 @@ impl Backend {
     }
 }
 
-/// An answer whose beginning was read if its status may have a meaning for the
-/// host.
-struct Peeked {
-    answer: Answer,
-    ahead: Vec<Result<Bytes, TransportError>>,
-    meaning: Option<Meaning>,
-}
-
-impl Peeked {
-    async fn new(mut answer: Answer, vendor: &VendorManifest) -> Self {
-        let status = answer.status.as_u16();
-        let mut ahead = Vec::new();
-        let mut meaning = None;
-        if vendor.signals.iter().any(|signal| signal.status == status) {
-            let mut head = Vec::new();
-            while head.len() < PEEK_BYTES {
-                match answer.body.chunk().await {
-                    Some(Ok(chunk)) => {
-                        head.extend_from_slice(&chunk);
-                        ahead.push(Ok(chunk));
-                    }
-                    Some(Err(error)) => {
-                        ahead.push(Err(error));
-                        break;
-                    }
-                    None => break,
-                }
-            }
-            let text = String::from_utf8_lossy(&head);
-            let fits = |signal: &&crate::manifest::Signal| {
-                signal.status == status
-                    && signal
-                        .contains
-                        .iter()
-                        .all(|needle| text.contains(needle.as_str()))
-                    && !signal
-                        .lacks
-                        .iter()
-                        .any(|needle| text.contains(needle.as_str()))
-            };
-            meaning = vendor.signals.iter().find(fits).map(|signal| signal.means);
-        }
-        Self {
-            answer,
-            ahead,
-            meaning,
-        }
-    }
-
-    fn into_response(
-        self,
-        request: &Checked,
-        credential: &Credential,
-        connection: ConnectionKey,
-    ) -> Response {
-        let redactor = credential.redactor.clone();
-        let rest = self.answer.body.limited(request.response_bytes);
-        let body = body::redacted(self.ahead, rest, &redactor, connection);
-        Response {
-            status: self.answer.status,
-            headers: self.answer.headers,
-            body,
-            redactor,
-        }
-    }
-}
-
 impl wit::Host for ConnectorState {}
 
 impl wit::HostWithStore<ConnectorState> for ConnectorHost {
@@ -425,10 +378,10 @@ impl ConnectorState {
     /// Counts a request; `None` if it is one too many.
     pub(crate) fn one_more_request(&mut self) -> wasmtime::Result<Option<Http>> {
         self.meter.host_call()?;
-        if self.http.sent >= self.http.limits.http_requests {
+        if self.http.asked >= self.http.limits.http_requests {
             return Ok(None);
         }
-        self.http.sent += 1;
+        self.http.asked += 1;
         Ok(Some(self.http.clone()))
     }
 
