@@ -5,14 +5,12 @@ mod files;
 mod hooks;
 mod kept;
 mod queue;
+mod reads;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde_json::Value as Json;
-use serde_json::value::RawValue;
 
-use crate::bindings::connector::exports::lockgate::connector::records as wit;
 use crate::capability::quota::UNCOUNTED;
 use crate::connector::{How, Instance, LoadedConnector};
 use crate::deliveries::Deliveries;
@@ -20,11 +18,9 @@ use crate::error::Error;
 use crate::events::{self, SubscribeOptions};
 use crate::host::Inner;
 use crate::ledger::{Budget, Forecast, Priority, Quota};
-use crate::pages::Pages;
 use crate::park::QuotaWait;
 use crate::records::{
-    ConnectorDescription, ObjectDescription, ObjectSummary, Operation, QueryOptions, RecordResult,
-    Records, RowResult, ScanOptions, WriteOptions, bounded,
+    ConnectorDescription, Operation, RecordResult, Records, RowResult, WriteOptions,
 };
 use crate::rollout::{Lasting, Rollout};
 use crate::store::{ConnectionKey, ConnectionRecord, StoreError};
@@ -32,9 +28,6 @@ use crate::writer::Writer;
 
 pub use kept::Kept;
 pub use queue::Queue;
-
-/// The longest query text in bytes: products take less.
-const MAX_QUERY_BYTES: usize = 1024 * 1024;
 
 /// A tenant's authorised link to an org. Cheap to clone.
 #[derive(Clone)]
@@ -48,13 +41,6 @@ impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Connection").field(&self.key).finish()
     }
-}
-
-/// What pages are an answer to.
-#[derive(Clone)]
-enum Asked {
-    Query(String, wit::QueryOptions),
-    Scan(String, wit::ScanOptions),
 }
 
 impl Connection {
@@ -99,8 +85,9 @@ impl Connection {
     }
 
     /// The same connection with calls that wait when the budget of calls is used up, and
-    /// then go on where they were, in place of failing with [`Error::OverQuota`]. Actions
-    /// and files fail as ever: what they have done by then is not known.
+    /// then go on where they were, in place of failing with [`Error::OverQuota`]. An
+    /// action waits only for its first call, since what it has done after that is not
+    /// known; an upload fails as ever, since its content is gone.
     ///
     /// While it waits, a query, a write or a subscription costs no CPU time and runs into no limit,
     /// but its instance stays in memory, one of those that its tenant may have
@@ -144,47 +131,6 @@ impl Connection {
         instance.describe().await
     }
 
-    /// All objects that the connected user can see.
-    ///
-    /// # Errors
-    /// Any of [`Error`]'s call errors; so do all calls below.
-    pub async fn objects(&self) -> Result<Vec<ObjectSummary>, Error> {
-        let mut instance = self.instance().await?;
-        let objects = loop {
-            let objects = instance
-                .call("describe-global", async |records, accessor| {
-                    records.call_describe_global(accessor).await
-                })
-                .await;
-            match objects {
-                Ok(objects) => break objects,
-                Err(error) => instance.park(error).await?,
-            }
-        };
-        Ok(objects.into_iter().map(ObjectSummary::from).collect())
-    }
-
-    /// One object with its fields, as the connected user sees them.
-    ///
-    /// # Errors
-    /// See [`Self::objects`].
-    pub async fn describe(&self, object: &str) -> Result<ObjectDescription, Error> {
-        let mut instance = self.instance().await?;
-        let description = loop {
-            let object = object.to_owned();
-            let description = instance
-                .call("describe-object", async |records, accessor| {
-                    records.call_describe_object(accessor, object).await
-                })
-                .await;
-            match description {
-                Ok(description) => break description,
-                Err(error) => instance.park(error).await?,
-            }
-        };
-        Ok(description.into())
-    }
-
     /// Creates records, and gives one result for each in their order.
     ///
     /// # Errors
@@ -202,47 +148,6 @@ impl Connection {
     ) -> Result<Vec<RecordResult>, Error> {
         self.write_all(object, Operation::Create, records, options)
             .await
-    }
-
-    /// Reads records by id, in the order of the ids; JSON `null` stands for one
-    /// that is not there or cannot be seen. No fields means all.
-    ///
-    /// # Errors
-    /// See [`Self::objects`].
-    pub async fn get(
-        &self,
-        object: &str,
-        ids: &[String],
-        fields: &[String],
-    ) -> Result<Bytes, Error> {
-        let n_ids = ids.len();
-        let mut instance = self.instance().await?;
-        let json = loop {
-            let (object, ids, fields) = (object.to_owned(), ids.to_vec(), fields.to_vec());
-            let json = instance
-                .call("get", async |records, accessor| {
-                    records.call_get(accessor, object, ids, fields).await
-                })
-                .await;
-            match json {
-                Ok(json) => break json,
-                Err(error) => instance.park(error).await?,
-            }
-        };
-        match serde_json::from_slice::<Vec<&RawValue>>(&json) {
-            Ok(rows) if rows.len() != n_ids => {
-                let n_rows = rows.len();
-                Err(instance.broken("get", format!("{n_rows} records for {n_ids} ids")))
-            }
-            Ok(rows) => match rows.iter().position(|row| !is_record_or_null(row)) {
-                Some(at) => Err(instance.broken("get", format!("record {at} is none"))),
-                None => Ok(json.into()),
-            },
-            Err(error) => {
-                let what = format!("the records are no JSON array: {error}");
-                Err(instance.broken("get", bounded(&what)))
-            }
-        }
     }
 
     /// Changes records, each with its id in it, and gives one result for each in
@@ -291,72 +196,6 @@ impl Connection {
         finish(writer, known).await
     }
 
-    /// Runs a query in the product's own language. Pages come as they are asked
-    /// for; dropping the stream ends the query.
-    ///
-    /// # Errors
-    /// See [`Self::objects`]; later failures come as items of the stream.
-    pub async fn query(&self, text: &str, options: QueryOptions) -> Result<Pages, Error> {
-        if text.len() > MAX_QUERY_BYTES {
-            let length = text.len();
-            return Err(Error::Input(format!(
-                "a query of {length} bytes is longer than {MAX_QUERY_BYTES} bytes"
-            )));
-        }
-        let options = wit::QueryOptions {
-            include_deleted: options.include_deleted,
-            page_size: options.page_size,
-            way: options.way,
-        };
-        self.pages(Asked::Query(text.to_owned(), options)).await
-    }
-
-    /// Goes through the records of an object in the order of their ids. Pages come
-    /// as they are asked for; dropping the stream ends the scan, and one behind the
-    /// last id that came goes on.
-    ///
-    /// # Errors
-    /// See [`Self::objects`]; later failures come as items of the stream.
-    pub async fn scan(&self, object: &str, options: ScanOptions) -> Result<Pages, Error> {
-        let options = wit::ScanOptions {
-            fields: options.fields,
-            after: options.after,
-            matching: options
-                .matching
-                .map(|(field, values)| wit::Matching { field, values }),
-            way: options.way,
-        };
-        self.pages(Asked::Scan(object.to_owned(), options)).await
-    }
-
-    /// Begins an answer, and again after a wait for calls, and gives its pages.
-    async fn pages(&self, asked: Asked) -> Result<Pages, Error> {
-        let call = match asked {
-            Asked::Query(..) => "query",
-            Asked::Scan(..) => "scan",
-        };
-        let mut instance = self.instance().await?;
-        let cursor = loop {
-            let asked = asked.clone();
-            let cursor = instance
-                .call(call, async |records, accessor| match asked {
-                    Asked::Query(text, options) => {
-                        records.call_query(accessor, text, options).await
-                    }
-                    Asked::Scan(object, options) => {
-                        records.call_scan(accessor, object, options).await
-                    }
-                })
-                .await;
-            match cursor {
-                Ok(cursor) => break cursor,
-                Err(error) => instance.park(error).await?,
-            }
-        };
-        let way = instance.way(cursor).await?;
-        Ok(Pages::new(instance, cursor, way))
-    }
-
     /// Subscribes to events: API names of objects, for their changes, and of kinds
     /// of message; 1 to 32, none of them twice. Deliveries come as they are asked
     /// for, and everything at least once; dropping the stream ends the
@@ -389,12 +228,20 @@ impl Connection {
     /// See [`Self::objects`].
     pub async fn invoke(&self, action: &str, input: &Json) -> Result<Json, Error> {
         let mut instance = self.instance().await?;
-        let (action, input) = (action.to_owned(), input.to_string().into_bytes());
-        let output = instance
-            .call("invoke", async |records, accessor| {
-                records.call_invoke(accessor, action, input).await
-            })
-            .await?;
+        let output = loop {
+            let (action, input) = (action.to_owned(), input.to_string().into_bytes());
+            let output = instance
+                .call("invoke", async |records, accessor| {
+                    records.call_invoke(accessor, action, input).await
+                })
+                .await;
+            match output {
+                Ok(output) => break output,
+                // What it has done by then is not known.
+                Err(error) if instance.has_sent() => return Err(error),
+                Err(error) => instance.park(error).await?,
+            }
+        };
         serde_json::from_slice(&output)
             .map_err(|error| instance.broken("invoke", format!("output is not JSON: {error}")))
     }
@@ -503,8 +350,4 @@ pub(crate) fn no_connection(error: StoreError) -> Error {
         },
         other => other.into(),
     }
-}
-
-fn is_record_or_null(row: &RawValue) -> bool {
-    row.get().starts_with('{') || row.get() == "null"
 }

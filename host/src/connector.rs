@@ -433,7 +433,7 @@ impl Drop for Instance {
         };
         let state = self.guest.state();
         rehearsal.add(CallUsage {
-            requests: state.http.all_sent(),
+            requests: state.http.all_asked(),
             storage_reads: state.storage.reads,
             storage_writes: state.storage.writes,
             log_lines: state.log.lines(),

@@ -11,6 +11,7 @@ mod request;
 mod response;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -70,9 +71,11 @@ pub(crate) struct Http {
     in_flight: Arc<Semaphore>,
     traffic: Arc<Traffic>,
     jar: Jar,
-    sent: u32,
+    asked: u32,
     /// Requests before the last [`Self::rearm`].
-    earlier_sent: u64,
+    earlier_asked: u64,
+    /// Requests that have or may have gone out.
+    sent: Arc<AtomicU32>,
     /// Where requests and answers are noted, if they are.
     pub(crate) recording: Option<Arc<Recording>>,
 }
@@ -91,21 +94,23 @@ impl Http {
             in_flight: Arc::new(Semaphore::new(limits.http_in_flight as usize)),
             traffic,
             jar: Jar::default(),
-            sent: 0,
-            earlier_sent: 0,
+            asked: 0,
+            earlier_asked: 0,
+            sent: Arc::default(),
             recording: None,
         }
     }
 
     /// Begins a new page: requests count afresh.
-    pub(crate) const fn rearm(&mut self) {
-        self.earlier_sent += self.sent as u64;
-        self.sent = 0;
+    pub(crate) fn rearm(&mut self) {
+        self.earlier_asked += u64::from(self.asked);
+        self.asked = 0;
+        self.sent = Arc::default();
     }
 
     /// Requests since the instance was made.
-    pub(crate) const fn all_sent(&self) -> u64 {
-        self.earlier_sent + self.sent as u64
+    pub(crate) const fn all_asked(&self) -> u64 {
+        self.earlier_asked + self.asked as u64
     }
 
     /// Returns once no request waits for the head of its answer.
@@ -117,9 +122,10 @@ impl Http {
             .await;
     }
 
-    /// Whether requests were made since the page began.
-    pub(crate) const fn has_sent(&self) -> bool {
-        self.sent > 0
+    /// Whether requests went out since the page began, those included of which that
+    /// is not certain.
+    pub(crate) fn has_sent(&self) -> bool {
+        self.sent.load(Ordering::Relaxed) > 0
     }
 
     async fn send(&self, request: wit::Request) -> Result<Response, wit::Error> {
@@ -127,8 +133,8 @@ impl Http {
         let entry = self.entry(&checked);
         self.traffic
             .went(checked.body.as_ref().map_or(0, Bytes::len));
-        let response = backend.dispatch(&checked, &self.quota, &self.jar).await?;
-        Ok(response.noted(entry).counted(&self.traffic))
+        let answer = self.counted(backend.dispatch(&checked, &self.quota, &self.jar));
+        Ok(answer.await?.noted(entry))
     }
 
     /// Where a request is noted, if it is.
@@ -164,8 +170,22 @@ impl Http {
             }
         });
         let body = Upload::new(parts.boxed(), length, max_bytes);
-        let response = backend.dispatch_once(&checked, body, &self.quota).await?;
-        Ok(response.noted(entry).counted(&self.traffic))
+        let answer = self.counted(backend.dispatch_once(&checked, body, &self.quota));
+        Ok(answer.await?.noted(entry))
+    }
+
+    /// Counts a request among those that went out, unless it was refused for want of
+    /// calls: then it did not, or was not read. Counts what comes back as well.
+    async fn counted(
+        &self,
+        request: impl Future<Output = Result<Response, wit::Error>>,
+    ) -> Result<Response, wit::Error> {
+        self.sent.fetch_add(1, Ordering::Relaxed);
+        let answer = request.await;
+        if let Err(wit::Error::OverQuota(_)) = answer {
+            self.sent.fetch_sub(1, Ordering::Relaxed);
+        }
+        answer.map(|response| response.counted(&self.traffic))
     }
 
     /// A request that keeps the rules, whom it is for, and its place among those
@@ -413,10 +433,10 @@ impl ConnectorState {
     /// Counts a request by this grant; `None` if it is one too many.
     pub(crate) fn one_more_request(&mut self, by: Grant) -> wasmtime::Result<Option<Http>> {
         self.enter(by)?;
-        if self.http.sent >= self.http.limits.http_requests {
+        if self.http.asked >= self.http.limits.http_requests {
             return Ok(None);
         }
-        self.http.sent += 1;
+        self.http.asked += 1;
         self.http.traffic.request();
         Ok(Some(self.http.clone()))
     }

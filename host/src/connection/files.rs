@@ -18,12 +18,18 @@ impl Connection {
     /// See [`Self::objects`]; later failures come as items of the stream.
     pub async fn download(&self, object: &str, id: &str, field: &str) -> Result<Download, Error> {
         let mut instance = self.instance().await?;
-        let (object, id, field) = (object.to_owned(), id.to_owned(), field.to_owned());
-        let content = instance
-            .call("download", async |records, accessor| {
-                records.call_download(accessor, object, id, field).await
-            })
-            .await?;
+        let content = loop {
+            let (object, id, field) = (object.to_owned(), id.to_owned(), field.to_owned());
+            let content = instance
+                .call("download", async |records, accessor| {
+                    records.call_download(accessor, object, id, field).await
+                })
+                .await;
+            match content {
+                Ok(content) => break content,
+                Err(error) => instance.park(error).await?,
+            }
+        };
         Ok(Download::new(instance, content))
     }
 

@@ -4,11 +4,16 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use dev_org::{FaultKind, FaultRule};
+use futures_util::TryStreamExt as _;
 use lockgate::{
-    Advice, Connection, Error, Parking, Priority, QueryOptions, QuotaWait, Reserve, WriteOptions,
+    Advice, Connection, Content, Error, Parking, Priority, QueryOptions, QuotaWait, Reserve,
+    WriteOptions,
 };
-use lockgate_tests::org::{NAME, Site, TENANT, browser, ids, post_form, query, records};
+use lockgate_tests::org::{
+    NAME, Site, TENANT, browser, counted, create, ids, post_form, query, records,
+};
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -353,6 +358,38 @@ async fn records_and_descriptions_that_are_asked_for_wait_as_well() {
     assert_eq!(described.summary.name, "Opportunity");
     let got: Vec<serde_json::Value> = serde_json::from_slice(&got).unwrap();
     assert_eq!(got[0]["Name"], "A0");
+}
+
+#[tokio::test]
+async fn an_action_waits_for_its_first_call_and_a_file_for_any() {
+    let site = Site::start().await;
+    let crm = site.crm().await;
+    let account = create(&crm, "Account", json!({ "Name": "A" })).await;
+    let note = json!({ "kind": "content-note", "parent_id": account, "title": "t", "text": "x" });
+    crm.invoke("save-note", &note).await.unwrap();
+    let of_account = json!({ "parent_ids": [account] });
+    let (notes, calls) = counted(&site, &crm, "notes-of", &of_account).await;
+    assert_eq!(calls, 2);
+    let version = json!({ "Title": "t", "PathOnClient": "t.txt" });
+    let file = Content::from_bytes("content");
+    let file = crm.upload("ContentVersion", &version, "VersionData", file);
+    let file = file.await.unwrap().id.unwrap();
+
+    leave(&site, Some(1)).await;
+    let (patient, mut heard) = waiting(&crm);
+    let half_done = patient.invoke("notes-of", &of_account).await.unwrap_err();
+    assert!(matches!(half_done, Error::OverQuota { .. }), "{half_done}");
+    assert!(heard.try_recv().is_err(), "it waited after its first call");
+
+    let asking = tokio::spawn(async move {
+        let notes = patient.invoke("notes-of", &of_account).await.unwrap();
+        let content = patient.download("ContentVersion", &file, "VersionData");
+        let content: Vec<Bytes> = content.await.unwrap().try_collect().await.unwrap();
+        (notes, content.concat())
+    });
+    parked(&mut heard).await;
+    leave(&site, None).await;
+    assert_eq!(asking.await.unwrap(), (notes, b"content".to_vec()));
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! What an answer means to the host, which may stand in its body.
+//! What an answer means to the host itself: an ended session, or a budget that is
+//! used up. Only of answers whose status may mean something the beginning is read.
 
 use bytes::Bytes;
 
