@@ -28,7 +28,7 @@ pub(crate) const NAMESPACE: &str = "lockgate";
 /// A place that packages are published to and installed from.
 pub(crate) enum Registry {
     Folder(Folder),
-    Oci(Oci),
+    Oci(Box<Oci>),
 }
 
 /// A package in a registry, without its version.
@@ -105,7 +105,7 @@ impl Registry {
     /// A folder, or an OCI registry by `oci://HOST/PATH`.
     pub(crate) fn at(place: &str) -> Result<Self> {
         Ok(match place.strip_prefix(OCI) {
-            Some(address) => Self::Oci(Oci::at(address)?),
+            Some(address) => Self::Oci(Box::new(Oci::at(address)?)),
             None if place.contains("://") => {
                 return Err(usage(format!(
                     "`{place}` is neither a folder nor an address such as {OCI}HOST/PATH"
@@ -119,7 +119,7 @@ impl Registry {
     pub(crate) fn logged_in(self, login: Login) -> Option<Self> {
         match self {
             Self::Folder(_) => None,
-            Self::Oci(oci) => Some(Self::Oci(oci.logged_in(login))),
+            Self::Oci(oci) => Some(Self::Oci(Box::new(oci.logged_in(login)))),
         }
     }
 

@@ -18,7 +18,7 @@ use lockgate::{Host, MANIFEST_FILE, Package, SIGNATURE_FILE, VersionChange};
 use semver::Version;
 
 pub(crate) use course::{Canary, Course};
-pub(crate) use standing::{Standing, all_waiting};
+pub(crate) use standing::{Standing, Standings, all_waiting};
 pub(crate) use wish::{Wish, carry_out};
 
 use crate::args::Common;

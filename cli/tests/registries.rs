@@ -2,6 +2,8 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
     reason = "what goes wrong here fails the test that uses it"
 )]
 
@@ -264,8 +266,11 @@ fn a_registry_with_accounts_takes_packages_from_who_has_one() {
 /// came with each request.
 struct Fake {
     host: String,
-    seen: Arc<Mutex<Vec<(String, Option<String>)>>>,
+    seen: Seen,
 }
+
+/// Paths, with the authorization that came along.
+type Seen = Arc<Mutex<Vec<(String, Option<String>)>>>;
 
 impl Fake {
     async fn start(
@@ -273,7 +278,7 @@ impl Fake {
     ) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = listener.local_addr().unwrap().to_string();
-        let seen = Arc::default();
+        let seen = Seen::default();
         let fake = Self {
             host: host.clone(),
             seen: Arc::clone(&seen),

@@ -32,7 +32,10 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
     let directory = args.target.owner.package.as_deref();
     let standing = Standing::of(&Shelf::of(common)?, &record, directory)?;
     if args.shape.is_json() {
-        known["waits_for"] = standing.map_or(Json::Null, |it| it.waits_for(&record));
+        let waits_for = standing.map_or(Json::Null, |it| it.waits_for(&record));
+        if let Json::Object(known) = &mut known {
+            known.insert("waits_for".to_owned(), waits_for);
+        }
         output::json(&known)?;
         return Ok(Status::Done);
     }

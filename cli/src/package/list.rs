@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use crate::args::{Common, Shape};
 use crate::exit::Status;
 use crate::run::control;
-use crate::shelf::{Course, Shelf, Standing};
+use crate::shelf::{Course, Shelf, Standings};
 use crate::{output, session, table};
 
 #[derive(Debug, clap::Args)]
@@ -99,12 +99,19 @@ async fn waiting(
 ) -> Result<BTreeMap<(String, String), Vec<Waiting>>> {
     let host = session::open(common, None).await?;
     let mut all: BTreeMap<_, Vec<Waiting>> = BTreeMap::new();
+    let mut standings = Standings::on(shelf);
     for record in host.connections(None).await? {
         if name.is_some_and(|wanted| wanted != record.package) {
             continue;
         }
-        let Some(standing) = Standing::of(shelf, &record, None)? else {
-            continue;
+        let standing = match standings.of(&record) {
+            Ok(Some(standing)) => standing,
+            Ok(None) => continue,
+            // The list is where one looks for what is wrong.
+            Err(error) => {
+                tracing::warn!(connection = %record.key, %error, "its versions cannot be read");
+                continue;
+            }
         };
         if let Some(in_words) = standing.waiting(&record) {
             let version = standing.wanted.manifest().package.version.clone();

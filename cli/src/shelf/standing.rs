@@ -1,7 +1,9 @@
 //! Which version of its connector a connection has, and what a newer one waits for: as
 //! the manifests say, so that nothing has to be compiled to tell.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Result;
 use lockgate::{ConnectionGrants, ConnectionRecord, Grants, Host, Package};
@@ -22,29 +24,81 @@ pub(crate) struct Standing {
     pub(crate) missing: Grants,
 }
 
+/// Where connections stand, with what was read for one kept for the next.
+pub(crate) struct Standings<'a> {
+    shelf: &'a Shelf,
+    courses: BTreeMap<String, Option<Arc<Course>>>,
+    packages: BTreeMap<(String, String), Package>,
+}
+
+impl<'a> Standings<'a> {
+    pub(crate) const fn on(shelf: &'a Shelf) -> Self {
+        Self {
+            shelf,
+            courses: BTreeMap::new(),
+            packages: BTreeMap::new(),
+        }
+    }
+
+    /// Of a connection with the connector that is installed, else with the built-in one.
+    /// `None` if there is none.
+    pub(crate) fn of(&mut self, record: &ConnectionRecord) -> Result<Option<Standing>> {
+        let name = &record.package;
+        if !self.courses.contains_key(name) {
+            let course = self.shelf.course(name)?.map(Arc::new);
+            self.courses.insert(name.clone(), course);
+        }
+        if let Some(course) = self.courses.get(name).cloned().flatten() {
+            return self.among_versions(record, &course).map(Some);
+        }
+        let built_in = packages::built_in(name).transpose()?;
+        Ok(built_in.map(|package| Standing::alone(record, package)))
+    }
+
+    fn among_versions(&mut self, record: &ConnectionRecord, course: &Course) -> Result<Standing> {
+        let trusted = self.package(record, course.trusted())?;
+        let key = record.key.to_string();
+        let canary = course.canary.as_ref();
+        let canary =
+            canary.filter(|canary| canary.share.is_some() || canary.connections.contains(&key));
+        let pinned = course.pins.get(&key);
+        let wanted = pinned.or(canary.map(|canary| &canary.version));
+        let wanted = self.package(record, wanted.unwrap_or(&course.current))?;
+        let mut others = vec![trusted.clone()];
+        for version in course.before.iter().chain(course.earlier.iter().rev()) {
+            others.push(self.package(record, version)?);
+        }
+        Ok(Standing::among(granted(record, &trusted), wanted, others))
+    }
+
+    fn package(&mut self, record: &ConnectionRecord, version: &str) -> Result<Package> {
+        let key = (record.package.clone(), version.to_owned());
+        if let Some(package) = self.packages.get(&key) {
+            return Ok(package.clone());
+        }
+        let package = self.shelf.package(&record.package, version)?;
+        self.packages.insert(key, package.clone());
+        Ok(package)
+    }
+}
+
 impl Standing {
-    /// Of a connection with the connector in a directory, if one is given, else with the
-    /// installed one, else with the built-in one. `None` if there is none.
+    /// Of a connection with the connector in a directory, if one is given, else as
+    /// [`Standings::of`] has it.
     pub(crate) fn of(
         shelf: &Shelf,
         record: &ConnectionRecord,
         directory: Option<&Path>,
     ) -> Result<Option<Self>> {
-        let name = &record.package;
-        let alone = match directory {
-            Some(directory) => Some(packages::open(directory)?),
-            None => None,
-        };
-        let course = shelf.course(name)?.filter(|_| alone.is_none());
-        if let Some(course) = course {
-            return course.standing(shelf, record).map(Some);
+        match directory {
+            Some(directory) => Ok(Some(Self::alone(record, packages::open(directory)?))),
+            None => Standings::on(shelf).of(record),
         }
-        let built_in = || packages::built_in(name).transpose();
-        let Some(wanted) = alone.map_or_else(built_in, |package| Ok(Some(package)))? else {
-            return Ok(None);
-        };
-        let grants = granted(record, &wanted);
-        Ok(Some(Self::among(grants, wanted, Vec::new())))
+    }
+
+    /// Of a connection whose connector has one version.
+    fn alone(record: &ConnectionRecord, package: Package) -> Self {
+        Self::among(granted(record, &package), package, Vec::new())
     }
 
     /// Of a connection that would rather go to one version, and may stay on others.
@@ -109,31 +163,12 @@ impl Standing {
     }
 }
 
-impl Course {
-    fn standing(&self, shelf: &Shelf, record: &ConnectionRecord) -> Result<Standing> {
-        let package = |version: &str| shelf.package(&record.package, version);
-        let trusted = package(self.trusted())?;
-        let key = record.key.to_string();
-        let canary = self.canary.as_ref();
-        let canary =
-            canary.filter(|canary| canary.share.is_some() || canary.connections.contains(&key));
-        let pinned = self.pins.get(&key);
-        let wanted = pinned.or(canary.map(|canary| &canary.version));
-        let wanted = package(wanted.unwrap_or(&self.current))?;
-        let mut others = vec![trusted.clone()];
-        for version in self.before.iter().chain(self.earlier.iter().rev()) {
-            others.push(package(version)?);
-        }
-        Ok(Standing::among(granted(record, &trusted), wanted, others))
-    }
-}
-
 /// Connections of a package that wait for more than they were granted, in words.
 pub(crate) async fn all_waiting(host: &Host, shelf: &Shelf, name: &str) -> Result<Vec<String>> {
-    let mut waiting = Vec::new();
+    let (mut waiting, mut standings) = (Vec::new(), Standings::on(shelf));
     for record in host.connections(None).await? {
         if record.package == name
-            && let Some(standing) = Standing::of(shelf, &record, None)?
+            && let Some(standing) = standings.of(&record)?
         {
             waiting.extend(standing.waiting(&record));
         }
