@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use serde_json::{Value, json};
 
 use crate::guest::bindings::exports::lockgate::connector::records::{
-    Error, Outcome, Page, RecordResult, RowResult,
+    Error, Outcome, Page, PageRecords, RecordResult, RowResult,
 };
 use crate::guest::bindings::lockgate::connector::http::{self, Method, Request, Response};
 
@@ -51,7 +51,7 @@ impl Pages {
             self.goes_on.set(true);
         }
         Ok(Some(Page {
-            records: Value::Array(notes).to_string().into_bytes(),
+            records: PageRecords::Json(Value::Array(notes).to_string().into_bytes()),
             total: None,
         }))
     }

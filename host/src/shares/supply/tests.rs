@@ -5,6 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::shares::{Shares, TenantStatus, status};
 
 const MS: Duration = Duration::from_millis(1);
 
