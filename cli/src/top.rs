@@ -151,6 +151,9 @@ fn shown(load: &Load, since: Option<&Since<'_>>, rows: usize) -> Vec<String> {
     lines
 }
 
+/// One of what a tenant has.
+type Count = fn(&TenantStatus) -> usize;
+
 /// `2 tenants, 5 instances; running acme 1; ready acme 7; waiting globex 3`.
 fn tenants(tenants: &[TenantStatus]) -> String {
     let instances: usize = tenants.iter().map(|tenant| tenant.instances).sum();
@@ -159,7 +162,7 @@ fn tenants(tenants: &[TenantStatus]) -> String {
         text::counted(tenants.len(), "tenant"),
         text::counted(instances, "instance")
     );
-    let parts: [(&str, fn(&TenantStatus) -> usize); 3] = [
+    let parts: [(&str, Count); 3] = [
         ("running", |tenant| tenant.running),
         ("ready", |tenant| tenant.ready),
         ("waiting", |tenant| tenant.waiting),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::step::is_among;
 use super::waiting::Missing;
 use super::{
     CallFigures, Lasting, Move, PROBE, RESTS, Reach, Stand, Step, Trial, VersionChange,
@@ -511,17 +512,4 @@ impl<L: Versioned> Candidate<L> {
             Phase::Parked => Stand::Parked,
         }
     }
-}
-
-/// Whether a turn belongs to a share of all, spread evenly.
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "turns are counted modulo a number that a float holds, and shares are from 0 to 1"
-)]
-fn is_among(turn: u64, share: f64) -> bool {
-    let turn = turn % 1_000_000;
-    let upto = |turn: u64| (turn as f64 * share) as u64;
-    upto(turn + 1) > upto(turn)
 }

@@ -22,6 +22,7 @@ fn the_connector_imports_the_contract_and_no_wasi() {
             "lockgate:connector/quota@0.1.0",
             "lockgate:connector/storage@0.1.0",
             "lockgate:connector/stream@0.1.0",
+            "lockgate:connector/tables@0.1.0",
         ]
     );
 }
@@ -33,6 +34,8 @@ fn the_second_connector_imports_no_more_than_it_needs() {
         [
             "lockgate:connector/clock@0.1.0",
             "lockgate:connector/http@0.1.0",
+            // Of this only the type of rows, which a page may hold.
+            "lockgate:connector/tables@0.1.0",
         ]
     );
 }
