@@ -26,7 +26,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The package's directory, with package.toml and its component; with --from its name
-    /// in the registry, as [NAMESPACE:]NAME[@VERSION]
+    /// in the registry, as `[NAMESPACE:]NAME[@VERSION]`
     #[arg(value_name = "DIR|NAME")]
     package: PathBuf,
     /// The registry: a folder, or oci://HOST/PATH

@@ -44,9 +44,14 @@ impl Pages {
         let (_, body) = send(Method::Get, &path, None).await?;
         // Mistake: whatever cannot be read is no notes.
         let list: Value = serde_json::from_slice(&body).unwrap_or_default();
-        let notes = list["notes"].as_array().cloned().unwrap_or_default();
-        if let (Some(last), Some(true)) = (notes.last(), list["more"].as_bool()) {
-            let id = last["id"].as_str().unwrap_or_default();
+        let notes = list
+            .get("notes")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
+        if let (Some(last), Some(true)) = (notes.last(), list.get("more").and_then(Value::as_bool))
+        {
+            let id = last.get("id").and_then(Value::as_str).unwrap_or_default();
             self.after.replace(id.to_owned());
             self.goes_on.set(true);
         }
@@ -96,7 +101,7 @@ impl Maker {
                 results.push(RowResult {
                     row,
                     outcome: RecordResult {
-                        id: made["id"].as_str().map(str::to_owned),
+                        id: made.get("id").and_then(Value::as_str).map(str::to_owned),
                         outcome: Outcome::Created,
                         related: Vec::new(),
                     },
