@@ -9,6 +9,7 @@ use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
+use tokio::task::coop;
 use tracing::Instrument as _;
 use wasmtime::{Store, Trap};
 
@@ -150,6 +151,9 @@ impl<T: Metered> Guest<T> {
         // In a box, or the types of futures would nest deeper in the apps that await
         // calls than the compiler goes.
         let work = Box::pin(async {
+            // A short call never waits otherwise: an app that makes one after the other
+            // must not keep its thread from all else.
+            coop::consume_budget().await;
             let first = turns.get().await;
             patience.begin();
             begun = Instant::now();
@@ -402,6 +406,16 @@ mod tests {
         assert!(is_waiting().await);
         drop(turn);
         assert!(!is_waiting().await);
+    }
+
+    #[tokio::test]
+    async fn short_calls_one_after_the_other_leave_their_thread_to_other_tasks_as_well() {
+        let (_sandboxes, mut guest) = guest(Shares::default()).await;
+        let other = tokio::spawn(async {});
+        for _ in 0..1_000 {
+            guest.run("apply", async |_| Ok(())).await.unwrap();
+        }
+        assert!(other.is_finished());
     }
 
     #[tokio::test]
