@@ -1,10 +1,10 @@
 //! A scripted host for tests: it answers requests in the order of the script and
 //! remembers what was asked.
 
+mod script;
 mod table;
 
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
@@ -13,95 +13,17 @@ use std::task::{Context, Poll, Waker};
 use crate::api::Api;
 use crate::files::{Clash, Frame};
 use crate::host::{
-    Answer, Ending, Heard, Host, HttpError, Level, Lost, Method, Opened, Part, QuotaError, Request,
-    Shape, StreamError,
+    Answer, Heard, Host, HttpError, Level, Lost, Method, Opened, Part, QuotaError, Request, Shape,
+    StreamError,
 };
 use crate::settings::Settings;
+use script::Script;
+pub(crate) use script::{Down, Exchange, Reply, Step, broken, ends, interrupted};
 use table::{Rows, Table};
-
-/// One scripted answer.
-#[derive(Debug)]
-pub(crate) enum Reply {
-    Answer(u16, String),
-    /// Rows of a job's results, and its `Sforce-Locator`.
-    Rows(String, String),
-    /// An answer with its `ETag` and `Last-Modified`.
-    Valid(u16, String, [&'static str; 2]),
-    Lost(Lost),
-    /// A content of this length.
-    Content(Option<u64>, Vec<u8>),
-    /// Rows and their locator, and how their answer broke off.
-    Torn(String, String, HttpError),
-}
-
-/// A content on its way down, and how it breaks off if it does.
-#[derive(Debug)]
-pub(crate) struct Down {
-    pub(crate) bytes: Vec<u8>,
-    at: usize,
-    torn: Option<HttpError>,
-}
 
 /// How much of a content comes at a time, in bytes: little, so that most rows come
 /// in several parts.
 const PART_BYTES: usize = 17;
-
-/// What the other side of an exchange does next.
-#[derive(Debug)]
-pub(crate) enum Step {
-    Says(Vec<u8>),
-    /// Nothing, until somebody has listened in vain.
-    Waits,
-    Ends(Ending),
-}
-
-/// One scripted exchange. At its end it says nothing any more.
-#[derive(Debug)]
-pub(crate) struct Exchange {
-    /// Which of those that were opened; the largest number for one of which
-    /// nothing is noted.
-    at: usize,
-    steps: VecDeque<Step>,
-}
-
-/// The end of an exchange, with Salesforce's code if there is one.
-pub(crate) fn ends(status: u32, code: &str) -> Step {
-    let code = format!("sfdc.platform.eventbus.grpc.{code}");
-    Step::Ends(Ending {
-        status,
-        trailers: vec![("error-code".to_owned(), code)],
-    })
-}
-
-/// What tests see of the host.
-#[derive(Debug, Default)]
-pub(crate) struct Script {
-    replies: RefCell<VecDeque<Reply>>,
-    pub(crate) asked: RefCell<Vec<Request>>,
-    pub(crate) stored: RefCell<BTreeMap<String, Vec<u8>>>,
-    pub(crate) waits: RefCell<Vec<u32>>,
-    pub(crate) logged: RefCell<Vec<String>>,
-    pub(crate) reserved: RefCell<Vec<u32>>,
-    pub(crate) no_quota: RefCell<Option<QuotaError>>,
-    pub(crate) calls_left: Cell<Option<u64>>,
-    pub(crate) now_ms: Cell<u64>,
-    pub(crate) monotonic_ms: Cell<u64>,
-    /// What time the org says it is.
-    pub(crate) date: RefCell<Option<String>>,
-    /// How long each answer takes.
-    pub(crate) each_answer_ms: Cell<u64>,
-    /// What `GetTopic` answers, unless exchanges are scripted for it.
-    pub(crate) topic: RefCell<Option<Vec<u8>>>,
-    exchanges: RefCell<VecDeque<Result<VecDeque<Step>, StreamError>>>,
-    /// The methods of the exchanges that were opened.
-    pub(crate) opened: RefCell<Vec<String>>,
-    /// What was said in which of them.
-    pub(crate) said: RefCell<Vec<(usize, Vec<u8>)>>,
-    /// What the rows of tables were said to be.
-    pub(crate) shapes: RefCell<Vec<Shape>>,
-    under_way: Cell<usize>,
-    pub(crate) most_under_way: Cell<usize>,
-}
 
 /// The scripted host; clones share the script.
 #[derive(Clone, Debug, Default)]
@@ -223,19 +145,6 @@ impl Fake {
     pub(crate) fn is_done(&self) -> bool {
         self.0.replies.borrow().is_empty() && self.0.exchanges.borrow().is_empty()
     }
-}
-
-/// A connection that broke; whether the request may have arrived.
-pub(crate) fn broken(maybe_sent: bool) -> Lost {
-    Lost::Head(interrupted(maybe_sent))
-}
-
-/// The same as the host tells it.
-pub(crate) fn interrupted(maybe_sent: bool) -> HttpError {
-    HttpError::Unavailable(crate::bindings::lockgate::connector::http::Interruption {
-        maybe_sent,
-        retry_after_ms: 700,
-    })
 }
 
 impl Host for Fake {

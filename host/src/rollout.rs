@@ -9,6 +9,7 @@
 //! that version to its end.
 
 mod budget;
+mod candidate;
 mod figures;
 mod service;
 mod step;

@@ -205,16 +205,3 @@ impl VersionChange {
         }
     }
 }
-
-/// Whether a turn belongs to a share of all, spread evenly.
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "turns are counted modulo a number that a float holds, and shares are from 0 to 1"
-)]
-pub(super) fn is_among(turn: u64, share: f64) -> bool {
-    let turn = turn % 1_000_000;
-    let upto = |turn: u64| (turn as f64 * share) as u64;
-    upto(turn + 1) > upto(turn)
-}

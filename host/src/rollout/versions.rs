@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::step::is_among;
+use super::candidate::{Candidate, Phase};
 use super::waiting::Missing;
 use super::{
-    CallFigures, Lasting, Move, PROBE, RESTS, Reach, Stand, Step, Trial, VersionChange,
-    VersionStatus, Versioned,
+    CallFigures, Lasting, Move, Reach, Stand, Step, Trial, VersionChange, VersionStatus, Versioned,
 };
 use crate::error::Error;
 use crate::grant::live::Live;
@@ -26,28 +25,6 @@ pub(super) struct Versions<L> {
     pub(super) candidate: Option<Candidate<L>>,
     staged: BTreeMap<String, Arc<L>>,
     pub(super) pins: BTreeMap<ConnectionKey, Arc<L>>,
-}
-
-/// A version that is to show that it can be trusted.
-pub(super) struct Candidate<L> {
-    pub(super) loaded: Arc<L>,
-    reach: Reach,
-    trial: Trial,
-    drain: Duration,
-    phase: Phase,
-    failures: usize,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Phase {
-    /// Calls go to it as far as it reaches.
-    Trying { since: Instant },
-    /// It failed, and gets no calls.
-    Resting { until: Instant },
-    /// It failed before, and gets a few.
-    Probing,
-    /// It failed too often.
-    Parked,
 }
 
 impl<L: Versioned> Versions<L> {
@@ -355,10 +332,7 @@ impl<L: Versioned> Versions<L> {
     fn find(&self, version: &str) -> Result<Arc<L>, Error> {
         // One that is staged is newer than any of the same name.
         let found = self.staged.get(version).or_else(|| {
-            let others = [Some(&self.trusted), self.before.as_ref()];
-            let candidate = self.candidate.as_ref().map(|candidate| &candidate.loaded);
-            let kept = self.earlier.iter().chain(self.pins.values());
-            let mut all = others.into_iter().chain([candidate]).flatten().chain(kept);
+            let mut all = self.all().into_iter().map(|(loaded, _)| loaded);
             all.find(|loaded| loaded.version() == version)
         });
         found.cloned().ok_or_else(|| Error::NoVersion {
@@ -372,18 +346,18 @@ impl<L: Versioned> Versions<L> {
         })
     }
 
-    /// All that are loaded, and what they are there for.
+    /// All that are loaded, each once, and what they are there for in the first place.
     fn all(&self) -> Vec<(&Arc<L>, Stand)> {
-        let mut all: Vec<(&Arc<L>, Stand)> = vec![(&self.trusted, Stand::Trusted)];
-        if let Some(candidate) = &self.candidate {
-            all.push((&candidate.loaded, candidate.stand()));
-        }
-        all.extend(self.before.iter().map(|before| (before, Stand::Before)));
-        all.extend(self.earlier.iter().map(|earlier| (earlier, Stand::Kept)));
-        all.extend(self.staged.values().map(|staged| (staged, Stand::Staged)));
-        for pinned in self.pins.values() {
-            if !all.iter().any(|(known, _)| Arc::ptr_eq(known, pinned)) {
-                all.push((pinned, Stand::Staged));
+        let candidate = self.candidate.iter();
+        let candidate = candidate.map(|candidate| (&candidate.loaded, candidate.stand()));
+        let before = self.before.iter().map(|before| (before, Stand::Before));
+        let earlier = self.earlier.iter().map(|earlier| (earlier, Stand::Kept));
+        let staged = self.staged.values().chain(self.pins.values());
+        let staged = staged.map(|staged| (staged, Stand::Staged));
+        let mut all = vec![(&self.trusted, Stand::Trusted)];
+        for (loaded, stand) in candidate.chain(before).chain(earlier).chain(staged) {
+            if !all.iter().any(|(known, _)| Arc::ptr_eq(known, loaded)) {
+                all.push((loaded, stand));
             }
         }
         all
@@ -421,95 +395,5 @@ impl<L: Versioned> Versions<L> {
             figures: loaded.service().figures(),
         };
         self.all().into_iter().map(status).collect()
-    }
-}
-
-impl<L: Versioned> Candidate<L> {
-    fn new(loaded: Arc<L>, reach: Reach, trial: Trial, drain: Duration, now: Instant) -> Self {
-        loaded.service().begin_trial();
-        Self {
-            loaded,
-            reach,
-            trial,
-            drain,
-            phase: Phase::Trying { since: now },
-            failures: 0,
-        }
-    }
-
-    fn takes(&self, connection: Option<&ConnectionKey>, lasting: Lasting, turn: u64) -> bool {
-        let share = match (&self.phase, &self.reach) {
-            (Phase::Resting { .. } | Phase::Parked, _) => return false,
-            (_, Reach::Connections(keys)) => {
-                return connection.is_some_and(|connection| keys.contains(connection));
-            }
-            (Phase::Trying { .. }, Reach::All) => return true,
-            (Phase::Trying { .. }, Reach::Share(share)) => *share,
-            (Phase::Probing, Reach::All) => PROBE,
-            (Phase::Probing, Reach::Share(share)) => share.min(PROBE),
-        };
-        lasting == Lasting::Once && is_among(turn, share)
-    }
-
-    /// Whether any calls of a connection go to it.
-    pub(super) fn reaches(&self, connection: &ConnectionKey) -> bool {
-        match (&self.phase, &self.reach) {
-            (Phase::Resting { .. } | Phase::Parked, _) => false,
-            (_, Reach::Connections(keys)) => keys.contains(connection),
-            (_, Reach::All | Reach::Share(_)) => true,
-        }
-    }
-
-    /// Whether all calls go to it.
-    pub(super) fn takes_all(&self) -> bool {
-        self.reach == Reach::All && matches!(self.phase, Phase::Trying { .. })
-    }
-
-    fn has_proved_itself(&self, now: Instant) -> bool {
-        let Phase::Trying { since } = self.phase else {
-            return false;
-        };
-        self.reach == Reach::All && now.duration_since(since) >= self.trial.lasts
-    }
-
-    fn has_regained_trust(&self) -> bool {
-        let trial = self.loaded.service().trial();
-        self.phase == Phase::Probing && self.trial.budget.is_regained(&trial)
-    }
-
-    /// Takes it back, and says what becomes of it.
-    fn fail(&mut self, now: Instant) -> String {
-        let rest = RESTS.get(self.failures).copied();
-        self.failures += 1;
-        match rest {
-            Some(rest) => {
-                self.phase = Phase::Resting { until: now + rest };
-                format!("tried again with a few calls in {} s", rest.as_secs())
-            }
-            None => {
-                self.phase = Phase::Parked;
-                "parked after the last of several times, until somebody swaps it in".to_owned()
-            }
-        }
-    }
-
-    fn stand(&self) -> Stand {
-        let (share, connections) = match &self.reach {
-            Reach::All => (Some(1.0), Vec::new()),
-            Reach::Share(share) => (Some(*share), Vec::new()),
-            Reach::Connections(keys) => (None, keys.iter().map(ToString::to_string).collect()),
-        };
-        match self.phase {
-            Phase::Trying { .. } => Stand::OnTrial { share, connections },
-            Phase::Probing => Stand::OnTrial {
-                share: share.map(|share| share.min(PROBE)),
-                connections,
-            },
-            Phase::Resting { until } => Stand::Resting {
-                again_in_s: until.duration_since(Instant::now()).as_secs(),
-                failures: u32::try_from(self.failures).unwrap_or(u32::MAX),
-            },
-            Phase::Parked => Stand::Parked,
-        }
     }
 }

@@ -99,16 +99,19 @@ async fn a_grant_that_is_taken_ends_a_call_under_way_at_its_next_call_of_the_hos
     let mut pages = crm.query("pages 1 /ok", Default::default()).await.unwrap();
     pages.next_page().await.unwrap().unwrap();
     let mut held = pin!(report(&crm, "send get /hold"));
-    while server.held() == 0 {
+    let mut as_table = pin!(report(&crm, "table-of /hold"));
+    while server.held() < 2 {
         assert!(is_pending(held.as_mut()).await);
+        assert!(is_pending(as_table.as_mut()).await);
         tokio::task::yield_now().await;
     }
     host.revoke("acme", "crm", [Grant::Http]).await.unwrap();
     let n_requests = server.heads().len();
     assert_eq!(denied(pages.next_page().await), Grant::Http);
-    // The answer that was waited for comes, and nothing can be done with it.
+    // The answers that were waited for come, and nothing can be done with them.
     server.release();
     assert_eq!(denied(held.await), Grant::Http);
+    assert_eq!(denied(as_table.await), Grant::Http);
     assert_eq!(server.heads().len(), n_requests);
     host.grant("acme", "crm", [Grant::Http]).await.unwrap();
     assert_eq!(one(&crm, "send get /ok").await["status"], 200);

@@ -32,6 +32,15 @@ pub(super) struct Trace {
     pub(super) is_done: bool,
 }
 
+/// What came of one step of an operation.
+enum Step<T> {
+    Came(T),
+    /// An error that keeps the place: the same step can be made again.
+    Again,
+    /// An error after which it cannot go on.
+    Over,
+}
+
 impl Trace {
     /// Does an operation to its end, or to an error after which it cannot go on.
     ///
@@ -56,47 +65,42 @@ impl Trace {
     /// A call with one answer.
     async fn ask(&mut self, operation: &Operation, connection: &Connection) -> Result<()> {
         loop {
-            match operation.answer(connection).await {
-                Ok(records) => {
+            let answer = match operation.answer(connection).await {
+                Ok(records) => Ok(records),
+                Err(error) => Err(error.downcast::<Error>()?),
+            };
+            match self.step(answer)? {
+                Step::Came(records) => {
                     self.records = records;
                     self.is_done = true;
                     return Ok(());
                 }
-                Err(error) => {
-                    if !self.goes_on_after(error.downcast::<Error>()?)? {
-                        return Ok(());
-                    }
-                }
+                Step::Again => {}
+                Step::Over => return Ok(()),
             }
         }
     }
 
     async fn read(&mut self, operation: &Operation, connection: &Connection) -> Result<()> {
         let mut pages = loop {
-            match pages(operation, connection).await {
-                Ok(pages) => break pages,
-                Err(error) => {
-                    if !self.goes_on_after(error)? {
-                        return Ok(());
-                    }
-                }
+            match self.step(pages(operation, connection).await)? {
+                Step::Came(pages) => break pages,
+                Step::Again => {}
+                Step::Over => return Ok(()),
             }
         };
         for _ in 0..MAX_STEPS {
-            match pages.next_page().await {
-                Ok(Some(page)) => {
+            match self.step(pages.next_page().await)? {
+                Step::Came(Some(page)) => {
                     self.n_pages += 1;
                     self.records.extend(operation::rows(&page.records)?);
                 }
-                Ok(None) => {
+                Step::Came(None) => {
                     self.is_done = true;
                     return Ok(());
                 }
-                Err(error) => {
-                    if !self.goes_on_after(error)? {
-                        return Ok(());
-                    }
-                }
+                Step::Again => {}
+                Step::Over => return Ok(()),
             }
         }
         Ok(())
@@ -112,13 +116,10 @@ impl Trace {
         };
         let mut writer = loop {
             let writer = connection.write(object, what.clone(), WriteOptions::default());
-            match writer.await {
-                Ok(writer) => break writer,
-                Err(error) => {
-                    if !self.goes_on_after(error)? {
-                        return Ok(());
-                    }
-                }
+            match self.step(writer.await)? {
+                Step::Came(writer) => break writer,
+                Step::Again => {}
+                Step::Over => return Ok(()),
             }
         };
         let pushed = match operation {
@@ -130,27 +131,21 @@ impl Trace {
             Operation::Delete { ids, .. } => writer.push_ids(ids).await,
             _ => return Ok(()),
         };
-        match pushed {
-            Ok(results) => self.take(results),
+        match self.step(pushed)? {
+            Step::Came(results) => self.take(results),
             // What fails is taken all the same: `finish` gives its results.
-            Err(error) => {
-                if !self.goes_on_after(error)? {
-                    return Ok(());
-                }
-            }
+            Step::Again => {}
+            Step::Over => return Ok(()),
         }
         for _ in 0..MAX_STEPS {
-            match writer.finish().await {
-                Ok(Some(results)) => self.take(results),
-                Ok(None) => {
+            match self.step(writer.finish().await)? {
+                Step::Came(Some(results)) => self.take(results),
+                Step::Came(None) => {
                     self.is_done = true;
                     return Ok(());
                 }
-                Err(error) => {
-                    if !self.goes_on_after(error)? {
-                        return Ok(());
-                    }
-                }
+                Step::Again => {}
+                Step::Over => return Ok(()),
             }
         }
         Ok(())
@@ -162,14 +157,21 @@ impl Trace {
             .extend(results.map(|row| (row.row, row.result)));
     }
 
-    /// Notes an error, and says whether the operation can go on.
-    fn goes_on_after(&mut self, error: Error) -> Result<bool> {
+    /// What came of a step. An error is noted.
+    fn step<T>(&mut self, came: Result<T, Error>) -> Result<Step<T>> {
+        let error = match came {
+            Ok(came) => return Ok(Step::Came(came)),
+            Err(error) => error,
+        };
         if error.blame() == Blame::Host || matches!(error, Error::Input(_)) {
             return Err(error.into());
         }
         let keeps_place = matches!(error, Error::OverQuota { .. } | Error::Unavailable { .. });
         self.errors.push(error);
-        Ok(keeps_place && self.errors.len() <= TRIES)
+        Ok(match keeps_place && self.errors.len() <= TRIES {
+            true => Step::Again,
+            false => Step::Over,
+        })
     }
 
     /// What one has and the other has not, in a few words; `None` if they have the same.

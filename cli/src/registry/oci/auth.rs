@@ -12,8 +12,10 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 use url::Url;
 
+use super::client::{self, read};
+
 /// The longest answer with a token, in bytes.
-const MAX_TOKEN_BYTES: usize = 1024 * 1024;
+const MAX_TOKEN_BYTES: u64 = 1024 * 1024;
 
 /// An account at a registry.
 #[derive(Clone, Debug)]
@@ -86,7 +88,7 @@ pub(super) async fn answer(
             login,
         ) => {
             let realm = Url::parse(&realm).context("the registry names no place for tokens")?;
-            if realm.scheme() != "https" && !(is_loopback && super::client::is_loopback(&realm)) {
+            if realm.scheme() != "https" && !(is_loopback && client::is_loopback(&realm)) {
                 bail!("the registry wants a password to be sent in the clear, to {realm}");
             }
             let mut url = realm;
@@ -107,7 +109,7 @@ async fn token(http: &reqwest::Client, url: Url, login: Option<&Login>) -> Resul
     if let Some(login) = login {
         request = request.header(reqwest::header::AUTHORIZATION, basic(login)?);
     }
-    let mut answer = request
+    let answer = request
         .send()
         .await
         .with_context(|| format!("cannot get a token for the registry from {host}"))?;
@@ -117,13 +119,7 @@ async fn token(http: &reqwest::Client, url: Url, login: Option<&Login>) -> Resul
             answer.status()
         );
     }
-    let mut body = Vec::new();
-    while let Some(part) = answer.chunk().await? {
-        body.extend_from_slice(&part);
-        if body.len() > MAX_TOKEN_BYTES {
-            bail!("the answer of {host} has no end");
-        }
-    }
+    let body = read(answer, MAX_TOKEN_BYTES).await?;
     // The cause would quote the body.
     let given = serde_json::from_slice::<Token>(&body).ok();
     let token = given.and_then(|given| given.token.or(given.access_token));

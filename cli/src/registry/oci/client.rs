@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -11,7 +12,6 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use serde::Deserialize;
-use tokio::sync::Mutex;
 use url::{Host, Url};
 
 use super::auth::{self, Login};
@@ -246,11 +246,8 @@ impl Client {
             };
             complete(request)
         };
-        let mut authorization = self.authorization.lock().await;
-        let answer = request(authorization.clone())
-            .send()
-            .await
-            .with_context(doing)?;
+        let accepted = self.accepted().clone();
+        let answer = request(accepted).send().await.with_context(doing)?;
         if answer.status() != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
@@ -269,8 +266,14 @@ impl Client {
             .send()
             .await
             .with_context(doing)?;
-        *authorization = Some(answered);
+        *self.accepted() = Some(answered);
         Ok(answer)
+    }
+
+    fn accepted(&self) -> MutexGuard<'_, Option<HeaderValue>> {
+        self.authorization
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The answer, if it has this status.
@@ -347,7 +350,7 @@ fn plain(digest: &str) -> Result<&str> {
 }
 
 /// A body of at most so many bytes.
-async fn read(mut answer: Response, limit: u64) -> Result<Vec<u8>> {
+pub(super) async fn read(mut answer: Response, limit: u64) -> Result<Vec<u8>> {
     let mut content = Vec::new();
     while let Some(part) = answer.chunk().await.context("the answer broke off")? {
         content.extend_from_slice(&part);

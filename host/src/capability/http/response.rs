@@ -20,6 +20,10 @@ use crate::redact::Redactor;
 use crate::rehearsal::Entry;
 use crate::transport::TransportError;
 
+/// A sensible pause after a broken connection: long enough for a load balancer
+/// to notice a dead server.
+const RETRY_AFTER_MS: u64 = 1_000;
+
 /// Fields that a guest never sees, whatever they hold.
 const HIDDEN: [&str; 5] = [
     "set-cookie",
@@ -146,7 +150,7 @@ pub(crate) fn refusal(error: &TransportError) -> wit::Error {
         TransportError::Bomb { .. } => wit::Error::Denied,
         error => wit::Error::Unavailable(wit::Interruption {
             maybe_sent: error.maybe_sent(),
-            retry_after_ms: super::RETRY_AFTER_MS,
+            retry_after_ms: RETRY_AFTER_MS,
         }),
     }
 }
