@@ -213,5 +213,16 @@ pub(crate) fn list() -> Vec<records::Event> {
     OBJECTS.map(event).to_vec()
 }
 
+/// What one event tells, as a subscription reads it.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read_one(
+    schema: &str,
+    payload: &[u8],
+) -> Option<Vec<crate::bindings::exports::lockgate::connector::events::Event>> {
+    let layout = layout::Layout::read(schema)?;
+    let read = datum::Reader::new(&layout)?.events("uuid-1", payload, "Lockgate")?;
+    Some(read.events)
+}
+
 #[cfg(test)]
 mod tests;

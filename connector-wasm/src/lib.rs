@@ -13,10 +13,13 @@ mod copy;
 mod csv;
 mod describe;
 mod events;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod fake;
 mod fault;
 mod files;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 mod hooks;
 mod host;
 mod names;

@@ -37,6 +37,9 @@ mod deliveries;
 mod engine;
 mod error;
 mod events;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 mod grant;
 mod guest;
 mod hooks;

@@ -286,22 +286,5 @@ mod tests {
                 }
             }
         }
-
-        #[test]
-        fn a_manifest_in_which_anything_stands_is_one_or_tells_what_is_wrong(
-            at in any::<prop::sample::Index>(), gone in 0..20usize, piece in ".{0,8}",
-        ) {
-            let sound = include_str!("../../tests/guests/hostile-connector/package.toml");
-            prop_assert!(Manifest::parse(sound).is_ok());
-            let mut text: Vec<char> = sound.chars().collect();
-            let start = at.index(text.len());
-            let end = (start + gone).min(text.len());
-            text.splice(start..end, piece.chars());
-            let text: String = text.into_iter().collect();
-            if let Err(problems) = Manifest::parse(&text) {
-                prop_assert!(!problems.is_empty());
-                prop_assert!(problems.iter().all(|problem| !problem.is_empty()));
-            }
-        }
     }
 }

@@ -18,6 +18,9 @@ const GUEST_FOLDERS: [&str; 4] = ["connector-wasm", "mailing-list", "plugins", "
 pub(crate) fn run() -> Result<()> {
     setup::run()?;
     Step::cargo(["fmt", "--all", "--check"]).announced().run()?;
+    Step::cargo(["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"])
+        .announced()
+        .run()?;
     Step::cargo([
         "clippy",
         "--workspace",

@@ -5,6 +5,7 @@
 
 mod check;
 mod command;
+mod fuzz;
 mod peers;
 mod servers;
 mod setup;
@@ -22,12 +23,14 @@ const USAGE: &str = "usage: cargo xtask NAME
   setup          adds the compile target of guests, and a PostgreSQL server for
                  the tests where apt-get may install one
   demo [ARGS]    setup, then runs `lockgate demo ARGS`
-  test [--long]  setup, then all tests; --long adds those that take minutes
-                 (further arguments go to cargo test)
+  test [--long]  setup, then all tests; --long adds those that take minutes, and
+                 `fuzz` (further arguments go to cargo test)
   crash          kills the host that has a sync at work, again and again, and
                  audits both sides; --cycles N (100), --seed N
   authoring      plugins in JavaScript and Python from nothing to a call, with what
                  they are built with from the registries; needs Node and Python
+  fuzz [TARGET]… looks for bytes that break what is read from strangers, led by the
+                 code that they reach; --seconds N (60) for each; needs a C++ compiler
   check          format, lints, documentation, dependencies
   peers          Salesforce clients that we did not write, against the dev org
   bench-peers    what those clients cost beside ours; --rows N, --task NAME,
@@ -59,6 +62,7 @@ fn run(task: &str, arguments: Vec<String>) -> Result<ExitCode> {
         "crash" => crash(&arguments)?,
         "authoring" => without_arguments(task, &arguments).and_then(|()| authoring())?,
         "check" => without_arguments(task, &arguments).and_then(|()| check::run())?,
+        "fuzz" => fuzz::run(arguments)?,
         "peers" => without_arguments(task, &arguments).and_then(|()| peers::run())?,
         "bench-peers" => peers::bench(arguments)?,
         "" | "help" | "-h" | "--help" => command::show(USAGE),
@@ -125,7 +129,12 @@ fn crash(arguments: &[String]) -> Result<()> {
             ),
         };
     }
-    step.announced().run()
+    step.announced().run()?;
+    if is_long {
+        fuzz::run(Vec::new())
+    } else {
+        Ok(())
+    }
 }
 
 /// The tests of `lockgate plugin` that ordinary runs leave out.
@@ -148,5 +157,10 @@ fn test(mut arguments: Vec<String>) -> Result<()> {
             .variable("LOCKGATE_LONG", "1")
             .variable("PROPTEST_CASES", "10000");
     }
-    step.announced().run()
+    step.announced().run()?;
+    if is_long {
+        fuzz::run(Vec::new())
+    } else {
+        Ok(())
+    }
 }

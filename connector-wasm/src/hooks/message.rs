@@ -153,7 +153,6 @@ fn id(
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
 
     use super::super::tests::{envelope, notification};
     use super::*;
@@ -261,57 +260,5 @@ mod tests {
         }
         let behind = format!("{text}<more/>");
         assert!(Message::read(&behind).is_err());
-    }
-
-    /// A sound message in which something stands in place of something else.
-    fn damaged() -> impl Strategy<Value = String> {
-        let piece = prop_oneof![
-            ".{0,4}",
-            prop::sample::select(vec![
-                "<!DOCTYPE a [<!ENTITY b 'c'>]>",
-                "&b;",
-                "&#0;",
-                "<a>",
-                "</a>",
-                "<sf:Id>",
-                "]]>",
-                "<![CDATA[",
-                "<!--",
-                "xmlns:sf=''",
-                "xsi:nil='1'",
-                "\"",
-                "<?xml?>",
-            ])
-            .prop_map(str::to_owned),
-        ];
-        (any::<prop::sample::Index>(), 0..40usize, piece).prop_map(|(at, gone, piece)| {
-            let one = notification("04l5J000004TNtz", "<sf:Name>A &amp; B</sf:Name>");
-            let mut text: Vec<char> = envelope(&format!("{HEAD}{one}")).chars().collect();
-            let start = at.index(text.len());
-            let end = (start + gone).min(text.len());
-            text.splice(start..end, piece.chars());
-            text.into_iter().collect()
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn whatever_comes_in_place_of_a_message_is_one_of_the_org_or_refused(
-            text in prop_oneof![4 => damaged(), 1 => ".{0,200}"],
-        ) {
-            let Ok(message) = Message::read(&text) else {
-                return Ok(());
-            };
-            prop_assert!(!message.notifications.is_empty());
-            let own = message.notifications.iter().map(|notification| &notification.id);
-            for id in own.chain([&message.organization]) {
-                prop_assert_eq!(names::id(id).ok(), Some(id.clone()));
-                prop_assert_eq!(id.len(), 18);
-            }
-            prop_assert!(names::object(&message.object).is_ok());
-            for (name, _) in message.notifications.iter().flat_map(|one| &one.fields) {
-                prop_assert!(names::key_field(name).is_ok());
-            }
-        }
     }
 }
