@@ -129,12 +129,7 @@ fn crash(arguments: &[String]) -> Result<()> {
             ),
         };
     }
-    step.announced().run()?;
-    if is_long {
-        fuzz::run(Vec::new())
-    } else {
-        Ok(())
-    }
+    step.announced().run()
 }
 
 /// The tests of `lockgate plugin` that ordinary runs leave out.
