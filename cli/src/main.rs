@@ -57,6 +57,12 @@ use args::{Args, Command};
 use exit::Status;
 
 fn main() -> ExitCode {
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|first| first == trust::COMPILE)
+    {
+        return lockgate::compile_helper();
+    }
     // Usage errors leave here, with exit code 2 and the usage on stderr.
     let args = Args::parse();
     let least = match &args.command {

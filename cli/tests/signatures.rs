@@ -108,6 +108,27 @@ fn what_a_data_directory_has_signed_it_trusts_until_it_is_changed() {
 }
 
 #[test]
+fn what_nobody_trusted_has_signed_is_compiled_by_a_process_of_its_own() {
+    let plugin = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/contact-normalizer");
+    let plugin = plugin.to_str().unwrap();
+    for command in [
+        vec!["package", "install"],
+        vec!["transform", "--object", "Contact"],
+        vec!["plugin", "test", plugin, "--case", "lead", "--package"],
+    ] {
+        let (stranger, own) = (Desk::new(), Desk::new());
+        own.lockgate(&["package", "sign", own.path()]).ended(0);
+        let verbose = |desk: &Desk| {
+            let more = [desk.path(), "--allow-unsigned", "-v"];
+            let run = desk.lockgate(&[&command[..], &more].concat()).ended(0);
+            run.err.contains("compiled apart")
+        };
+        assert!(verbose(&stranger), "{command:?}");
+        assert!(!verbose(&own), "{command:?}");
+    }
+}
+
+#[test]
 fn a_stranger_is_trusted_by_name_and_distrusted_and_revoked() {
     let (author, desk) = (Desk::new(), Desk::new());
     author

@@ -8,7 +8,6 @@
 //! does not fit is compiled anew and replaced, and a cache that cannot be written
 //! makes nothing fail.
 
-use std::hash::{Hash as _, Hasher};
 use std::io::Read as _;
 use std::path::Path;
 
@@ -20,6 +19,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 use zeroize::Zeroizing;
 
+use crate::engine::fingerprint;
 use crate::package::Package;
 use crate::private_file;
 use crate::seal::{KeyId, MasterKey};
@@ -32,8 +32,9 @@ const SUFFIX: &str = ".cwasm";
 
 const MAC_BYTES: usize = 32;
 
-/// The largest file that is read. The largest component makes less.
-const MAX_BYTES: u64 = 512 * 1024 * 1024;
+/// The largest file that is read, and the most code that one package may come to. The
+/// largest component makes less.
+pub(crate) const MAX_BYTES: u64 = 512 * 1024 * 1024;
 
 /// Files that are kept; the oldest go first.
 const MAX_FILES: usize = 64;
@@ -63,24 +64,12 @@ impl CodeCache {
         }
     }
 
-    /// A package's component: its code as it was kept, or compiled and kept.
-    pub(crate) fn component(
-        &self,
-        engine: &Engine,
-        package: &Package,
-    ) -> wasmtime::Result<Component> {
-        let name = self.name(engine, package);
-        if let Some(component) = self.kept(engine, &name) {
-            return Ok(component);
-        }
-        let component = Component::from_binary(engine, package.component())?;
-        if let Err(error) = self.keep(&name, &component) {
-            tracing::warn!(package = package.name(), %error, "its compiled code is not kept");
-        }
-        Ok(component)
+    /// A package's component, if its code was kept.
+    pub(crate) fn kept(&self, engine: &Engine, package: &Package) -> Option<Component> {
+        self.read(engine, &self.name(engine, package))
     }
 
-    fn kept(&self, engine: &Engine, name: &str) -> Option<Component> {
+    fn read(&self, engine: &Engine, name: &str) -> Option<Component> {
         let dir = self.dir.as_ref()?;
         let file = dir.open(name).ok()?;
         let mut content = Vec::new();
@@ -99,17 +88,42 @@ impl CodeCache {
             .ok()
     }
 
-    fn keep(&self, name: &str, component: &Component) -> std::io::Result<()> {
+    /// Compiles a package within this process, and keeps its code.
+    pub(crate) fn compile(
+        &self,
+        engine: &Engine,
+        package: &Package,
+    ) -> wasmtime::Result<Component> {
+        let component = Component::from_binary(engine, package.component())?;
+        let name = self.name(engine, package);
+        let code = component.serialize().map_err(std::io::Error::other);
+        tell(package, code.and_then(|code| self.write(&name, &code)));
+        Ok(component)
+    }
+
+    /// Takes the code that a compiler of its own has made of a package, and keeps it.
+    /// It is as trusted as the compiler within.
+    pub(crate) fn adopt(
+        &self,
+        engine: &Engine,
+        package: &Package,
+        code: &[u8],
+    ) -> wasmtime::Result<Component> {
+        let component = load(engine, code)?;
+        tell(package, self.write(&self.name(engine, package), code));
+        Ok(component)
+    }
+
+    fn write(&self, name: &str, code: &[u8]) -> std::io::Result<()> {
         let Some(dir) = &self.dir else {
             return Ok(());
         };
-        let code = component.serialize().map_err(std::io::Error::other)?;
-        let Some(mac) = self.mac(name, &code) else {
+        let Some(mac) = self.mac(name, code) else {
             return Ok(());
         };
         let mut content = Vec::with_capacity(MAC_BYTES + code.len());
         content.extend_from_slice(&mac.finalize().into_bytes());
-        content.extend_from_slice(&code);
+        content.extend_from_slice(code);
         private_file::replace(dir, name, &content)?;
         self.prune(dir)
     }
@@ -133,11 +147,11 @@ impl CodeCache {
 
     /// The file of a package's code for an engine.
     fn name(&self, engine: &Engine, package: &Package) -> String {
-        let mut hasher = Sha256Hasher(Sha256::new());
-        hasher.write(package.digest_bytes());
-        self.key_id.hash(&mut hasher);
-        engine.precompile_compatibility_hash().hash(&mut hasher);
-        let digest = hasher.0.finalize();
+        let mut hasher = Sha256::new();
+        hasher.update(package.digest_bytes());
+        hasher.update(self.key_id.to_string());
+        hasher.update(fingerprint(engine));
+        let digest = hasher.finalize();
         let mut name: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         name.push_str(SUFFIX);
         name
@@ -153,30 +167,26 @@ impl CodeCache {
     }
 }
 
-/// Loads code that was authenticated.
-#[expect(
-    unsafe_code,
-    reason = "wasmtime cannot check machine code; ours is authenticated before"
-)]
-fn load(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: `code` is what `Component::serialize` gave, byte by byte: its MAC under a
-    // key that only this host has was verified, and it was copied from the file before,
-    // which may change later. That it is for this version and these settings is checked
-    // by wasmtime, and is part of the authenticated name.
-    unsafe { Component::deserialize(engine, code) }
+/// That a package's code was not kept makes nothing fail.
+fn tell(package: &Package, written: std::io::Result<()>) {
+    if let Err(error) = written {
+        tracing::warn!(package = package.name(), %error, "its compiled code is not kept");
+    }
 }
 
-/// Takes what is hashed whole, rather than 64 bits of it.
-struct Sha256Hasher(Sha256);
-
-impl Hasher for Sha256Hasher {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    fn finish(&self) -> u64 {
-        0
-    }
+/// Loads code that this host or its compiler has made.
+#[expect(
+    unsafe_code,
+    reason = "wasmtime cannot check machine code; ours is authenticated, or comes from the compiler"
+)]
+fn load(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: `code` is what the compiler gave, byte by byte. Either a process that this
+    // host has started gave it whole through a pipe, of a program that the embedder named
+    // and that is trusted as the compiler within is. Or it was kept: its MAC under a key
+    // that only this host has was verified, and it was copied from the file before, which
+    // may change later. That it is for this version and these settings is checked by
+    // wasmtime, and is part of the authenticated name.
+    unsafe { Component::deserialize(engine, code) }
 }
 
 #[cfg(test)]
@@ -220,10 +230,10 @@ mod tests {
         let bench = Bench::new();
         let (cache, other) = (bench.cache(1), bench.cache(2));
         let name = cache.name(&bench.engine, &bench.package);
-        assert!(cache.kept(&bench.engine, &name).is_none());
-        cache.component(&bench.engine, &bench.package).unwrap();
-        assert!(cache.kept(&bench.engine, &name).is_some());
-        assert!(other.kept(&bench.engine, &name).is_none(), "another key");
+        assert!(cache.read(&bench.engine, &name).is_none());
+        cache.compile(&bench.engine, &bench.package).unwrap();
+        assert!(cache.read(&bench.engine, &name).is_some());
+        assert!(other.read(&bench.engine, &name).is_none(), "another key");
 
         let file = bench.files().remove(0);
         let whole = std::fs::read(&file).unwrap();
@@ -234,14 +244,14 @@ mod tests {
             touched
         }] {
             std::fs::write(&file, wrong).unwrap();
-            assert!(cache.kept(&bench.engine, &name).is_none());
-            cache.component(&bench.engine, &bench.package).unwrap();
+            assert!(cache.read(&bench.engine, &name).is_none());
+            cache.compile(&bench.engine, &bench.package).unwrap();
             assert_eq!(std::fs::read(&file).unwrap(), whole, "it is replaced");
         }
         // The right content under another name is not what it says.
         let elsewhere = "0".repeat(64) + SUFFIX;
         std::fs::write(bench.directory.path().join(&elsewhere), &whole).unwrap();
-        assert!(cache.kept(&bench.engine, &elsewhere).is_none());
+        assert!(cache.read(&bench.engine, &elsewhere).is_none());
     }
 
     #[test]
@@ -265,10 +275,10 @@ mod tests {
             std::fs::write(file, "").unwrap();
         }
         std::fs::write(bench.directory.path().join("other"), "").unwrap();
-        cache.component(&bench.engine, &bench.package).unwrap();
+        cache.compile(&bench.engine, &bench.package).unwrap();
         assert_eq!(bench.files().len(), MAX_FILES + 1);
         let name = cache.name(&bench.engine, &bench.package);
-        assert!(cache.kept(&bench.engine, &name).is_some());
+        assert!(cache.read(&bench.engine, &name).is_some());
     }
 
     #[test]
@@ -279,6 +289,6 @@ mod tests {
         let text = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, [1; 32]);
         let key = MasterKey::from_variable("KEY", &text).unwrap();
         let cache = CodeCache::open(&file, &key);
-        assert!(cache.component(&bench.engine, &bench.package).is_ok());
+        assert!(cache.compile(&bench.engine, &bench.package).is_ok());
     }
 }

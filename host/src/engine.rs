@@ -7,14 +7,18 @@
 
 mod ticker;
 
+use std::hash::{Hash as _, Hasher};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
 };
 
 use crate::error::Error;
 use crate::limits::Limits;
+use crate::manifest::World;
 use crate::shares::{self, Shares, Supply, TenantStatus};
 use ticker::Ticker;
 pub(crate) use ticker::{EPOCH_TICK, Presence};
@@ -54,16 +58,26 @@ pub(crate) struct Sandbox {
     pub(crate) instances: Arc<Supply>,
     pub(crate) turns: Arc<Supply>,
     pub(crate) shares: Arc<Shares>,
-    /// Whether instructions of guests are counted.
-    pub(crate) is_counting: bool,
+    pub(crate) settings: CodeSettings,
     clock: Arc<Ticker>,
 }
 
 /// Whether guests of an engine may be async.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Concurrency {
     On,
     Off,
+}
+
+/// The settings of an engine that are in the code which is compiled for it. Those of the
+/// pool are not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CodeSettings {
+    pub(crate) concurrency: Concurrency,
+    /// Whether instructions of guests are counted, which makes their code slower.
+    pub(crate) is_counting: bool,
 }
 
 /// The engines of a host, with one clock.
@@ -74,11 +88,14 @@ pub(crate) struct Sandboxes {
 }
 
 impl Sandboxes {
-    /// `is_counting` says whether instructions of guests are counted, which makes their
-    /// code slower.
+    /// `is_counting` says whether instructions of guests are counted.
     pub(crate) fn new(ceiling: &Limits, is_counting: bool, shares: Shares) -> Result<Self, Error> {
-        let connectors = engine(Concurrency::On, ceiling, is_counting)?;
-        let transforms = engine(Concurrency::Off, ceiling, is_counting)?;
+        let settings = |concurrency| CodeSettings {
+            concurrency,
+            is_counting,
+        };
+        let (on, off) = (settings(Concurrency::On), settings(Concurrency::Off));
+        let (connectors, transforms) = (engine(on, ceiling)?, engine(off, ceiling)?);
         let epochs = [connectors.weak(), transforms.weak()];
         let turns = shares.turns();
         let given = Arc::clone(&turns);
@@ -89,10 +106,10 @@ impl Sandboxes {
             given.tick();
         })?;
         let shares = Arc::new(shares);
-        let sandbox = |engine, is_counting| {
+        let sandbox = |engine, settings| {
             Arc::new(Sandbox {
                 engine,
-                is_counting,
+                settings,
                 instances: shares.instances(),
                 turns: Arc::clone(&turns),
                 shares: Arc::clone(&shares),
@@ -100,9 +117,17 @@ impl Sandboxes {
             })
         };
         Ok(Self {
-            connectors: sandbox(connectors, is_counting),
-            transforms: sandbox(transforms, is_counting),
+            connectors: sandbox(connectors, on),
+            transforms: sandbox(transforms, off),
         })
+    }
+
+    /// The one that packages of a world run in.
+    pub(crate) const fn of(&self, world: World) -> &Arc<Sandbox> {
+        match world {
+            World::Connector => &self.connectors,
+            World::Transform => &self.transforms,
+        }
     }
 
     /// What each tenant has at the moment.
@@ -133,10 +158,9 @@ impl Sandbox {
 
 /// Makes an engine with pooled instances, or, where the machine has not enough
 /// address space for the pool, with instances made on demand.
-fn engine(concurrency: Concurrency, ceiling: &Limits, is_counting: bool) -> Result<Engine, Error> {
-    let mut config = config(concurrency);
-    config.consume_fuel(is_counting);
-    let memories = match concurrency {
+fn engine(settings: CodeSettings, ceiling: &Limits) -> Result<Engine, Error> {
+    let mut config = config(settings);
+    let memories = match settings.concurrency {
         Concurrency::On => CONNECTOR_MEMORIES,
         Concurrency::Off => MEMORIES,
     };
@@ -149,10 +173,39 @@ fn engine(concurrency: Concurrency, ceiling: &Limits, is_counting: bool) -> Resu
     })
 }
 
-fn config(concurrency: Concurrency) -> Config {
+/// An engine whose code runs in those of hosts with these settings, and that runs none
+/// itself: it has no pool.
+pub(crate) fn compiler(settings: CodeSettings) -> Result<Engine, Error> {
+    Engine::new(&config(settings)).map_err(|error| Error::Engine(error.to_string()))
+}
+
+/// Stands for all that code must fit which is compiled for an engine: the version of
+/// wasmtime, the machine, the settings. SHA-256, in hexadecimal.
+pub(crate) fn fingerprint(engine: &Engine) -> String {
+    let mut hasher = Sha256Hasher(Sha256::new());
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    let digest = hasher.0.finalize();
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Takes what is hashed whole, rather than 64 bits of it.
+struct Sha256Hasher(Sha256);
+
+impl Hasher for Sha256Hasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        0
+    }
+}
+
+fn config(settings: CodeSettings) -> Config {
     let mut config = Config::new();
-    let asynchronous = concurrency == Concurrency::On;
+    let asynchronous = settings.concurrency == Concurrency::On;
     config
+        .consume_fuel(settings.is_counting)
         .wasm_component_model(true)
         .wasm_component_model_async(asynchronous)
         .concurrency_support(asynchronous)

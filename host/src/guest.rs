@@ -77,7 +77,7 @@ impl<T: Metered> Guest<T> {
         let presence = sandbox.enter();
         let mut store = Store::new(&sandbox.engine, state);
         arm(&mut store);
-        if sandbox.is_counting {
+        if sandbox.settings.is_counting {
             store
                 .set_fuel(u64::MAX)
                 .map_err(|error| Error::Engine(error.to_string()))?;

@@ -2,15 +2,13 @@
 //! hands around; nothing global.
 
 mod build;
+mod code;
 mod connect;
 mod grants;
 mod packages;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-use wasmtime::Engine;
-use wasmtime::component::Component;
 
 pub use build::{HostBuilder, MASTER_KEY_FILE};
 pub use connect::{LoginTo, NewConnection};
@@ -19,26 +17,18 @@ pub use packages::PackageStatus;
 pub(crate) use packages::{LiveSettings, Rollouts};
 
 use crate::auth::Sessions;
-use crate::bindings::connector::ConnectorPre;
-use crate::bindings::migrator::MigratorPre;
-use crate::bindings::transform::TransformPre;
 use crate::capability::http::Backend;
-use crate::capability::log::Speaker;
 use crate::code_cache::CodeCache;
+use crate::compiler::Apart;
 use crate::connection::Connection;
 use crate::connector::LoadedConnector;
 use crate::engine::Sandboxes;
 use crate::error::Error;
-use crate::grant::Grants;
 use crate::grant::live::LiveGrants;
 use crate::ledger::{Ledgers, Quota};
 use crate::limits::Limits;
-use crate::migration::Migration;
-use crate::package::{Package, PackageError};
-use crate::rollout::Service;
 use crate::seal::Sealer;
 use crate::shares::TenantStatus;
-use crate::state::{connector_linker, transform_linker};
 use crate::store::{ConnectionKey, ConnectionRecord, Store, StoreError};
 use crate::transform::LoadedTransform;
 use crate::transport::Transport;
@@ -52,6 +42,8 @@ pub struct Host(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) sandboxes: Sandboxes,
     pub(crate) code: CodeCache,
+    /// Who compiles packages that nobody trusted has signed, if not this process.
+    pub(crate) apart: Option<Apart>,
     pub(crate) ceiling: Limits,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) sealer: Sealer,
@@ -146,75 +138,6 @@ impl Inner {
         Arc::clone(&self.store)
     }
 
-    fn compile_connector(
-        &self,
-        package: Package,
-        grants: &Grants,
-        limits: Limits,
-    ) -> Result<LoadedConnector, Error> {
-        let engine = &self.sandboxes.connectors.engine;
-        let wrong = |error: wasmtime::Error| wrong_type(&package, &error);
-        let component = self.component(engine, &package)?;
-        let linker = connector_linker(engine, grants).map_err(wrong)?;
-        let pre = linker.instantiate_pre(&component).map_err(wrong)?;
-        let asked = package.asked_grants();
-        let inspection = package.inspect()?;
-        let exports = &mut inspection.exports.iter();
-        let migrator = exports
-            .any(|export| export.is_contract("migration"))
-            .then(|| MigratorPre::new(pre.clone()).map_err(wrong))
-            .transpose()?;
-        let pre = ConnectorPre::new(pre).map_err(wrong)?;
-        let vendor =
-            package.manifest().vendor.clone().ok_or_else(|| {
-                PackageError::Manifest(vec!["a connector needs [vendor]".to_owned()])
-            })?;
-        Ok(LoadedConnector {
-            auth: Arc::new(vendor.auth.clone()),
-            vendor: Arc::new(vendor),
-            sandbox: Arc::clone(&self.sandboxes.connectors),
-            pre,
-            limits,
-            package,
-            service: Service::new(),
-            migration: Migration::new(migrator),
-            wants: asked.intersection(grants).copied().collect(),
-        })
-    }
-
-    fn compile_transform(
-        &self,
-        package: Package,
-        limits: Limits,
-    ) -> Result<LoadedTransform, Error> {
-        let engine = &self.sandboxes.transforms.engine;
-        let wrong = |error: wasmtime::Error| wrong_type(&package, &error);
-        let component = self.component(engine, &package)?;
-        let linker = transform_linker(engine).map_err(wrong)?;
-        let pre = linker.instantiate_pre(&component).map_err(wrong)?;
-        let pre = TransformPre::new(pre).map_err(wrong)?;
-        let head = &package.manifest().package;
-        let speaker = Arc::new(Speaker {
-            package: head.name.clone(),
-            version: head.version.clone(),
-            connection: String::new(),
-        });
-        Ok(LoadedTransform {
-            sandbox: Arc::clone(&self.sandboxes.transforms),
-            pre,
-            limits,
-            speaker,
-            package,
-            service: Service::new(),
-        })
-    }
-
-    fn component(&self, engine: &Engine, package: &Package) -> Result<Component, Error> {
-        self.code.component(engine, package).map_err(|error| {
-            PackageError::not_compiled(package.name(), format!("{error:#}")).into()
-        })
-    }
-
     pub(crate) async fn connection_record(
         &self,
         key: &ConnectionKey,
@@ -255,13 +178,4 @@ impl Inner {
             transport: self.transport.clone(),
         })
     }
-}
-
-fn wrong_type(package: &Package, error: &wasmtime::Error) -> Error {
-    let package = package.name().to_owned();
-    PackageError::WrongType {
-        package,
-        reason: format!("{error:#}"),
-    }
-    .into()
 }

@@ -30,6 +30,7 @@ pub mod auth;
 mod bindings;
 mod capability;
 mod code_cache;
+mod compiler;
 mod connection;
 mod connector;
 mod content;
@@ -78,6 +79,7 @@ mod writer;
 pub use auth::{
     AuthError, AuthorizationHints, AuthorizationStart, Callback, Connected, Revocation,
 };
+pub use compiler::{CompileLimit, Compiler, compile_helper};
 pub use connection::{Connection, Kept, Queue};
 pub use content::{Content, Download};
 pub use deliveries::Deliveries;

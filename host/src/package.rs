@@ -23,6 +23,7 @@ pub use signature::{
     BadPublicKey, BadSigningKey, PublicKey, SIGNATURE_FILE, Signature, SigningKey,
 };
 
+use crate::compiler::CompileLimit;
 use crate::grant::{Grant, Grants};
 use crate::manifest::{MAX_MANIFEST_BYTES, Manifest, World};
 
@@ -141,6 +142,31 @@ pub enum PackageError {
         allowed: u64,
         /// What helps.
         advice: &'static str,
+    },
+    /// Compiling it took more than a package may that nobody trusted has signed.
+    #[error(
+        "{package}: compiling it takes more than {allowed}, the most for a package that nobody \
+         trusted has signed; if you trust who made it, sign it with `lockgate package sign DIR`, \
+         or raise that limit of the host's `Compiler`; if you made it, split its largest functions"
+    )]
+    TooCostly {
+        /// The package.
+        package: String,
+        /// Of what it took too much.
+        limit: CompileLimit,
+        /// How much there is, with its unit.
+        allowed: String,
+    },
+    /// The program that compiles such packages did not do what it is for.
+    #[error(
+        "{package}: not compiled, since the host's `Compiler` failed: {reason}; try again, and \
+         if it fails only for this package, do not use it"
+    )]
+    CompilerFailed {
+        /// The package.
+        package: String,
+        /// What it did.
+        reason: String,
     },
     /// Built against a contract that this host does not serve.
     #[error(

@@ -47,9 +47,18 @@ pub(crate) struct Trust {
     pub(crate) allows_unsigned: bool,
 }
 
+/// Why a package may be loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Somebody who is trusted has signed it, or the program vouches for it.
+    Trusted,
+    /// Only because this host takes whatever comes.
+    Allowed,
+}
+
 impl Trust {
-    /// Whether a package may be loaded.
-    pub(crate) fn check(&self, package: &Package) -> Result<(), PackageError> {
+    /// Whether a package may be loaded, and why.
+    pub(crate) fn check(&self, package: &Package) -> Result<Standing, PackageError> {
         let name = || package.name().to_owned();
         let revoked = self.revoked.iter();
         if let Some(revocation) = revoked.into_iter().find(|revoked| revoked.is_of(package)) {
@@ -60,7 +69,7 @@ impl Trust {
             });
         }
         if package.is_vouched() {
-            return Ok(());
+            return Ok(Standing::Trusted);
         }
         match package.signature() {
             None if self.allows_unsigned => {
@@ -70,16 +79,15 @@ impl Trust {
                     version,
                     "loading a package that nobody has signed, as this host allows"
                 );
-                Ok(())
+                Ok(Standing::Allowed)
             }
             None => Err(PackageError::Unsigned { package: name() }),
             // Even where none is needed, a wrong one tells of a change.
             Some(signature) if !signature.is_of(package) => {
                 Err(PackageError::BadSignature { package: name() })
             }
-            Some(signature) if self.keys.contains(signature.key()) || self.allows_unsigned => {
-                Ok(())
-            }
+            Some(signature) if self.keys.contains(signature.key()) => Ok(Standing::Trusted),
+            Some(_) if self.allows_unsigned => Ok(Standing::Allowed),
             Some(signature) => Err(PackageError::UntrustedKey {
                 package: name(),
                 key: *signature.key(),

@@ -9,6 +9,7 @@ use cap_std::fs::Dir;
 use super::{Host, Inner, LiveSettings, Rollouts};
 use crate::auth::{Sessions, SessionsConfig};
 use crate::code_cache::{self, CodeCache};
+use crate::compiler::{Apart, Compiler};
 use crate::connector::LoadedConnector;
 use crate::engine::Sandboxes;
 use crate::error::Error;
@@ -33,6 +34,7 @@ pub struct HostBuilder {
     data_dir: Option<PathBuf>,
     master_key: Option<MasterKey>,
     code_dir: Option<PathBuf>,
+    compiler: Option<Compiler>,
     store: Option<Arc<dyn Store>>,
     ceiling: Option<Limits>,
     is_counting: bool,
@@ -139,9 +141,22 @@ impl HostBuilder {
 
     /// Loads packages whoever has signed them, or nobody: for development. Each one that
     /// is not signed is told in the log.
+    ///
+    /// Compiling such a package within this process is an attack surface of its own: it may
+    /// be made to take the compiler forever, or all memory. [`Self::compile_apart`] has it
+    /// done elsewhere; without that it is done here, and each time the log says so.
     #[must_use]
     pub fn allow_unsigned(mut self) -> Self {
         self.trust.allows_unsigned = true;
+        self
+    }
+
+    /// Has packages that nobody trusted has signed compiled by another program, under limits
+    /// of time and memory. Those of who is trusted, and those that the program vouches
+    /// for, are compiled within this process all the same, on a thread that serves no calls.
+    #[must_use]
+    pub fn compile_apart(mut self, compiler: Compiler) -> Self {
+        self.compiler = Some(compiler);
         self
     }
 
@@ -176,7 +191,8 @@ impl HostBuilder {
             let problem = "no data directory: give one with `data_dir`".to_owned();
             return Err(Error::Options(vec![problem]));
         };
-        let problems = self.shares.problems();
+        let mut problems = self.shares.problems();
+        problems.extend(self.compiler.as_ref().and_then(Compiler::problem));
         if !problems.is_empty() {
             return Err(Error::Options(problems));
         }
@@ -220,6 +236,7 @@ impl HostBuilder {
         Ok(Host(Arc::new(Inner {
             sandboxes: Sandboxes::new(&ceiling, self.is_counting, self.shares)?,
             code,
+            apart: self.compiler.map(Apart::new),
             ceiling,
             ledgers: Ledgers::start(Arc::clone(&store), clock),
             store,

@@ -6,17 +6,18 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use super::code::Compiled;
 use super::{Host, Inner};
 use crate::connector::{Instance, LoadedConnector};
 use crate::error::Error;
-use crate::grant::{Grant, Grants};
+use crate::grant::Grant;
 use crate::manifest::World;
 use crate::migration;
 use crate::package::Package;
 use crate::rollout::{
     CallFigures, Rollout, Steer, Step, VersionChange, VersionStatus, Versioned, Watcher,
 };
-use crate::transform::{LoadedTransform, Transform};
+use crate::transform::Transform;
 
 /// Packages of one world, by name.
 pub(crate) struct Rollouts<L> {
@@ -38,12 +39,6 @@ pub struct PackageStatus {
     pub world: World,
     /// Its versions: first the one that is trusted, then the one on trial.
     pub versions: Vec<VersionStatus>,
-}
-
-/// A compiled package of either world.
-enum Compiled {
-    Connector(Arc<LoadedConnector>),
-    Transform(Arc<LoadedTransform>),
 }
 
 impl Host {
@@ -179,33 +174,9 @@ impl Host {
         self.0.keep_settings(name, transform.settings());
         Ok(transform)
     }
-
-    async fn compiled(&self, package: &Package, grants: Grants) -> Result<Compiled, Error> {
-        self.0.trust.check(package)?;
-        package.check(&grants)?;
-        let (inner, package) = (Arc::clone(&self.0), package.clone());
-        // Compiling takes a core for a while: not one that serves calls.
-        tokio::task::spawn_blocking(move || inner.compile(package, &grants))
-            .await
-            .map_err(|error| Error::Engine(format!("the compiler failed: {error}")))?
-    }
 }
 
 impl Inner {
-    fn compile(&self, package: Package, grants: &Grants) -> Result<Compiled, Error> {
-        let limits = self.ceiling.granted(&package.manifest().limits);
-        Ok(match package.world() {
-            World::Connector => {
-                let loaded = self.compile_connector(package, grants, limits)?;
-                Compiled::Connector(Arc::new(loaded))
-            }
-            World::Transform => {
-                let loaded = self.compile_transform(package, limits)?;
-                Compiled::Transform(Arc::new(loaded))
-            }
-        })
-    }
-
     /// The versions of a connector.
     pub(crate) fn connector(&self, name: &str) -> Result<Arc<Rollout<LoadedConnector>>, Error> {
         let world = World::Connector.name();

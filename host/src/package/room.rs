@@ -117,6 +117,15 @@ impl PackageError {
             None => Self::Malformed { package, reason },
         }
     }
+
+    /// Why the code that a compiler of its own gave was not loaded, from all that wasmtime
+    /// says of it. What an instance needs is looked at only then.
+    pub(crate) fn not_adopted(package: &str, reason: String) -> Self {
+        match Self::not_compiled(package, reason) {
+            Self::Malformed { package, reason } => Self::CompilerFailed { package, reason },
+            no_room => no_room,
+        }
+    }
 }
 
 fn told(

@@ -12,6 +12,7 @@
 mod answers;
 mod attack;
 mod bodies;
+mod compiling;
 mod cookies;
 mod events;
 mod exchanges;
