@@ -11,7 +11,8 @@ use crate::bindings::exports::lockgate::connector::records::{Advice, Error};
 use crate::fault::{Effect, Fault, refused, unexpected};
 use crate::files::{self, Clash, Frame};
 use crate::host::{
-    Answer, Header, Host, HttpError, InvalidPart, Level, Lost, Method, Opened, QuotaError, Request,
+    Answer, BatchFrame, Form, Header, Host, HttpError, InvalidPart, Level, Lost, Method, Opened,
+    QuotaError, Request, Sent,
 };
 use crate::settings::Settings;
 use crate::version::{self, Versions};
@@ -42,6 +43,8 @@ pub(crate) enum Kind {
     /// The content of a file.
     File,
     Write,
+    /// Records of which the host makes the body.
+    Records,
     /// A record with its file, in parts.
     Parts,
 }
@@ -52,7 +55,7 @@ impl Kind {
             Self::Read | Self::Query { .. } | Self::Rows | Self::Upload | Self::File => {
                 Effect::Read
             }
-            Self::Write | Self::Parts => Effect::Write,
+            Self::Write | Self::Records | Self::Parts => Effect::Write,
         }
     }
 }
@@ -187,6 +190,42 @@ impl<H: Host> Api<H> {
         if answer.status != 410 {
             return Ok(answer);
         }
+        match self.newer_than(version).await? {
+            Some(newer) => {
+                let request = self.request(&ask, &newer);
+                self.transfer(request, ask.kind.effect()).await
+            }
+            None => Ok(answer),
+        }
+    }
+
+    /// The same with a body that the host makes of records that it holds.
+    pub(crate) async fn send_batch(
+        &self,
+        ask: Ask,
+        batch: &H::Batch,
+        body: (&[u32], &BatchFrame),
+        form: &Form,
+    ) -> Result<Sent<H::Written>, Error> {
+        let send = async |version: &str| {
+            let request = self.request(&ask, version);
+            let sent = self.host.send_batch(request, batch, body, form).await;
+            sent.map_err(|lost| without_answer(&lost, ask.kind.effect()))
+        };
+        let version = self.version().await?;
+        let sent = send(&version).await?;
+        if !matches!(&sent, Sent::Refused(answer) if answer.status == 410) {
+            return Ok(sent);
+        }
+        match self.newer_than(version).await? {
+            Some(newer) => send(&newer).await,
+            None => Ok(sent),
+        }
+    }
+
+    /// The version to go on with after one that was retired; `None` if the org knows
+    /// no other.
+    async fn newer_than(&self, version: String) -> Result<Option<String>, Error> {
         self.host.forget(version::STORAGE_KEY).await;
         if let Some(pinned) = &self.settings.api_version {
             return Err(version::retired(pinned, "newer ones only"));
@@ -194,15 +233,14 @@ impl<H: Host> Api<H> {
         *self.version.borrow_mut() = None;
         let newer = self.version().await?;
         if newer == version {
-            return Ok(answer);
+            return Ok(None);
         }
         self.host.log(
             Level::Warn,
             "the API version was retired; went on with another",
             &[("retired", version), ("now", newer.clone())],
         );
-        self.transfer(self.request(&ask, &newer), ask.kind.effect())
-            .await
+        Ok(Some(newer))
     }
 
     /// Sends a request whose answer is a content.
@@ -289,7 +327,7 @@ impl<H: Host> Api<H> {
             _ => "application/json",
         };
         let mut headers = vec![header("Accept", accept)];
-        if ask.body.is_some() || ask.kind == Kind::Upload {
+        if ask.body.is_some() || matches!(ask.kind, Kind::Upload | Kind::Records) {
             let content = match ask.kind {
                 Kind::Upload => "text/csv; charset=UTF-8",
                 _ => "application/json",
@@ -318,7 +356,7 @@ impl<H: Host> Api<H> {
             }
             Kind::Rows | Kind::File => QUERY_TIMEOUT_MS,
             Kind::Upload => WRITE_TIMEOUT_MS,
-            Kind::Write | Kind::Parts => {
+            Kind::Write | Kind::Records | Kind::Parts => {
                 add("Sforce-Auto-Assign", &settings.auto_assign);
                 add("Sforce-Duplicate-Rule-Header", &settings.duplicate_rule);
                 add("Sforce-Mru", &settings.mru);

@@ -1,6 +1,7 @@
 //! A scripted host for tests: it answers requests in the order of the script and
 //! remembers what was asked.
 
+mod batch;
 mod script;
 mod table;
 
@@ -13,8 +14,8 @@ use std::task::{Context, Poll, Waker};
 use crate::api::Api;
 use crate::files::{Clash, Frame};
 use crate::host::{
-    Answer, Heard, Host, HttpError, Level, Lost, Method, Opened, Part, QuotaError, Request, Shape,
-    StreamError,
+    Answer, BatchFrame, Form, Heard, Host, HttpError, Level, Lost, Member, Method, Opened, Part,
+    QuotaError, Request, Sent, Shape, StreamError,
 };
 use crate::settings::Settings;
 use script::Script;
@@ -153,7 +154,41 @@ impl Host for Fake {
     type Up = Vec<u8>;
     type Table = Table;
     type Rows = Rows;
+    type Batch = Vec<u8>;
+    type Written = Vec<Option<String>>;
     type Exchange = Exchange;
+
+    fn count(&self, batch: &Vec<u8>) -> usize {
+        batch::elements(batch).len()
+    }
+
+    fn json(&self, batch: &Vec<u8>) -> Vec<u8> {
+        self.0.n_read.set(self.0.n_read.get() + 1);
+        batch.clone()
+    }
+
+    fn outline(&self, batch: &Vec<u8>) -> Option<Vec<Member>> {
+        batch::outline(batch)
+    }
+
+    fn column(&self, batch: &Vec<u8>, member: usize) -> Vec<Option<String>> {
+        batch::column(batch, member)
+    }
+
+    async fn send_batch(
+        &self,
+        mut request: Request,
+        batch: &Vec<u8>,
+        (records, frame): (&[u32], &BatchFrame),
+        form: &Form,
+    ) -> Result<Sent<Vec<Option<String>>>, Lost> {
+        request.body = Some(batch::body(batch, records, frame));
+        let answer = self.send(request).await?;
+        Ok(match answer.status {
+            200 | 201 => batch::told(&answer.body, form).map_or(Sent::Unreadable, Sent::Told),
+            _ => Sent::Refused(answer),
+        })
+    }
 
     async fn send(&self, request: Request) -> Result<Answer, Lost> {
         let script = &self.0;

@@ -4,6 +4,7 @@
 //! The component gets `Imports`; tests get a scripted org (`fake.rs`), so that
 //! all the rest runs natively.
 
+mod answer;
 mod exchange;
 
 use std::pin::pin;
@@ -11,12 +12,16 @@ use std::pin::pin;
 use futures_util::future::{Either, select};
 use wit_bindgen::{FutureReader, StreamReader, StreamResult, StreamWriter};
 
-use crate::bindings::lockgate::connector::{clock, http, log, quota, storage, stream, tables};
+use crate::bindings::lockgate::connector::{
+    clock, http, log, outgoing, quota, storage, stream, tables,
+};
 use crate::bindings::wit_stream;
 use crate::files::{Clash, Frame};
 
+pub(crate) use answer::{Answer, Heard, Lost, Opened, Part, Sent, Told};
 pub(crate) use http::{Error as HttpError, Header, InvalidPart, Method, Request};
 pub(crate) use log::Level;
+pub(crate) use outgoing::{Form, Frame as BatchFrame, Member};
 pub(crate) use quota::Error as QuotaError;
 pub(crate) use stream::{Ending, Error as StreamError};
 pub(crate) use tables::Shape;
@@ -31,58 +36,6 @@ const ETAG: &str = "ETag";
 const LAST_MODIFIED: &str = "Last-Modified";
 const DATE: &str = "Date";
 
-/// An answer with its whole body.
-#[derive(Debug, Default)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    /// What to ask with whether the answer has changed since.
-    pub(crate) etag: Option<String>,
-    pub(crate) last_modified: Option<String>,
-    /// When it was given, by the org's clock.
-    pub(crate) date: Option<String>,
-    pub(crate) body: Vec<u8>,
-}
-
-/// An answer of which only the head is there, if it is a content.
-#[derive(Debug)]
-pub(crate) enum Opened<D> {
-    Content {
-        length: Option<u64>,
-        /// What `Sforce-Locator` says: where the results of a job go on.
-        locator: Option<String>,
-        body: D,
-    },
-    Refused(Answer),
-}
-
-/// Why a request has no whole answer.
-#[derive(Debug)]
-pub(crate) enum Lost {
-    /// No answer began.
-    Head(HttpError),
-    /// The answer began, so the request was carried out or refused, and broke
-    /// off.
-    Body(HttpError),
-}
-
-/// Rows of a table that the host has read and holds.
-#[derive(Debug)]
-pub(crate) struct Part<R> {
-    pub(crate) rows: R,
-    pub(crate) count: u32,
-    /// How many bytes of the table they are.
-    pub(crate) bytes: u64,
-    pub(crate) is_last: bool,
-}
-
-/// What came of an exchange.
-#[derive(Debug)]
-pub(crate) enum Heard {
-    Message(Vec<u8>),
-    /// Nothing comes after.
-    Ended(Ending),
-}
-
 /// What the connector needs of its host.
 pub(crate) trait Host {
     /// Calls set aside; returned to the budget when this is dropped.
@@ -95,9 +48,29 @@ pub(crate) trait Host {
     type Table;
     /// Rows of a table.
     type Rows;
+    /// Records that the host holds.
+    type Batch;
+    /// What an answer has told of records that were written, held by the host.
+    type Written;
     /// An exchange of messages with the Pub/Sub API; over when this is dropped.
     type Exchange;
 
+    /// How many records a batch has.
+    fn count(&self, batch: &Self::Batch) -> usize;
+    /// The records of a batch, a JSON array.
+    fn json(&self, batch: &Self::Batch) -> Vec<u8>;
+    /// What the records of a batch have under which names, if that can be told.
+    fn outline(&self, batch: &Self::Batch) -> Option<Vec<Member>>;
+    /// The value of a member in each record, as JSON.
+    fn column(&self, batch: &Self::Batch, member: usize) -> Vec<Option<String>>;
+    /// Sends a request with records of a batch, and takes what the answer tells.
+    async fn send_batch(
+        &self,
+        request: Request,
+        batch: &Self::Batch,
+        body: (&[u32], &BatchFrame),
+        form: &Form,
+    ) -> Result<Sent<Self::Written>, Lost>;
     /// Sends a request and takes the whole answer.
     async fn send(&self, request: Request) -> Result<Answer, Lost>;
     /// Sends a request, and takes the answer whole only if it is not 200.
@@ -180,7 +153,52 @@ impl Host for Imports {
     type Up = StreamReader<u8>;
     type Table = tables::Table;
     type Rows = tables::Rows;
+    type Batch = outgoing::Batch;
+    type Written = outgoing::Written;
     type Exchange = exchange::Exchange;
+
+    fn count(&self, batch: &Self::Batch) -> usize {
+        batch.count() as usize
+    }
+
+    fn json(&self, batch: &Self::Batch) -> Vec<u8> {
+        batch.json()
+    }
+
+    fn outline(&self, batch: &Self::Batch) -> Option<Vec<Member>> {
+        batch.outline()
+    }
+
+    fn column(&self, batch: &Self::Batch, member: usize) -> Vec<Option<String>> {
+        batch.column(u32::try_from(member).unwrap_or(u32::MAX))
+    }
+
+    async fn send_batch(
+        &self,
+        request: Request,
+        batch: &Self::Batch,
+        (records, frame): (&[u32], &BatchFrame),
+        form: &Form,
+    ) -> Result<Sent<Self::Written>, Lost> {
+        let sent = http::send_batch(request, batch, records.to_vec(), frame.clone());
+        let response = sent.await.map_err(Lost::Head)?;
+        if !matches!(response.status(), 200 | 201) {
+            return Self::whole(response).await.map(Sent::Refused);
+        }
+        let told = http::Response::take_results(response, form.clone(), MAX_BODY_BYTES).await;
+        Ok(match told.map_err(Lost::Body)? {
+            None => Sent::Unreadable,
+            Some(told) => Sent::Told(Told {
+                count: told.count as usize,
+                others: told
+                    .others
+                    .into_iter()
+                    .map(|other| (other.at as usize, other.object))
+                    .collect(),
+                written: told.written,
+            }),
+        })
+    }
 
     async fn send(&self, request: Request) -> Result<Answer, Lost> {
         let response = http::send(request).await.map_err(Lost::Head)?;

@@ -41,9 +41,9 @@ use bindings::exports::lockgate::connector::events::{
 };
 use bindings::exports::lockgate::connector::hooks::{Guest as HooksGuest, Outcome, Request};
 use bindings::exports::lockgate::connector::records::{
-    Content, Cursor, Description, Error, Guest, GuestCursor, GuestWriter, ObjectDescription,
-    ObjectSummary, Operation, Page, PageRecords, QueryOptions, RecordResult, RowResult,
-    ScanOptions, SettingProblem, Way, WriteOptions, Writer,
+    Batch, Content, Cursor, Description, Done, Error, Guest, GuestCursor, GuestWriter,
+    ObjectDescription, ObjectSummary, Operation, Page, PageRecords, QueryOptions, RecordResult,
+    Results, ScanOptions, SettingProblem, Way, WriteOptions, Writer, WrittenRows,
 };
 use host::Imports;
 use settings::Settings;
@@ -197,12 +197,25 @@ impl GuestWriter for write::Writer<Imports> {
         Self::calls(self)
     }
 
-    async fn push(&self, records: Vec<u8>) -> Result<Vec<RowResult>, Error> {
-        Self::push(self, &records).await
+    async fn push(&self, records: Batch) -> Result<Results, Error> {
+        let pushed = self.push_batch(&records).await?;
+        let written = |(written, rows)| WrittenRows {
+            written,
+            done: Done::Created,
+            rows,
+        };
+        Ok(Results {
+            rows: pushed.rows,
+            written: pushed.written.into_iter().map(written).collect(),
+        })
     }
 
-    async fn finish(&self) -> Result<Option<Vec<RowResult>>, Error> {
-        Self::finish(self).await
+    async fn finish(&self) -> Result<Option<Results>, Error> {
+        let rows = Self::finish(self).await?;
+        Ok(rows.map(|rows| Results {
+            rows,
+            written: Vec::new(),
+        }))
     }
 }
 

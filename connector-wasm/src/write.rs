@@ -17,6 +17,7 @@ mod jobs;
 mod locked;
 mod pace;
 mod parent;
+mod passing;
 mod plan;
 mod print;
 mod route;
@@ -162,14 +163,6 @@ impl<H: Host> Writer<H> {
         let state = self.state.borrow();
         let found = &state.as_ref().filter(|_| self.dry_run)?.found;
         u64::try_from(found.calls(self.kind()?)).ok()
-    }
-
-    /// Takes records, and gives results that are known by now.
-    pub(crate) async fn push(&self, records: &[u8]) -> Result<Vec<RowResult>, Error> {
-        let mut state = self.take_state()?;
-        let outcome = self.take(&mut state, records).await;
-        self.state.replace(Some(state));
-        outcome
     }
 
     async fn take(&self, state: &mut State, records: &[u8]) -> Result<Vec<RowResult>, Error> {

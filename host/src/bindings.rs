@@ -13,6 +13,8 @@ pub(crate) mod connector {
         exports: { default: async },
         with: {
             "lockgate:connector/http.response": crate::capability::http::Response,
+            "lockgate:connector/outgoing.batch": crate::capability::outgoing::Batch,
+            "lockgate:connector/outgoing.written": crate::capability::outgoing::Written,
             "lockgate:connector/quota.reservation": crate::capability::quota::Reservation,
             "lockgate:connector/tables.rows": crate::capability::tables::Rows,
             "lockgate:connector/tables.table": crate::capability::tables::Table,

@@ -4,6 +4,7 @@
 pub(crate) mod clock;
 pub(crate) mod http;
 pub(crate) mod log;
+pub(crate) mod outgoing;
 pub(crate) mod quota;
 pub(crate) mod storage;
 pub(crate) mod stream;

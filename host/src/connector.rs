@@ -12,6 +12,7 @@ use wasmtime::component::{Accessor, Resource, ResourceAny};
 use crate::bindings::connector::exports::lockgate::connector::{events, hooks, records as wit};
 use crate::bindings::connector::{Connector, ConnectorPre};
 use crate::capability::log::Speaker;
+use crate::capability::outgoing::Written;
 use crate::capability::quota::QuotaAccess;
 use crate::capability::storage::{Place, Storage};
 use crate::capability::tables::Rows;
@@ -417,6 +418,16 @@ impl Instance {
         let rows = rows.map_err(|error| self.broken(call, error.to_string()))?;
         rows.records
             .map_err(|flaw| self.not_understood(call, &flaw))
+    }
+
+    /// Takes what the guest has handed on of an answer that told of written records.
+    pub(crate) fn take_written(
+        &mut self,
+        call: &'static str,
+        written: Resource<Written>,
+    ) -> Result<Written, Error> {
+        let written = self.guest.state_mut().table.delete(written);
+        written.map_err(|error| self.broken(call, error.to_string()))
     }
 
     /// Whether the last call made requests.

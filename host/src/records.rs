@@ -3,7 +3,9 @@
 
 mod contract;
 mod description;
+mod given;
 mod table;
+mod told;
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +21,12 @@ pub(crate) use contract::{bounded, setting_problems};
 pub use description::{
     Action, Child, ConnectorDescription, EventKind, Field, ObjectDescription, ObjectSummary,
 };
+pub(crate) use given::{Frame, Given};
 pub(crate) use table::{Shape, Table};
+pub(crate) use told::{Form as ToldForm, Told, Written};
+
+/// How long a record probably is, in bytes of JSON: for less, room is made once.
+const LIKELY_BYTES: usize = 512;
 
 /// Records as they travel: one JSON array of objects, with the order of keys
 /// kept. Cheap to clone.
@@ -67,9 +74,27 @@ impl Records {
     /// # Errors
     /// [`Error::Input`] if an item does not become a JSON object.
     pub fn from_items<T: Serialize>(items: &[T]) -> Result<Self, Error> {
-        let json = serde_json::to_vec(items)
-            .map_err(|error| Error::Input(format!("records cannot be written as JSON: {error}")))?;
-        Self::from_json(json)
+        let mut json = Vec::with_capacity(items.len() * LIKELY_BYTES);
+        json.push(b'[');
+        for (at, item) in items.iter().enumerate() {
+            if at > 0 {
+                json.push(b',');
+            }
+            let start = json.len();
+            serde_json::to_writer(&mut json, item).map_err(|error| {
+                Error::Input(format!("records cannot be written as JSON: {error}"))
+            })?;
+            // What was just written as JSON is not read once more to see that it is.
+            if json.get(start) != Some(&b'{') {
+                let malformed = Malformed {
+                    at: start,
+                    expected: "an object",
+                };
+                return Err(no_objects(malformed, at));
+            }
+        }
+        json.push(b']');
+        Ok(Self::counted(json.into(), items.len()))
     }
 
     /// Takes an array whose count is known.
@@ -150,11 +175,15 @@ fn count_objects(json: &[u8]) -> Result<usize, Error> {
         Ok(())
     };
     let walked = skim.elements(object).and_then(|()| skim.end());
-    walked.map(|()| count).map_err(|error| {
-        Error::Input(format!(
-            "records must be a JSON array of objects: {error}, after {count} of them"
-        ))
-    })
+    walked
+        .map(|()| count)
+        .map_err(|error| no_objects(error, count))
+}
+
+fn no_objects(error: Malformed, count: usize) -> Error {
+    Error::Input(format!(
+        "records must be a JSON array of objects: {error}, after {count} of them"
+    ))
 }
 
 /// Some records of a longer answer.
@@ -450,5 +479,20 @@ mod tests {
         );
         assert!(Records::from_json("{}").is_err());
         assert!(Records::from_json(&b"[\xff]"[..]).is_err());
+    }
+
+    #[test]
+    fn items_become_the_same_records_as_their_json_and_are_objects() {
+        let items = [serde_json::json!({ "a": 1 }), serde_json::json!({})];
+        let records = Records::from_items(&items).unwrap();
+        assert_eq!(records, Records::from_json(r#"[{"a":1},{}]"#).unwrap());
+        assert_eq!(records.len(), 2);
+        assert!(Records::from_items::<()>(&[]).unwrap().is_empty());
+        let error = Records::from_items(&[7]).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            Records::from_json("[7]").unwrap_err().to_string(),
+            "{error}"
+        );
     }
 }

@@ -9,6 +9,7 @@ use wasmtime::component::{HasData, Linker, ResourceTable};
 use crate::bindings::contract;
 use crate::capability::http::{Backend, Http};
 use crate::capability::log::{HasLog, Log, LogView, Speaker};
+use crate::capability::outgoing::Outgoing;
 use crate::capability::quota::QuotaAccess;
 use crate::capability::storage::Storage;
 use crate::capability::stream::Exchanges;
@@ -29,6 +30,7 @@ pub(crate) struct ConnectorState {
     pub(crate) quota: QuotaAccess,
     pub(crate) stream: Exchanges,
     pub(crate) tables: Tables,
+    pub(crate) outgoing: Outgoing,
     /// What the call is part of, if that has a clock of its own.
     pub(crate) rehearsal: Option<Rehearsal>,
     pub(crate) table: ResourceTable,
@@ -52,6 +54,7 @@ impl ConnectorState {
             meter,
             stream: Exchanges::new(backend, limits),
             tables: Tables::default(),
+            outgoing: Outgoing::default(),
             storage,
             quota,
             rehearsal: None,
@@ -132,6 +135,7 @@ pub(crate) fn connector_linker(
     })?;
     contract::clock::add_to_linker::<_, ConnectorHost>(&mut linker, state)?;
     contract::tables::add_to_linker::<_, ConnectorHost>(&mut linker, state)?;
+    contract::outgoing::add_to_linker::<_, ConnectorHost>(&mut linker, state)?;
     if grants.contains(&Grant::Http) {
         contract::http::add_to_linker::<_, ConnectorHost>(&mut linker, state)?;
     }

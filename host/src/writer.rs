@@ -1,13 +1,17 @@
 //! A write under way: records go in as they come, results come out as they are
 //! known, each record under one number and with one result.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use wasmtime::component::ResourceAny;
 
 use crate::bindings::connector::exports::lockgate::connector::records as wit;
+use crate::capability::outgoing::Batch;
 use crate::connector::Instance;
 use crate::error::Error;
 use crate::records::{
-    Advice, Operation, Outcome, Problem, RecordResult, Records, RowResult, Way, bounded,
+    Advice, Given, Operation, Outcome, Problem, RecordResult, Records, RowResult, Way, bounded,
 };
 
 /// The largest push, in bytes. The contract promises it.
@@ -74,8 +78,8 @@ impl Writer {
         if self.takes_ids {
             return Err(Error::Input("a write that deletes takes ids".to_owned()));
         }
-        let json = records.as_bytes().to_vec();
-        self.push_json(json, records.len()).await
+        self.push_json(records.as_bytes().clone(), records.len())
+            .await
     }
 
     /// Takes ids of records to delete, as [`Self::push`] takes records.
@@ -90,10 +94,10 @@ impl Writer {
         }
         let json = serde_json::to_vec(ids)
             .map_err(|error| Error::Input(format!("ids cannot be written as JSON: {error}")))?;
-        self.push_json(json, ids.len()).await
+        self.push_json(json.into(), ids.len()).await
     }
 
-    async fn push_json(&mut self, json: Vec<u8>, count: usize) -> Result<Vec<RowResult>, Error> {
+    async fn push_json(&mut self, json: Bytes, count: usize) -> Result<Vec<RowResult>, Error> {
         if json.len() > MAX_PUSH_BYTES {
             return Err(Error::Input(format!(
                 "{} bytes are more than a write takes at once, {MAX_PUSH_BYTES} bytes: give fewer \
@@ -105,15 +109,17 @@ impl Writer {
         // What fails is taken all the same, unless it is malformed, which this is
         // not: the connector gives the results with a later call.
         self.answered.pushed += count as u64;
-        let mut json = json;
+        let mut given = Arc::new(Given::new(json, count));
         loop {
-            let pushed = std::mem::replace(&mut json, b"[]".to_vec());
             let results = self
                 .instance
                 .call(self.call, async |records, accessor| {
-                    records.writer().call_push(accessor, writer, pushed).await
+                    let batch = Batch::of(&given);
+                    let batch = accessor.with(|mut access| access.get().table.push(batch))?;
+                    records.writer().call_push(accessor, writer, batch).await
                 })
                 .await;
+            given = Arc::new(Given::new(Bytes::from_static(b"[]"), 0));
             match results {
                 Ok(results) => return self.checked(results),
                 Err(error) => self.instance.park(error).await?,
@@ -187,17 +193,48 @@ impl Writer {
 
     /// Holds results against what was pushed. A guest that miscounts would tell
     /// of records that were never written, or tell one twice.
-    fn checked(&mut self, results: Vec<wit::RowResult>) -> Result<Vec<RowResult>, Error> {
-        for result in &results {
-            if !self.answered.answer(result.row) {
-                let what = format!(
-                    "a result for record {}, which was not pushed or has one",
-                    result.row
-                );
+    fn checked(&mut self, results: wit::Results) -> Result<Vec<RowResult>, Error> {
+        let written = results.written.iter().map(|written| written.rows.len());
+        let is_mixed = !results.written.is_empty();
+        let mut all = Vec::with_capacity(results.rows.len() + written.sum::<usize>());
+        for result in results.rows {
+            self.answer(result.row)?;
+            all.push(RowResult::from(result));
+        }
+        for told in results.written {
+            let written = self.instance.take_written(self.call, told.written)?;
+            let ids = written.ids.ids();
+            if ids.len() != told.rows.len() {
+                let (ids, rows) = (ids.len(), told.rows.len());
+                let what = format!("places for {rows} records of an answer that tells of {ids}");
                 return Err(self.instance.broken(self.call, what));
             }
+            for (row, id) in told.rows.into_iter().zip(ids) {
+                let Some(id) = id else { continue };
+                self.answer(row)?;
+                all.push(RowResult {
+                    row,
+                    result: RecordResult {
+                        id: Some(id.to_owned()),
+                        outcome: told.done.into(),
+                        related: Vec::new(),
+                    },
+                });
+            }
         }
-        Ok(results.into_iter().map(RowResult::from).collect())
+        if is_mixed {
+            // Both kinds together in the order of the records.
+            all.sort_by_key(|result| result.row);
+        }
+        Ok(all)
+    }
+
+    fn answer(&mut self, row: u64) -> Result<(), Error> {
+        if self.answered.answer(row) {
+            return Ok(());
+        }
+        let what = format!("a result for record {row}, which was not pushed or has one");
+        Err(self.instance.broken(self.call, what))
     }
 }
 

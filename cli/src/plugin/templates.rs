@@ -52,6 +52,7 @@ const CONTRACT: Files = contract![
     "http.wit",
     "log.wit",
     "migration.wit",
+    "outgoing.wit",
     "quota.wit",
     "records.wit",
     "storage.wit",

@@ -58,6 +58,8 @@ pub(crate) fn ends(status: u32, code: &str) -> Step {
 /// What tests see of the host.
 #[derive(Debug, Default)]
 pub(crate) struct Script {
+    /// How often the records of a batch were read.
+    pub(crate) n_read: Cell<usize>,
     pub(super) replies: RefCell<VecDeque<Reply>>,
     pub(crate) asked: RefCell<Vec<Request>>,
     pub(crate) stored: RefCell<BTreeMap<String, Vec<u8>>>,

@@ -98,7 +98,7 @@ pub(super) async fn run<H: Host>(
 }
 
 /// One description of the object explains all refused fields.
-async fn explain_fields<H: Host>(
+pub(super) async fn explain_fields<H: Host>(
     api: &Api<H>,
     job: &Job<'_>,
     rows: &[(usize, Row<'_>)],

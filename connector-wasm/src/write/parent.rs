@@ -36,21 +36,33 @@ const NO_PARENTS: [&str; 4] = ["OwnerId", "Owner", "RecordTypeId", "RecordType"]
 pub(super) fn parent_of<'a>(row: &Row<'a>) -> Option<&'a str> {
     let mut best: Option<(usize, &'a str)> = None;
     for (name, value) in row.members() {
-        let Some(key) = key(value) else { continue };
-        if key.starts_with('"') && !may_refer(name) {
+        let Some((rank, key)) = named(name, value) else {
             continue;
-        }
-        let rank = match rank(name) {
-            Some(rank) => rank,
-            // Fields of the org's own may hold texts that look like short ids.
-            None if is_custom_reference(name, value) => PARENTS.len(),
-            None => continue,
         };
         if best.is_none_or(|(other, _)| rank < other) {
             best = Some((rank, key));
         }
     }
     best.map(|(_, key)| key)
+}
+
+/// The parent that one field names, and how likely it is the one that is locked: the
+/// least is the likeliest.
+pub(super) fn named<'a>(name: &str, value: &'a str) -> Option<(usize, &'a str)> {
+    let key = key(value)?;
+    if key.starts_with('"') && !may_refer(name) {
+        return None;
+    }
+    match rank(name) {
+        Some(rank) => Some((rank, key)),
+        // Fields of the org's own may hold texts that look like short ids.
+        None => is_custom_reference(name, value).then_some((PARENTS.len(), key)),
+    }
+}
+
+/// Whether a text in a field may name a parent, by the field's name.
+pub(super) fn may_be_parent(name: &str) -> bool {
+    may_refer(name) && (rank(name).is_some() || name.ends_with("__c"))
 }
 
 /// Whether a field may refer to another record, by its name: most that hold texts do
@@ -115,10 +127,10 @@ impl Parents {
 
 /// Puts rows of one parent beside one another, parents in the order in which they
 /// come first. Rows that name none stay where they are among them.
-pub(super) fn grouped<'a, T>(rows: Vec<T>, row_of: impl Fn(&T) -> &Row<'a>) -> Vec<T> {
+pub(super) fn grouped<'a, T>(rows: Vec<T>, parent_of: impl Fn(&T) -> Option<&'a str>) -> Vec<T> {
     let mut places: HashMap<&'a str, usize> = HashMap::new();
     let ranked = rows.into_iter().enumerate().map(|(at, row)| {
-        let parent = parent_of(row_of(&row));
+        let parent = parent_of(&row);
         let rank = parent.map_or(at, |parent| *places.entry(parent).or_insert(at));
         (rank, row)
     });
@@ -181,7 +193,7 @@ mod tests {
             })
             .collect();
         let json = format!("[{}]", json.join(","));
-        let all = grouped(rows(&json), |row| row);
+        let all = grouped(rows(&json), parent_of);
         let numbers: Vec<&str> = all
             .iter()
             .filter_map(|row| row.members().next().map(|(_, value)| value))

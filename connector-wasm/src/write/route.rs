@@ -14,6 +14,9 @@ use crate::wire::{self, RowResult, text};
 use super::plan::{Job, Verb};
 use super::{failed, told};
 
+/// Where collections are written.
+pub(super) const COLLECTIONS: &str = "/composite/sobjects";
+
 /// Writes one record by its own route.
 pub(super) async fn alone<H: Host>(
     api: &Api<H>,
@@ -92,15 +95,15 @@ pub(super) async fn collection<H: Host>(
 ) -> Result<Vec<RecordResult>, Error> {
     let all_or_none = job.all_or_none;
     let ask = match job.verb {
-        Verb::Create => Ask::new(Method::Post, "/composite/sobjects", Kind::Write),
-        Verb::Update => Ask::new(Method::Patch, "/composite/sobjects", Kind::Write),
+        Verb::Create => Ask::new(Method::Post, COLLECTIONS, Kind::Write),
+        Verb::Update => Ask::new(Method::Patch, COLLECTIONS, Kind::Write),
         Verb::Upsert(field) => {
-            let path = format!("/composite/sobjects/{}/{field}", job.object);
+            let path = format!("{COLLECTIONS}/{}/{field}", job.object);
             Ask::new(Method::Patch, path, Kind::Write)
         }
         Verb::Delete => {
             let ids: Vec<&str> = rows.iter().filter_map(|(_, row)| row.id_text()).collect();
-            Ask::new(Method::Delete, "/composite/sobjects", Kind::Write)
+            Ask::new(Method::Delete, COLLECTIONS, Kind::Write)
                 .pair("ids", ids.join(","))
                 .pair("allOrNone", all_or_none.to_string())
         }
@@ -111,23 +114,28 @@ pub(super) async fn collection<H: Host>(
     };
     let answer = api.send(ask).await?;
     if answer.status != 200 && answer.status != 201 {
-        let fault = Fault::read(answer.status, &answer.body);
-        return Err(match fault.error(Some(job.object), Effect::Write) {
-            Error::Refused(mut problem) => {
-                in_context(&mut problem, job);
-                Error::Refused(problem)
-            }
-            error => error,
-        });
+        return Err(refusal(job, &answer));
     }
     let results = wire::read::<Vec<RowResult>>(&answer.body);
     match results {
         Some(results) if results.len() == rows.len() => Ok(rows
             .iter()
             .zip(results)
-            .map(|((_, row), result)| row_result(api, job, row, result))
+            .map(|((_, row), result)| row_result(api, job, row.id_text(), result))
             .collect()),
         _ => Err(unreadable(api)),
+    }
+}
+
+/// Why a collection was refused as a whole.
+pub(super) fn refusal(job: &Job<'_>, answer: &Answer) -> Error {
+    let fault = Fault::read(answer.status, &answer.body);
+    match fault.error(Some(job.object), Effect::Write) {
+        Error::Refused(mut problem) => {
+            in_context(&mut problem, job);
+            Error::Refused(problem)
+        }
+        error => error,
     }
 }
 
@@ -150,13 +158,14 @@ fn collection_body(job: &Job<'_>, rows: &[&(usize, Row<'_>)]) -> Vec<u8> {
     body
 }
 
-fn row_result<H: Host>(
+/// What became of a row that had this id, if any.
+pub(super) fn row_result<H: Host>(
     api: &Api<H>,
     job: &Job<'_>,
-    row: &Row<'_>,
+    known_id: Option<&str>,
     result: RowResult,
 ) -> RecordResult {
-    let id = result.id.or_else(|| row.id_text().map(str::to_owned));
+    let id = result.id.or_else(|| known_id.map(str::to_owned));
     if !result.success {
         let problems = result.errors.iter().map(|entry| {
             let mut problem = entry.problem(400, Some(job.object));
@@ -222,7 +231,7 @@ fn ambiguous(job: &Job<'_>, field: &str, body: &[u8]) -> Problem {
 }
 
 /// Salesforce says that it wrote, and not legibly what.
-fn unreadable<H: Host>(api: &Api<H>) -> Error {
+pub(super) fn unreadable<H: Host>(api: &Api<H>) -> Error {
     api.host
         .log(Level::Error, "the answer to a write could not be read", &[]);
     Error::UnknownOutcome

@@ -45,23 +45,24 @@ pub(super) async fn send_all<H: Host>(
     api.version().await?;
     let mut pending: Vec<&(usize, Row<'_>)> = rows.iter().collect();
     if pending.len() > MAX_ROWS {
-        pending = grouped(pending, |(_, row)| row);
+        pending = grouped(pending, |(_, row)| parent_of(row));
     }
+    let results = send_once(api, job, &pending, pace).await?;
+    fill(slots, &pending, results);
+    send_locked(api, job, pending, pace, slots).await;
+    Ok(())
+}
+
+/// Sends those of the rows again that were locked.
+pub(super) async fn send_locked<H: Host>(
+    api: &Api<H>,
+    job: &Job<'_>,
+    mut pending: Vec<&(usize, Row<'_>)>,
+    pace: &Pace,
+    slots: &mut Slots,
+) {
     let mut pause_ms = LOCK_PAUSE_MS;
-    for attempt in 1..=LOCK_TRIES {
-        let results = match send_once(api, job, &pending, pace).await {
-            Ok(results) => results,
-            Err(error) if attempt == 1 => return Err(error),
-            // What is known of the other rows must not be lost, and of these
-            // that they are locked, unless this try may have written them.
-            Err(Error::UnknownOutcome) => pending.iter().map(|_| lost()).collect(),
-            Err(_) => return Ok(()),
-        };
-        for (row, result) in pending.iter().zip(results) {
-            if let Some(slot) = slots.get_mut(row.0) {
-                *slot = Some(result);
-            }
-        }
+    for attempt in 1..LOCK_TRIES {
         let locked = |row: &&(usize, Row<'_>)| {
             slots
                 .get(row.0)
@@ -71,13 +72,13 @@ pub(super) async fn send_all<H: Host>(
         if job.all_or_none {
             // One lock undid all of them, so all are sent again or none.
             if !pending.iter().any(locked) {
-                return Ok(());
+                return;
             }
         } else {
             pending.retain(locked);
         }
-        if pending.is_empty() || attempt == LOCK_TRIES {
-            return Ok(());
+        if pending.is_empty() {
+            return;
         }
         api.host.log(
             Level::Warn,
@@ -94,8 +95,23 @@ pub(super) async fn send_all<H: Host>(
             .wait(pause_ms + u32::try_from(spread).unwrap_or(0))
             .await;
         pause_ms *= 2;
+        let results = match send_once(api, job, &pending, pace).await {
+            Ok(results) => results,
+            // What is known of the other rows must not be lost, and of these
+            // that they are locked, unless this try may have written them.
+            Err(Error::UnknownOutcome) => pending.iter().map(|_| lost()).collect(),
+            Err(_) => return,
+        };
+        fill(slots, &pending, results);
     }
-    Ok(())
+}
+
+fn fill(slots: &mut Slots, rows: &[&(usize, Row<'_>)], results: Vec<RecordResult>) {
+    for (row, result) in rows.iter().zip(results) {
+        if let Some(slot) = slots.get_mut(row.0) {
+            *slot = Some(result);
+        }
+    }
 }
 
 /// Sends the rows once, and gives one result for each; an error only if all of
@@ -117,18 +133,15 @@ async fn send_once<H: Host>(
     } else {
         None
     };
-    let answers = overlapping(api, job, &chunks, pace).await;
-    let first = answers
-        .first()
-        .and_then(|answer| answer.as_ref().err())
-        .cloned();
-    if let Some(first) = first
-        && answers
-            .iter()
-            .all(|answer| answer.as_ref().err() == Some(&first))
-    {
-        return Err(first);
-    }
+    let parents: Vec<Parents<'_>> = chunks.iter().map(|chunk| Parents::of(chunk)).collect();
+    let send = async |at: usize| match chunks.get(at) {
+        Some(chunk) => route::collection(api, job, chunk).await,
+        None => Ok(Vec::new()),
+    };
+    let answers = overlapping(api, &parents, pace, send, |results: &Vec<RecordResult>| {
+        results.iter().any(is_locked)
+    })
+    .await?;
     let mut results = Vec::with_capacity(pending.len());
     for (chunk, answer) in chunks.iter().zip(answers) {
         match answer {
@@ -144,46 +157,45 @@ async fn send_once<H: Host>(
 /// Rows of one request.
 type Chunk<'c, 'r, 'a> = &'c [&'r (usize, Row<'a>)];
 
-/// Sends requests so many at a time as the pace allows, those that hold rows of
-/// one parent one after the other, and gives their answers in order. The first
-/// error that shows that the next would fare no better ends it.
-async fn overlapping<H: Host>(
+/// Sends requests, one for each of these, so many at a time as the pace allows, those
+/// that hold rows of one parent one after the other, and gives their answers in order.
+/// The first error that shows that the next would fare no better ends it; an error
+/// only if all of them came to the same nothing.
+pub(super) async fn overlapping<H: Host, T>(
     api: &Api<H>,
-    job: &Job<'_>,
-    chunks: &[Chunk<'_, '_, '_>],
+    parents: &[Parents<'_>],
     pace: &Pace,
-) -> Vec<Result<Vec<RecordResult>, Error>> {
-    let parents: Vec<Parents<'_>> = chunks.iter().map(|chunk| Parents::of(chunk)).collect();
-    let mut answers: Vec<Option<Result<Vec<RecordResult>, Error>>> = vec![None; chunks.len()];
-    let mut tries = vec![0_u32; chunks.len()];
-    let mut waiting: VecDeque<usize> = (0..chunks.len()).collect();
+    send: impl AsyncFn(usize) -> Result<T, Error>,
+    has_locked: impl Fn(&T) -> bool,
+) -> Result<Vec<Result<T, Error>>, Error> {
+    let mut answers: Vec<Option<Result<T, Error>>> = parents.iter().map(|_| None).collect();
+    let mut tries = vec![0_u32; parents.len()];
+    let mut waiting: VecDeque<usize> = (0..parents.len()).collect();
     let mut busy: Vec<usize> = Vec::new();
     let mut is_over = false;
     let mut under_way = FuturesUnordered::new();
     loop {
         while under_way.len() < pace.limit() {
-            let meets = |at: &usize| busy.iter().any(|other| meet(&parents, *at, *other));
+            let meets = |at: &usize| busy.iter().any(|other| meet(parents, *at, *other));
             let next = waiting.iter().position(|at| !meets(at));
             let Some(at) = next.and_then(|next| waiting.remove(next)) else {
                 break;
             };
-            let Some(chunk) = chunks.get(at) else {
-                continue;
-            };
             let epoch = pace.epoch();
             busy.push(at);
-            under_way.push(async move { (at, epoch, route::collection(api, job, chunk).await) });
+            let sending = send(at);
+            under_way.push(async move { (at, epoch, sending.await) });
         }
         let Some((at, epoch, answer)) = under_way.next().await else {
             break;
         };
         busy.retain(|other| *other != at);
         match &answer {
-            Ok(results) if results.iter().any(is_locked) => pace.met_resistance(epoch),
+            Ok(results) if has_locked(results) => pace.met_resistance(epoch),
             Ok(_) => pace.went_well(),
             Err(error) => {
                 if let (Some(pause_ms), Some(tries)) = (too_much(error), tries.get_mut(at)) {
-                    let can_slow = chunks.len() > 1 && pace.can_slow(epoch);
+                    let can_slow = parents.len() > 1 && pace.can_slow(epoch);
                     pace.met_resistance(epoch);
                     *tries += 1;
                     if can_slow && !is_over && *tries < REFUSED_TRIES {
@@ -204,10 +216,20 @@ async fn overlapping<H: Host>(
         note(&mut answers, at, answer);
     }
     let unknown = || Err(Error::UnknownOutcome);
-    answers
-        .into_iter()
+    let answers = answers.into_iter();
+    let answers: Vec<_> = answers
         .map(|answer| answer.unwrap_or_else(unknown))
-        .collect()
+        .collect();
+    match answers.first() {
+        Some(Err(first))
+            if answers
+                .iter()
+                .all(|answer| answer.as_ref().err() == Some(first)) =>
+        {
+            Err(first.clone())
+        }
+        _ => Ok(answers),
+    }
 }
 
 fn note<T>(answers: &mut [Option<T>], at: usize, answer: T) {
@@ -238,9 +260,9 @@ fn ends_all(error: &Error) -> Option<Error> {
 
 /// The parents of the first and the last row of a request. Rows are grouped, so
 /// these are the only ones that another request can have too.
-struct Parents<'a> {
-    first: Option<&'a str>,
-    last: Option<&'a str>,
+pub(super) struct Parents<'a> {
+    pub(super) first: Option<&'a str>,
+    pub(super) last: Option<&'a str>,
 }
 
 impl<'a> Parents<'a> {

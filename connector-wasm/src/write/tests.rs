@@ -4,6 +4,7 @@ mod dry;
 mod keyed;
 mod locks;
 mod trees;
+mod unread;
 
 use super::*;
 use crate::fake::{Fake, broken, run};
@@ -43,6 +44,20 @@ fn collection(rows: &str) -> String {
         })
         .collect();
     format!("[{}]", rows.join(","))
+}
+
+impl Writer<Fake> {
+    /// What is known of all records after a push, whoever has read the answers.
+    pub(super) async fn push(&self, records: &[u8]) -> Result<Vec<RowResult>, Error> {
+        let pushed = self.push_batch(&records.to_vec()).await?;
+        let mut results = pushed.rows;
+        for (ids, rows) in pushed.written {
+            assert_eq!(ids.len(), rows.len());
+            let written = rows.into_iter().zip(ids).filter(|(_, id)| id.is_some());
+            results.extend(written.map(|(row, id)| row_result(row, told(id, Outcome::Created))));
+        }
+        Ok(results)
+    }
 }
 
 /// Writes all at once, and gives the results in the order of the rows.

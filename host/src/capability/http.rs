@@ -21,13 +21,15 @@ pub(crate) use backend::Backend;
 pub use response::Response;
 pub(crate) use response::{is_hidden, refusal};
 
-use crate::bindings::contract::http as wit;
+use crate::bindings::contract::{http as wit, outgoing};
+use crate::capability::outgoing::Batch;
 use crate::capability::quota::QuotaAccess;
 use crate::capability::tables::Table;
 use crate::grant::Grant;
 use crate::limits::Limits;
 use crate::meter::Traffic;
 use crate::outflow::Outflow;
+use crate::records::{Frame, Given, Told, ToldForm};
 use crate::rehearsal::{Entry, Recording};
 use crate::state::{ConnectorHost, ConnectorState};
 use crate::transport::{OriginUrl, Upload};
@@ -104,10 +106,41 @@ impl Http {
 
     async fn send(&self, request: wit::Request) -> Result<Response, wit::Error> {
         let (backend, checked, _place) = self.admit(request).await?;
-        let entry = self.entry(&checked);
+        self.send_checked(backend, &checked).await
+    }
+
+    /// The same with a body that is made of records.
+    async fn send_batch(
+        &self,
+        request: wit::Request,
+        given: &Given,
+        records: &[u32],
+        frame: &outgoing::Frame,
+    ) -> Result<Response, wit::Error> {
+        if request.body.is_some() {
+            return Err(wit::Error::Invalid(wit::InvalidPart::Body));
+        }
+        // Made once it may go out, so that no more of them are there than requests.
+        let (backend, mut checked, _place) = self.admit(request).await?;
+        let frame = Frame {
+            before: &frame.before,
+            first: &frame.first,
+            after: &frame.after,
+        };
+        let body = given.body(records, frame, self.limits.request_bytes);
+        checked.body = Some(body.ok_or(wit::Error::Invalid(wit::InvalidPart::Body))?);
+        self.send_checked(backend, &checked).await
+    }
+
+    async fn send_checked(
+        &self,
+        backend: &Backend,
+        checked: &Checked,
+    ) -> Result<Response, wit::Error> {
+        let entry = self.entry(checked);
         self.traffic
             .went(checked.body.as_ref().map_or(0, Bytes::len));
-        let answer = self.counted(backend.dispatch(&checked, &self.quota, &self.jar));
+        let answer = self.counted(backend.dispatch(checked, &self.quota, &self.jar));
         Ok(answer.await?.noted(entry))
     }
 
@@ -190,6 +223,25 @@ impl wit::HostWithStore<ConnectorState> for ConnectorHost {
             return Ok(Err(wit::Error::Denied));
         };
         let outcome = http.send(request).await;
+        accessor.with(|mut access| access.get().handle_of(outcome))
+    }
+
+    async fn send_batch(
+        accessor: &Accessor<ConnectorState, Self>,
+        request: wit::Request,
+        batch: Resource<Batch>,
+        records: Vec<u32>,
+        frame: outgoing::Frame,
+    ) -> wasmtime::Result<Result<Resource<Response>, wit::Error>> {
+        let begun = accessor.with(|mut access| {
+            let state = access.get();
+            let http = state.one_more_request(Grant::Http)?;
+            wasmtime::error::Ok(http.zip(Some(state.given(&batch)?)))
+        })?;
+        let Some((http, given)) = begun else {
+            return Ok(Err(wit::Error::Denied));
+        };
+        let outcome = http.send_batch(request, &given, &records, &frame).await;
         accessor.with(|mut access| access.get().handle_of(outcome))
     }
 
@@ -280,6 +332,24 @@ impl wit::HostResponseWithStore<ConnectorState> for ConnectorHost {
             wasmtime::error::Ok((state.table.delete(this)?, limit))
         })?;
         Ok(response.collect(max_bytes.min(limit)).await)
+    }
+
+    async fn take_results(
+        accessor: &Accessor<ConnectorState, Self>,
+        this: Resource<Response>,
+        form: outgoing::Form,
+        max_bytes: u64,
+    ) -> wasmtime::Result<Result<Option<outgoing::Told>, wit::Error>> {
+        let form = ToldForm::try_from(form)?;
+        let body = match Self::take_body(accessor, this, max_bytes).await? {
+            Ok(body) => body,
+            Err(error) => return Ok(Err(error)),
+        };
+        let Some(told) = Told::read(&body, &form) else {
+            return Ok(Ok(None));
+        };
+        let held = accessor.with(|mut access| access.get().told(told))?;
+        Ok(held.map(Some).ok_or(wit::Error::Denied))
     }
 
     fn take_stream(

@@ -12,8 +12,8 @@ use crate::manifest::{CONTRACT_VERSION, World};
 const CONTRACT_PACKAGE: &str = "lockgate:connector";
 
 /// Imports of the two worlds.
-const CONNECTOR_IMPORTS: [&str; 7] = [
-    "http", "tables", "storage", "quota", "stream", "log", "clock",
+const CONNECTOR_IMPORTS: [&str; 8] = [
+    "http", "tables", "outgoing", "storage", "quota", "stream", "log", "clock",
 ];
 const TRANSFORM_IMPORTS: [&str; 1] = ["log"];
 

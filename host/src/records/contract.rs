@@ -130,6 +130,16 @@ impl From<wit::Outcome> for Outcome {
     }
 }
 
+impl From<wit::Done> for Outcome {
+    fn from(done: wit::Done) -> Self {
+        match done {
+            wit::Done::Created => Self::Created,
+            wit::Done::Updated => Self::Updated,
+            wit::Done::Deleted => Self::Deleted,
+        }
+    }
+}
+
 impl From<wit::RowResult> for RowResult {
     fn from(result: wit::RowResult) -> Self {
         Self {

@@ -25,9 +25,9 @@ use bindings::exports::lockgate::connector::events::{
 };
 use bindings::exports::lockgate::connector::hooks::{Guest as HooksGuest, Outcome, Request};
 use bindings::exports::lockgate::connector::records::{
-    Advice, Content, Cursor, Description, Error, Guest, GuestCursor, GuestWriter,
-    ObjectDescription, ObjectSummary, Operation, Page, QueryOptions, RecordResult, RowResult,
-    ScanOptions, SettingProblem, Way, WriteOptions, Writer,
+    Advice, Batch, Content, Cursor, Description, Error, Guest, GuestCursor, GuestWriter,
+    ObjectDescription, ObjectSummary, Operation, Page, QueryOptions, RecordResult, Results,
+    RowResult, ScanOptions, SettingProblem, Way, WriteOptions, Writer,
 };
 use fault::refused;
 use host::Imports;
@@ -163,12 +163,20 @@ impl GuestWriter for write::Writer<Imports> {
         Self::calls(self)
     }
 
-    async fn push(&self, records: Vec<u8>) -> Result<Vec<RowResult>, Error> {
-        Self::push(self, &records).await
+    async fn push(&self, records: Batch) -> Result<Results, Error> {
+        Self::push(self, &records.json()).await.map(told)
     }
 
-    async fn finish(&self) -> Result<Option<Vec<RowResult>>, Error> {
-        Self::finish(self).await
+    async fn finish(&self) -> Result<Option<Results>, Error> {
+        Ok(Self::finish(self).await?.map(told))
+    }
+}
+
+/// Results of which the connector knows all.
+const fn told(rows: Vec<RowResult>) -> Results {
+    Results {
+        rows,
+        written: Vec::new(),
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod answers;
 mod attack;
+mod batches;
 mod bodies;
 mod compiling;
 mod cookies;

@@ -11,8 +11,8 @@ use exports::lockgate::connector::events::{
 };
 use exports::lockgate::connector::hooks::{Guest as HooksGuest, Outcome, Request};
 use exports::lockgate::connector::records::{
-    Advice, Content, Cursor, Description, Error, Guest, GuestCursor, GuestWriter,
-    ObjectDescription, ObjectSummary, Operation, Page, QueryOptions, RecordResult, RowResult,
+    Advice, Batch, Content, Cursor, Description, Error, Guest, GuestCursor, GuestWriter,
+    ObjectDescription, ObjectSummary, Operation, Page, QueryOptions, RecordResult, Results,
     ScanOptions, SettingProblem, Way, WriteOptions, Writer,
 };
 use notes::{NOTE, Pages};
@@ -115,11 +115,11 @@ impl GuestWriter for Never {
         match *self {}
     }
 
-    async fn push(&self, _: Vec<u8>) -> Result<Vec<RowResult>, Error> {
+    async fn push(&self, _: Batch) -> Result<Results, Error> {
         match *self {}
     }
 
-    async fn finish(&self) -> Result<Option<Vec<RowResult>>, Error> {
+    async fn finish(&self) -> Result<Option<Results>, Error> {
         match *self {}
     }
 }

@@ -18,9 +18,9 @@ pub(crate) mod bindings {
 }
 
 use bindings::exports::lockgate::connector::records::{
-    Advice, Content, Cursor, Description, Error, Guest, GuestCursor, GuestWriter,
+    Advice, Batch, Content, Cursor, Description, Error, Guest, GuestCursor, GuestWriter,
     ObjectDescription, ObjectSummary, Operation, Page, Problem, QueryOptions, RecordResult,
-    RowResult, ScanOptions, SettingProblem, Way, WriteOptions, Writer,
+    Results, RowResult, ScanOptions, SettingProblem, Way, WriteOptions, Writer,
 };
 use bindings::exports::lockgate::connector::{events, hooks};
 use wit_bindgen::StreamReader;
@@ -119,13 +119,20 @@ impl GuestWriter for Maker {
         None
     }
 
-    async fn push(&self, records: Vec<u8>) -> Result<Vec<RowResult>, Error> {
-        Self::push(self, &records);
-        Ok(Vec::new())
+    async fn push(&self, records: Batch) -> Result<Results, Error> {
+        Self::push(self, &records.json());
+        Ok(told(Vec::new()))
     }
 
-    async fn finish(&self) -> Result<Option<Vec<RowResult>>, Error> {
-        Self::finish(self).await
+    async fn finish(&self) -> Result<Option<Results>, Error> {
+        Ok(Self::finish(self).await?.map(told))
+    }
+}
+
+const fn told(rows: Vec<RowResult>) -> Results {
+    Results {
+        rows,
+        written: Vec::new(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What each command does.
 
+pub(crate) mod batches;
 pub(crate) mod events;
 mod exchange;
 mod exhaust;

@@ -21,9 +21,10 @@ pub(crate) mod bindings {
 use std::cell::{Cell, RefCell};
 
 use bindings::exports::lockgate::connector::records::{
-    Content, Cursor, Description, Error, Event as EventKind, Guest, GuestCursor, GuestWriter,
-    ObjectDescription, ObjectSummary, Operation, Outcome, Page, PageRecords, QueryOptions,
-    RecordResult, RowResult, ScanOptions, SettingProblem, Way, WriteOptions, Writer,
+    Batch, Content, Cursor, Description, Error, Event as EventKind, Guest, GuestCursor,
+    GuestWriter, ObjectDescription, ObjectSummary, Operation, Outcome, Page, PageRecords,
+    QueryOptions, RecordResult, Results, RowResult, ScanOptions, SettingProblem, Way, WriteOptions,
+    Writer,
 };
 use bindings::exports::lockgate::connector::{events, hooks, migration};
 
@@ -39,9 +40,13 @@ pub(crate) struct Attack {
     is_done: Cell<bool>,
 }
 
-/// A write that is never done, and results for records that nobody gave.
+/// A write that is never done, and results for records that nobody gave; an attack on
+/// what is given if the object names one.
 pub(crate) struct Lie {
+    object: String,
     operation: Operation,
+    /// What was given before.
+    kept: RefCell<Vec<Batch>>,
 }
 
 impl GuestWriter for Lie {
@@ -56,7 +61,10 @@ impl GuestWriter for Lie {
         Some(u64::MAX)
     }
 
-    async fn push(&self, _records: Vec<u8>) -> Result<Vec<RowResult>, Error> {
+    async fn push(&self, records: Batch) -> Result<Results, Error> {
+        if let Some(command) = self.object.strip_prefix("batch ") {
+            return attack::batches::push(command, records, &self.kept).await;
+        }
         let rows: &[u64] = match self.operation {
             // Of no record at all.
             Operation::Create => &[],
@@ -74,10 +82,13 @@ impl GuestWriter for Lie {
                 related: Vec::new(),
             },
         });
-        Ok(results.collect())
+        Ok(Results {
+            rows: results.collect(),
+            written: Vec::new(),
+        })
     }
 
-    async fn finish(&self) -> Result<Option<Vec<RowResult>>, Error> {
+    async fn finish(&self) -> Result<Option<Results>, Error> {
         Ok(None)
     }
 }
@@ -147,11 +158,15 @@ impl Guest for Connector {
     /// Writers lie about what became of their records, each operation in its own
     /// way.
     async fn write(
-        _object: String,
+        object: String,
         operation: Operation,
         _options: WriteOptions,
     ) -> Result<Writer, Error> {
-        Ok(Writer::new(Lie { operation }))
+        Ok(Writer::new(Lie {
+            object,
+            operation,
+            kept: RefCell::default(),
+        }))
     }
 
     async fn scan(_object: String, _options: ScanOptions) -> Result<Cursor, Error> {
