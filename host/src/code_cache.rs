@@ -4,7 +4,8 @@
 //! What lies on disk is authenticated before it is loaded, for whoever could change
 //! it would run in the host: each file begins with a code over its name and its
 //! content, under a key that is derived from the master key. The name stands for the
-//! package's bytes, for the version of wasmtime and for all its settings. A file that
+//! bytes that were compiled (those of the package, or of one that was built against an
+//! older contract the same under newer names), for the version of wasmtime and for all its settings. A file that
 //! does not fit is compiled anew and replaced, and a cache that cannot be written
 //! makes nothing fail.
 
@@ -20,6 +21,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 use zeroize::Zeroizing;
 
+use crate::contract;
 use crate::package::Package;
 use crate::private_file;
 use crate::seal::{KeyId, MasterKey};
@@ -69,11 +71,16 @@ impl CodeCache {
         engine: &Engine,
         package: &Package,
     ) -> wasmtime::Result<Component> {
-        let name = self.name(engine, package);
+        let renamed = contract::renamed(package)?;
+        let (bytes, digest) = match &renamed {
+            Some(bytes) => (bytes.as_slice(), Sha256::digest(bytes).into()),
+            None => (package.component().as_ref(), *package.digest_bytes()),
+        };
+        let name = self.name(engine, &digest);
         if let Some(component) = self.kept(engine, &name) {
             return Ok(component);
         }
-        let component = Component::from_binary(engine, package.component())?;
+        let component = Component::from_binary(engine, bytes)?;
         if let Err(error) = self.keep(&name, &component) {
             tracing::warn!(package = package.name(), %error, "its compiled code is not kept");
         }
@@ -131,10 +138,10 @@ impl CodeCache {
         Ok(())
     }
 
-    /// The file of a package's code for an engine.
-    fn name(&self, engine: &Engine, package: &Package) -> String {
+    /// The file of the code for an engine, by the SHA-256 of what is compiled.
+    fn name(&self, engine: &Engine, digest: &[u8; 32]) -> String {
         let mut hasher = Sha256Hasher(Sha256::new());
-        hasher.write(package.digest_bytes());
+        hasher.write(digest);
         self.key_id.hash(&mut hasher);
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let digest = hasher.0.finalize();
@@ -195,7 +202,7 @@ mod tests {
     impl Bench {
         fn new() -> Self {
             let manifest = "[package]\nname = \"x\"\nversion = \"0.1.0\"\nworld = \"transform\"\n\
-                            contract = \"0.1.0\"\n";
+                            contract = \"0.2.0\"\n";
             Self {
                 directory: tempfile::tempdir().unwrap(),
                 engine: Engine::default(),
@@ -219,7 +226,7 @@ mod tests {
     fn code_that_was_kept_is_read_again_and_what_was_touched_is_not() {
         let bench = Bench::new();
         let (cache, other) = (bench.cache(1), bench.cache(2));
-        let name = cache.name(&bench.engine, &bench.package);
+        let name = cache.name(&bench.engine, bench.package.digest_bytes());
         assert!(cache.kept(&bench.engine, &name).is_none());
         cache.component(&bench.engine, &bench.package).unwrap();
         assert!(cache.kept(&bench.engine, &name).is_some());
@@ -245,15 +252,40 @@ mod tests {
     }
 
     #[test]
+    fn of_an_older_contract_what_is_compiled_is_kept_and_not_what_was_signed() {
+        let bench = Bench::new();
+        let manifest = "[package]\nname = 'x'\nversion = '0.1.0'\nworld = 'transform'\n\
+                        contract = '0.1.0'\n";
+        let text = "(component (import \"lockgate:connector/log@0.1.0\" (instance)))";
+        let package = Package::from_parts(manifest, wat::parse_str(text).unwrap()).unwrap();
+        let cache = bench.cache(1);
+        // Compiled, and then as it was kept.
+        for _ in 0..2 {
+            let component = cache.component(&bench.engine, &package).unwrap();
+            let ty = component.component_type();
+            let (name, _) = ty.imports(&bench.engine).next().unwrap();
+            assert_eq!(name, "lockgate:connector/log@0.2.0");
+            assert_eq!(bench.files().len(), 1);
+        }
+        let signed = cache.name(&bench.engine, package.digest_bytes());
+        assert!(cache.kept(&bench.engine, &signed).is_none());
+    }
+
+    #[test]
     fn other_settings_of_the_engine_have_code_of_their_own() {
         let bench = Bench::new();
         let mut config = wasmtime::Config::new();
         config.epoch_interruption(true);
         let other = Engine::new(&config).unwrap();
         let cache = bench.cache(1);
-        let ours = cache.name(&bench.engine, &bench.package);
-        assert_ne!(ours, cache.name(&other, &bench.package));
-        assert_ne!(ours, bench.cache(2).name(&bench.engine, &bench.package));
+        let ours = cache.name(&bench.engine, bench.package.digest_bytes());
+        assert_ne!(ours, cache.name(&other, bench.package.digest_bytes()));
+        assert_ne!(
+            ours,
+            bench
+                .cache(2)
+                .name(&bench.engine, bench.package.digest_bytes())
+        );
     }
 
     #[test]
@@ -267,7 +299,7 @@ mod tests {
         std::fs::write(bench.directory.path().join("other"), "").unwrap();
         cache.component(&bench.engine, &bench.package).unwrap();
         assert_eq!(bench.files().len(), MAX_FILES + 1);
-        let name = cache.name(&bench.engine, &bench.package);
+        let name = cache.name(&bench.engine, bench.package.digest_bytes());
         assert!(cache.kept(&bench.engine, &name).is_some());
     }
 

@@ -21,12 +21,12 @@ pub(crate) use packages::{LiveSettings, Rollouts};
 use crate::auth::Sessions;
 use crate::bindings::connector::ConnectorPre;
 use crate::bindings::migrator::MigratorPre;
-use crate::bindings::transform::TransformPre;
 use crate::capability::http::Backend;
 use crate::capability::log::Speaker;
 use crate::code_cache::CodeCache;
 use crate::connection::Connection;
 use crate::connector::LoadedConnector;
+use crate::contract::{BatchesPre, Contract};
 use crate::engine::Sandboxes;
 use crate::error::Error;
 use crate::grant::Grants;
@@ -192,8 +192,10 @@ impl Inner {
         let component = self.component(engine, &package)?;
         let linker = transform_linker(engine).map_err(wrong)?;
         let pre = linker.instantiate_pre(&component).map_err(wrong)?;
-        let pre = TransformPre::new(pre).map_err(wrong)?;
         let head = &package.manifest().package;
+        let contract = Contract::of(&head.contract)
+            .ok_or_else(|| PackageError::wrong_contract(&head.name, &head.contract))?;
+        let pre = BatchesPre::new(contract, pre).map_err(wrong)?;
         let speaker = Arc::new(Speaker {
             package: head.name.clone(),
             version: head.version.clone(),

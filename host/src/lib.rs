@@ -33,6 +33,7 @@ mod code_cache;
 mod connection;
 mod connector;
 mod content;
+mod contract;
 mod deliveries;
 mod engine;
 mod error;

@@ -41,3 +41,4 @@ mod tenants;
 mod trust;
 mod uploads;
 mod usage;
+mod versions;
