@@ -18,6 +18,7 @@ const GUEST_FOLDERS: [&str; 4] = ["connector-wasm", "mailing-list", "plugins", "
 pub(crate) fn run() -> Result<()> {
     setup::run()?;
     Step::cargo(["fmt", "--all", "--check"]).announced().run()?;
+    contract()?;
     Step::cargo([
         "clippy",
         "--workspace",
@@ -49,6 +50,13 @@ pub(crate) fn run() -> Result<()> {
         .announced()
         .run()?;
     dependencies()
+}
+
+/// Holds the contract against what was published of it.
+pub(crate) fn contract() -> Result<()> {
+    Step::cargo(["run", "--locked", "--quiet", "--package", "wit-check"])
+        .announced()
+        .run()
 }
 
 /// The manifests of all guest crates, relative to the repository.

@@ -28,7 +28,9 @@ const USAGE: &str = "usage: cargo xtask NAME
                  audits both sides; --cycles N (100), --seed N
   authoring      plugins in JavaScript and Python from nothing to a call, with what
                  they are built with from the registries; needs Node and Python
-  check          format, lints, documentation, dependencies
+  check          format, the contract, lints, documentation, dependencies
+  wit-check      whether components that are compiled still fit the contract, and
+                 whether its version says so
   peers          Salesforce clients that we did not write, against the dev org
   bench-peers    what those clients cost beside ours; --rows N, --task NAME,
                  --rounds N
@@ -59,6 +61,7 @@ fn run(task: &str, arguments: Vec<String>) -> Result<ExitCode> {
         "crash" => crash(&arguments)?,
         "authoring" => without_arguments(task, &arguments).and_then(|()| authoring())?,
         "check" => without_arguments(task, &arguments).and_then(|()| check::run())?,
+        "wit-check" => without_arguments(task, &arguments).and_then(|()| check::contract())?,
         "peers" => without_arguments(task, &arguments).and_then(|()| peers::run())?,
         "bench-peers" => peers::bench(arguments)?,
         "" | "help" | "-h" | "--help" => command::show(USAGE),
