@@ -2,7 +2,7 @@
 //! the guests that attack. They land in `OUT_DIR/packages`, one directory each.
 
 /// All guest crates that tests load, relative to this one.
-const GUESTS: [&str; 9] = [
+const GUESTS: [&str; 11] = [
     "../connector-wasm",
     "../mailing-list/connector",
     "../plugins/contact-normalizer",
@@ -11,6 +11,8 @@ const GUESTS: [&str; 9] = [
     "guests/hostile-connector",
     "guests/hostile-transform",
     "guests/nosy-transform",
+    "guests/of-0-1-connector",
+    "guests/of-0-1-transform",
     "guests/wrong-world",
 ];
 

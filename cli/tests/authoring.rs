@@ -106,7 +106,7 @@ fn from_nothing_to_a_call(lang: &str, [file, from, to, told]: Mistake) {
     assert_eq!(inspected["refused"], json!(null));
     assert_eq!(
         inspected["imports"],
-        json!(["lockgate:connector/log@0.1.0"])
+        json!(["lockgate:connector/log@0.2.0"])
     );
 
     // Numbers, keys in no order of theirs, characters of 1 to 4 bytes, and one of none.

@@ -65,7 +65,7 @@ fn a_package_tells_what_it_imports_and_asks_for() {
     let inspected = run.json();
     assert_eq!(inspected["world"], "connector");
     let imports = inspected["imports"].as_array().unwrap();
-    assert!(imports.contains(&json!("lockgate:connector/http@0.1.0")));
+    assert!(imports.contains(&json!("lockgate:connector/http@0.2.0")));
     assert!(inspected["grants"]["http"].is_string());
     assert_eq!(inspected["digest"].as_str().unwrap().len(), 64);
     let run = lockgate(&["package", "inspect", "no-such-thing"]).ended(2);

@@ -1,4 +1,5 @@
-//! The Rust face of the contract in `wit/`, one module a world. The only
+//! The Rust face of the contract in `wit/`, one module a world, and of what has changed
+//! since older versions. The only
 //! `bindgen!` calls of the host.
 
 /// World `connector`: async, because one instance overlaps its requests.
@@ -27,6 +28,20 @@ pub(crate) mod connector {
 pub(crate) mod transform {
     wasmtime::component::bindgen!({
         path: "../wit",
+        world: "transform",
+        imports: { default: trappable },
+        exports: { default: async },
+        with: {
+            "lockgate:connector/log": crate::bindings::connector::lockgate::connector::log,
+        },
+        require_store_data_send: true,
+    });
+}
+
+/// World `transform` as it was in 0.1: of it only the exports are used.
+pub(crate) mod transform_0_1 {
+    wasmtime::component::bindgen!({
+        path: "../wit/frozen/0.1.0",
         world: "transform",
         imports: { default: trappable },
         exports: { default: async },

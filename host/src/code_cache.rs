@@ -4,7 +4,8 @@
 //! What lies on disk is authenticated before it is loaded, for whoever could change
 //! it would run in the host: each file begins with a code over its name and its
 //! content, under a key that is derived from the master key. The name stands for the
-//! package's bytes, for the version of wasmtime and for all its settings. A file that
+//! bytes that were compiled (those of the package, or of one that was built against an
+//! older contract the same under newer names), for the version of wasmtime and for all its settings. A file that
 //! does not fit is compiled anew and replaced, and a cache that cannot be written
 //! makes nothing fail.
 
@@ -19,8 +20,8 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 use zeroize::Zeroizing;
 
+use crate::contract::Source;
 use crate::engine::fingerprint;
-use crate::package::Package;
 use crate::private_file;
 use crate::seal::{KeyId, MasterKey};
 
@@ -64,9 +65,9 @@ impl CodeCache {
         }
     }
 
-    /// A package's component, if its code was kept.
-    pub(crate) fn kept(&self, engine: &Engine, package: &Package) -> Option<Component> {
-        self.read(engine, &self.name(engine, package))
+    /// The code of what is to be compiled, if it was kept.
+    pub(crate) fn kept(&self, engine: &Engine, source: &Source) -> Option<Component> {
+        self.read(engine, &self.name(engine, source))
     }
 
     fn read(&self, engine: &Engine, name: &str) -> Option<Component> {
@@ -88,29 +89,25 @@ impl CodeCache {
             .ok()
     }
 
-    /// Compiles a package within this process, and keeps its code.
-    pub(crate) fn compile(
-        &self,
-        engine: &Engine,
-        package: &Package,
-    ) -> wasmtime::Result<Component> {
-        let component = Component::from_binary(engine, package.component())?;
-        let name = self.name(engine, package);
+    /// Compiles within this process, and keeps the code.
+    pub(crate) fn compile(&self, engine: &Engine, source: &Source) -> wasmtime::Result<Component> {
+        let component = Component::from_binary(engine, &source.bytes)?;
+        let name = self.name(engine, source);
         let code = component.serialize().map_err(std::io::Error::other);
-        tell(package, code.and_then(|code| self.write(&name, &code)));
+        tell(source, code.and_then(|code| self.write(&name, &code)));
         Ok(component)
     }
 
-    /// Takes the code that a compiler of its own has made of a package, and keeps it.
-    /// It is as trusted as the compiler within.
+    /// Takes the code that a compiler of its own has made, and keeps it. It is as trusted
+    /// as the compiler within.
     pub(crate) fn adopt(
         &self,
         engine: &Engine,
-        package: &Package,
+        source: &Source,
         code: &[u8],
     ) -> wasmtime::Result<Component> {
         let component = load(engine, code)?;
-        tell(package, self.write(&self.name(engine, package), code));
+        tell(source, self.write(&self.name(engine, source), code));
         Ok(component)
     }
 
@@ -145,10 +142,10 @@ impl CodeCache {
         Ok(())
     }
 
-    /// The file of a package's code for an engine.
-    fn name(&self, engine: &Engine, package: &Package) -> String {
+    /// The file of the code for an engine.
+    fn name(&self, engine: &Engine, source: &Source) -> String {
         let mut hasher = Sha256::new();
-        hasher.update(package.digest_bytes());
+        hasher.update(source.digest);
         hasher.update(self.key_id.to_string());
         hasher.update(fingerprint(engine));
         let digest = hasher.finalize();
@@ -167,10 +164,10 @@ impl CodeCache {
     }
 }
 
-/// That a package's code was not kept makes nothing fail.
-fn tell(package: &Package, written: std::io::Result<()>) {
+/// That code was not kept makes nothing fail.
+fn tell(source: &Source, written: std::io::Result<()>) {
     if let Err(error) = written {
-        tracing::warn!(package = package.name(), %error, "its compiled code is not kept");
+        tracing::warn!(package = source.package, %error, "its compiled code is not kept");
     }
 }
 
@@ -192,6 +189,7 @@ fn load(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::package::Package;
 
     /// An empty component.
     const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
@@ -199,17 +197,24 @@ mod tests {
     struct Bench {
         directory: tempfile::TempDir,
         engine: Engine,
-        package: Package,
+        source: Source,
+    }
+
+    /// What is compiled of a package of this contract.
+    fn source(contract: &str, component: impl Into<bytes::Bytes>) -> Source {
+        let manifest = format!(
+            "[package]\nname = 'x'\nversion = '0.1.0'\nworld = 'transform'\n\
+             contract = '{contract}'\n"
+        );
+        Source::of(&Package::from_parts(&manifest, component).unwrap()).unwrap()
     }
 
     impl Bench {
         fn new() -> Self {
-            let manifest = "[package]\nname = \"x\"\nversion = \"0.1.0\"\nworld = \"transform\"\n\
-                            contract = \"0.1.0\"\n";
             Self {
                 directory: tempfile::tempdir().unwrap(),
                 engine: Engine::default(),
-                package: Package::from_parts(manifest, COMPONENT).unwrap(),
+                source: source("0.2.0", COMPONENT),
             }
         }
 
@@ -229,9 +234,9 @@ mod tests {
     fn code_that_was_kept_is_read_again_and_what_was_touched_is_not() {
         let bench = Bench::new();
         let (cache, other) = (bench.cache(1), bench.cache(2));
-        let name = cache.name(&bench.engine, &bench.package);
+        let name = cache.name(&bench.engine, &bench.source);
         assert!(cache.read(&bench.engine, &name).is_none());
-        cache.compile(&bench.engine, &bench.package).unwrap();
+        cache.compile(&bench.engine, &bench.source).unwrap();
         assert!(cache.read(&bench.engine, &name).is_some());
         assert!(other.read(&bench.engine, &name).is_none(), "another key");
 
@@ -245,7 +250,7 @@ mod tests {
         }] {
             std::fs::write(&file, wrong).unwrap();
             assert!(cache.read(&bench.engine, &name).is_none());
-            cache.compile(&bench.engine, &bench.package).unwrap();
+            cache.compile(&bench.engine, &bench.source).unwrap();
             assert_eq!(std::fs::read(&file).unwrap(), whole, "it is replaced");
         }
         // The right content under another name is not what it says.
@@ -255,15 +260,33 @@ mod tests {
     }
 
     #[test]
+    fn of_an_older_contract_what_is_compiled_is_kept_and_not_what_was_signed() {
+        let bench = Bench::new();
+        let text = "(component (import \"lockgate:connector/log@0.1.0\" (instance)))";
+        let signed = wat::parse_str(text).unwrap();
+        let source = source("0.1.0", signed.clone());
+        let cache = bench.cache(1);
+        cache.compile(&bench.engine, &source).unwrap();
+        let component = cache.kept(&bench.engine, &source).unwrap();
+        let ty = component.component_type();
+        let (name, _) = ty.imports(&bench.engine).next().unwrap();
+        assert_eq!(name, "lockgate:connector/log@0.2.0");
+        assert_eq!(bench.files().len(), 1);
+        // The same bytes as those of a package of the newest contract are others.
+        let as_signed = self::source("0.2.0", signed);
+        assert!(cache.kept(&bench.engine, &as_signed).is_none());
+    }
+
+    #[test]
     fn other_settings_of_the_engine_have_code_of_their_own() {
         let bench = Bench::new();
         let mut config = wasmtime::Config::new();
         config.epoch_interruption(true);
         let other = Engine::new(&config).unwrap();
         let cache = bench.cache(1);
-        let ours = cache.name(&bench.engine, &bench.package);
-        assert_ne!(ours, cache.name(&other, &bench.package));
-        assert_ne!(ours, bench.cache(2).name(&bench.engine, &bench.package));
+        let ours = cache.name(&bench.engine, &bench.source);
+        assert_ne!(ours, cache.name(&other, &bench.source));
+        assert_ne!(ours, bench.cache(2).name(&bench.engine, &bench.source));
     }
 
     #[test]
@@ -275,9 +298,9 @@ mod tests {
             std::fs::write(file, "").unwrap();
         }
         std::fs::write(bench.directory.path().join("other"), "").unwrap();
-        cache.compile(&bench.engine, &bench.package).unwrap();
+        cache.compile(&bench.engine, &bench.source).unwrap();
         assert_eq!(bench.files().len(), MAX_FILES + 1);
-        let name = cache.name(&bench.engine, &bench.package);
+        let name = cache.name(&bench.engine, &bench.source);
         assert!(cache.read(&bench.engine, &name).is_some());
     }
 
@@ -289,6 +312,6 @@ mod tests {
         let text = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, [1; 32]);
         let key = MasterKey::from_variable("KEY", &text).unwrap();
         let cache = CodeCache::open(&file, &key);
-        assert!(cache.compile(&bench.engine, &bench.package).is_ok());
+        assert!(cache.compile(&bench.engine, &bench.source).is_ok());
     }
 }

@@ -111,11 +111,13 @@ impl Apart {
         }
     }
 
-    /// The code of a package for an engine. Dropping it ends the process.
+    /// The code for an engine of a package of which this component is compiled. Dropping
+    /// it ends the process.
     pub(crate) async fn compile(
         &self,
         sandbox: &Sandbox,
         package: &Package,
+        component: &[u8],
     ) -> Result<Bytes, PackageError> {
         let _turn = self.turn.acquire().await;
         let request = Request {
@@ -123,14 +125,14 @@ impl Apart {
             settings: sandbox.settings,
             memory_bytes: self.compiler.memory_bytes,
             cpu_seconds: self.compiler.cpu.as_secs().max(1),
-            component_bytes: package.component().len(),
+            component_bytes: component.len(),
         };
         let wrong = |what: Wrong| what.of(package, &self.compiler);
         let child = self.start().map_err(|error| {
             let program = self.compiler.program.display();
             wrong(Wrong::Failed(format!("cannot start {program}: {error}")))
         })?;
-        let talk = talk(child, &request, package.component());
+        let talk = talk(child, &request, component);
         let code = match tokio::time::timeout(self.compiler.wall, talk).await {
             Ok(outcome) => outcome.map_err(wrong)?,
             Err(_) => return Err(wrong(Wrong::Over(CompileLimit::Wall))),

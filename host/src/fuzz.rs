@@ -50,7 +50,7 @@ pub fn manifest(data: &[u8]) {
 pub fn component(data: &[u8]) {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     const MANIFEST: &str = "[package]\nname = 'p'\nversion = '1.0.0'\nworld = 'transform'\n\
-                            contract = '0.1.0'\ncomponent = 'p.wasm'\n";
+                            contract = '0.2.0'\ncomponent = 'p.wasm'\n";
     let Ok(package) = Package::from_parts(MANIFEST, data.to_vec()) else {
         unreachable!("the manifest is sound");
     };

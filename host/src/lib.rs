@@ -34,6 +34,7 @@ mod compiler;
 mod connection;
 mod connector;
 mod content;
+mod contract;
 mod deliveries;
 mod engine;
 mod error;

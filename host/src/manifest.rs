@@ -27,7 +27,7 @@ pub use vendor::{
 
 /// The contract version that this host speaks, as `package lockgate:connector`
 /// declares it.
-pub const CONTRACT_VERSION: &str = "0.1.0";
+pub const CONTRACT_VERSION: &str = "0.2.0";
 
 /// The largest manifest that is read, in bytes. Ours are under 10 KiB.
 pub const MAX_MANIFEST_BYTES: u64 = 256 * 1024;
@@ -231,7 +231,7 @@ mod tests {
             name = "Not A Name"
             version = "one"
             world = "transform"
-            contract = "0.1.0"
+            contract = "0.2.0"
             component = "../evil.wasm"
             [grants]
             http = "because"
@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn an_unknown_key_is_refused_and_named() {
         let problems = Manifest::parse(
-            "[package]\nname='a'\nversion='1.0.0'\nworld='transform'\ncontract='0.1.0'\nkind='x'\n",
+            "[package]\nname='a'\nversion='1.0.0'\nworld='transform'\ncontract='0.2.0'\nkind='x'\n",
         )
         .unwrap_err();
         assert!(problems[0].contains("kind"), "{problems:?}");
@@ -276,7 +276,7 @@ mod tests {
         #[test]
         fn whatever_stands_in_a_manifest_its_names_are_no_paths(value in name()) {
             let sound = "[package]\nname = 'p'\nversion = '1.0.0'\nworld = 'transform'\n\
-                         contract = '0.1.0'\ncomponent = 'c.wasm'\n";
+                         contract = '0.2.0'\ncomponent = 'c.wasm'\n";
             let text = toml::Value::String(value.clone()).to_string();
             for place in ["'p'", "'1.0.0'", "'c.wasm'"] {
                 if Manifest::parse(&sound.replace(place, &text)).is_ok() {

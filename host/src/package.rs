@@ -16,7 +16,6 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use sha2::{Digest as _, Sha256};
 
-pub(crate) use imports::contract_is_served;
 pub use imports::{Inspection, Interface};
 pub use room::Resource;
 pub use signature::{
@@ -24,8 +23,9 @@ pub use signature::{
 };
 
 use crate::compiler::CompileLimit;
+use crate::contract::Contract;
 use crate::grant::{Grant, Grants};
-use crate::manifest::{MAX_MANIFEST_BYTES, Manifest, World};
+use crate::manifest::{CONTRACT_VERSION, MAX_MANIFEST_BYTES, Manifest, World};
 
 /// The largest component that is read, in bytes. A Python guest with its
 /// interpreter is about 20 MiB.
@@ -170,9 +170,9 @@ pub enum PackageError {
     },
     /// Built against a contract that this host does not serve.
     #[error(
-        "{package}: built against lockgate:connector@{found}; this host serves \
-         {}, so rebuild it against that",
-        crate::manifest::CONTRACT_VERSION
+        "{package}: built against lockgate:connector@{found}; this host serves {}, so rebuild \
+         it against {CONTRACT_VERSION}, or take a host that serves it",
+        Contract::served()
     )]
     WrongContract {
         /// The package.
@@ -224,6 +224,15 @@ pub enum PackageError {
         /// What does not fit, in wasmtime's words.
         reason: String,
     },
+}
+
+impl PackageError {
+    pub(crate) fn wrong_contract(package: &str, found: &str) -> Self {
+        Self::WrongContract {
+            package: package.to_owned(),
+            found: found.to_owned(),
+        }
+    }
 }
 
 /// A package that was read but not loaded: bytes and a valid manifest.
@@ -438,11 +447,8 @@ fn parse_manifest(bytes: &[u8]) -> Result<(Manifest, &str), PackageError> {
         .map_err(|error| PackageError::Manifest(vec![format!("not UTF-8 text: {error}")]))?;
     let manifest = Manifest::parse(text).map_err(PackageError::Manifest)?;
     let head = &manifest.package;
-    if !contract_is_served(&head.contract) {
-        return Err(PackageError::WrongContract {
-            package: head.name.clone(),
-            found: head.contract.clone(),
-        });
+    if Contract::of(&head.contract).is_none() {
+        return Err(PackageError::wrong_contract(&head.name, &head.contract));
     }
     Ok((manifest, text))
 }

@@ -137,6 +137,16 @@ impl Records {
         self.to_vec()
     }
 
+    /// Each record's text, as it stands in the array.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the array is malformed.
+    pub(crate) fn texts(&self) -> Result<Vec<&str>, Error> {
+        let mut texts = Vec::with_capacity(self.len());
+        each_text(self.as_bytes(), |text| texts.push(text))?;
+        Ok(texts)
+    }
+
     /// All records as values of `T`, which may borrow its texts from here. Those that
     /// a product sent as a table are read without any JSON in between.
     ///
@@ -156,28 +166,33 @@ impl Records {
     }
 }
 
-/// Checks that the text is an array of objects, and counts them. All records
-/// pass here, so it walks by slices and parses nothing.
+/// Checks that the text is an array of objects, and counts them.
 fn count_objects(json: &[u8]) -> Result<usize, Error> {
+    let mut count = 0;
+    each_text(json, |_| count += 1)?;
+    Ok(count)
+}
+
+/// Checks that the text is an array of objects, and gives the text of each. All records
+/// pass here, so it walks by slices and parses nothing.
+fn each_text<'a>(json: &'a [u8], mut each: impl FnMut(&'a str)) -> Result<(), Error> {
     let text = str::from_utf8(json)
         .map_err(|error| Error::Input(format!("records must be UTF-8: {error}")))?;
     let mut count = 0;
     let mut skim = Skim::new(text);
-    let object = |skim: &mut Skim<'_>| {
+    let object = |skim: &mut Skim<'a>| {
         if skim.peek() != Some(b'{') {
             return Err(Malformed {
                 at: skim.offset(),
                 expected: "an object",
             });
         }
-        skim.value()?;
+        each(skim.value()?);
         count += 1;
         Ok(())
     };
     let walked = skim.elements(object).and_then(|()| skim.end());
-    walked
-        .map(|()| count)
-        .map_err(|error| no_objects(error, count))
+    walked.map_err(|error| no_objects(error, count))
 }
 
 fn no_objects(error: Malformed, count: usize) -> Error {

@@ -1,14 +1,13 @@
 //! Transforms: plugins that change, drop or reject records, each batch in a box
 //! without network, storage or clock.
 
+mod outcome;
+
 use std::sync::Arc;
 
-use bytes::Bytes;
-use serde_json::value::RawValue;
-
 use crate::bindings::transform::exports::lockgate::connector::batches as wit;
-use crate::bindings::transform::{Transform as Instance, TransformPre};
 use crate::capability::log::{Log, Speaker};
+use crate::contract::{Batches, BatchesPre};
 use crate::engine::Sandbox;
 use crate::error::{Error, GuestCall};
 use crate::grant::{self, Grants};
@@ -29,7 +28,7 @@ const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
 pub(crate) struct LoadedTransform {
     pub(crate) package: Package,
     pub(crate) sandbox: Arc<Sandbox>,
-    pub(crate) pre: TransformPre<TransformState>,
+    pub(crate) pre: BatchesPre,
     pub(crate) limits: Limits,
     pub(crate) speaker: Arc<Speaker>,
     pub(crate) service: Arc<Service>,
@@ -70,7 +69,7 @@ impl std::fmt::Debug for Transform {
 /// What a transform made of a batch.
 #[derive(Clone, Debug)]
 pub struct Transformed {
-    /// The kept records, in the order of the input.
+    /// Those that go on, as they came or changed, in the order of the input.
     pub records: Records,
     /// Which records of the input were left out because they are not wanted: their
     /// places in it, in order.
@@ -180,12 +179,7 @@ impl LoadedTransform {
         let instance = &warm.instance;
         let description = warm
             .guest
-            .run("describe", async |store| {
-                instance
-                    .lockgate_connector_batches()
-                    .call_describe(store)
-                    .await
-            })
+            .run("describe", async |store| instance.describe(store).await)
             .await?;
         Ok(TransformDescription {
             summary: bounded(&description.summary),
@@ -204,10 +198,7 @@ impl LoadedTransform {
         let accepted = warm
             .guest
             .run("configure", async |store| {
-                instance
-                    .lockgate_connector_batches()
-                    .call_configure(store, settings)
-                    .await
+                instance.configure(store, settings).await
             })
             .await?;
         accepted.map_err(|problems| Error::Settings {
@@ -240,9 +231,7 @@ impl LoadedTransform {
         let (sandbox, service) = (&self.sandbox, &self.service);
         let mut guest = Guest::new(sandbox, state, service, &speaker).await?;
         let instance = guest
-            .run("start", async |store| {
-                self.pre.instantiate_async(store).await
-            })
+            .run("start", async |store| self.pre.instantiate(store).await)
             .await?;
         Ok(WarmTransform {
             loaded: Arc::clone(self),
@@ -259,7 +248,7 @@ pub struct WarmTransform {
     loaded: Arc<LoadedTransform>,
     speaker: Arc<Speaker>,
     guest: Guest<TransformState>,
-    instance: Instance,
+    instance: Batches,
     failed: bool,
 }
 
@@ -305,8 +294,7 @@ impl WarmTransform {
             .guest
             .run("apply", async |store| {
                 traffic.came(batch.records.len());
-                let batches = instance.lockgate_connector_batches();
-                let outcome = batches.call_apply(store, &batch).await?;
+                let outcome = instance.apply(store, batch).await?;
                 if let Ok(outcome) = &outcome {
                     traffic.went(outcome.records.len());
                 }
@@ -315,7 +303,13 @@ impl WarmTransform {
             .await
             .inspect_err(|_| self.failed = true)?;
         match outcome {
-            Ok(outcome) => self.checked(records, outcome),
+            Ok(outcome) => Transformed::of(records, outcome).map_err(|what| {
+                self.guest.fault();
+                Error::BrokenContract {
+                    guest: self.call(),
+                    what,
+                }
+            }),
             Err(error) => Err(self.refusal(object, &error)),
         }
     }
@@ -358,67 +352,5 @@ impl WarmTransform {
             call: self.call(),
             what,
         }
-    }
-
-    /// Holds the outcome against the batch: as many verdicts as records, as many
-    /// records as were kept. A guest that miscounts would lose or invent records
-    /// unseen.
-    fn checked(&self, input: &Records, outcome: wit::Outcome) -> Result<Transformed, Error> {
-        let broken = |what: String| {
-            self.guest.fault();
-            Error::BrokenContract {
-                guest: self.call(),
-                what,
-            }
-        };
-        if outcome.verdicts.len() != input.len() {
-            return Err(broken(format!(
-                "{} verdicts for {} records",
-                outcome.verdicts.len(),
-                input.len()
-            )));
-        }
-        let records = Records::from_json(outcome.records)
-            .map_err(|error| broken(format!("the kept records: {error}")))?;
-        let kept = outcome
-            .verdicts
-            .iter()
-            .filter(|v| matches!(v, wit::Verdict::Keep))
-            .count();
-        if records.len() != kept {
-            return Err(broken(format!(
-                "{} records for {kept} that it keeps",
-                records.len()
-            )));
-        }
-        let mut rejected = Vec::new();
-        let mut dropped = Vec::new();
-        // Rows of the input are looked up only if something was rejected.
-        let mut rows: Option<Vec<&RawValue>> = None;
-        for (at, verdict) in outcome.verdicts.iter().enumerate() {
-            match verdict {
-                wit::Verdict::Keep => {}
-                wit::Verdict::Drop => dropped.push(at),
-                wit::Verdict::Reject(reason) => {
-                    let rows = match &mut rows {
-                        Some(rows) => rows,
-                        None => rows.insert(input.rows()?),
-                    };
-                    let record = rows
-                        .get(at)
-                        .map(|row| Bytes::copy_from_slice(row.get().as_bytes()));
-                    rejected.push(Rejected {
-                        at,
-                        record: record.unwrap_or_default(),
-                        reason: bounded(reason),
-                    });
-                }
-            }
-        }
-        Ok(Transformed {
-            records,
-            dropped,
-            rejected,
-        })
     }
 }

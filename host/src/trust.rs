@@ -127,7 +127,7 @@ mod tests {
     fn package(version: &str, component: &'static [u8]) -> Package {
         let manifest = format!(
             "[package]\nname = 'scorer'\nversion = '{version}'\nworld = 'transform'\n\
-             contract = '0.1.0'\n"
+             contract = '0.2.0'\n"
         );
         Package::from_parts(&manifest, component).unwrap()
     }

@@ -21,6 +21,7 @@ pub(crate) fn run() -> Result<()> {
     Step::cargo(["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"])
         .announced()
         .run()?;
+    contract()?;
     Step::cargo([
         "clippy",
         "--workspace",
@@ -52,6 +53,13 @@ pub(crate) fn run() -> Result<()> {
         .announced()
         .run()?;
     dependencies()
+}
+
+/// Holds the contract against what was published of it.
+pub(crate) fn contract() -> Result<()> {
+    Step::cargo(["run", "--locked", "--quiet", "--package", "wit-check"])
+        .announced()
+        .run()
 }
 
 /// The manifests of all guest crates, relative to the repository.

@@ -31,7 +31,9 @@ const USAGE: &str = "usage: cargo xtask NAME
                  they are built with from the registries; needs Node and Python
   fuzz [TARGET]… looks for bytes that break what is read from strangers, led by the
                  code that they reach; --seconds N (60) for each; needs a C++ compiler
-  check          format, lints, documentation, dependencies
+  check          format, the contract, lints, documentation, dependencies
+  wit-check      whether components that are compiled still fit the contract, and
+                 whether its version says so
   peers          Salesforce clients that we did not write, against the dev org
   bench-peers    what those clients cost beside ours; --rows N, --task NAME,
                  --rounds N
@@ -63,6 +65,7 @@ fn run(task: &str, arguments: Vec<String>) -> Result<ExitCode> {
         "authoring" => without_arguments(task, &arguments).and_then(|()| authoring())?,
         "check" => without_arguments(task, &arguments).and_then(|()| check::run())?,
         "fuzz" => fuzz::run(arguments)?,
+        "wit-check" => without_arguments(task, &arguments).and_then(|()| check::contract())?,
         "peers" => without_arguments(task, &arguments).and_then(|()| peers::run())?,
         "bench-peers" => peers::bench(arguments)?,
         "" | "help" | "-h" | "--help" => command::show(USAGE),

@@ -11,9 +11,9 @@ use wasmtime::component::Component;
 use super::{Host, Inner};
 use crate::bindings::connector::ConnectorPre;
 use crate::bindings::migrator::MigratorPre;
-use crate::bindings::transform::TransformPre;
 use crate::capability::log::Speaker;
 use crate::connector::LoadedConnector;
+use crate::contract::{BatchesPre, Contract, Source};
 use crate::engine::Sandbox;
 use crate::error::Error;
 use crate::grant::Grants;
@@ -51,18 +51,20 @@ impl Host {
         let standing = self.0.trust.check(package)?;
         let sandbox = Arc::clone(self.0.sandboxes.of(package.world()));
         let (inner, theirs, engine) = (Arc::clone(&self.0), package.clone(), &sandbox.engine);
-        let kept = {
+        let (source, kept) = {
             let (engine, grants) = (engine.clone(), grants.clone());
             aside(move || {
                 theirs.check(&grants)?;
-                Ok(inner.code.kept(&engine, &theirs))
+                let source = Source::of(&theirs)?;
+                let kept = inner.code.kept(&engine, &source);
+                Ok((source, kept))
             })
             .await?
         };
         let code = match (kept, standing, &self.0.apart) {
             (Some(component), ..) => Code::Kept(component),
             (None, Standing::Allowed, Some(apart)) => {
-                Code::Apart(apart.compile(&sandbox, package).await?)
+                Code::Apart(apart.compile(&sandbox, package, &source.bytes).await?)
             }
             (None, Standing::Allowed, None) => {
                 tracing::warn!(
@@ -77,7 +79,7 @@ impl Host {
         };
         let (inner, package) = (Arc::clone(&self.0), package.clone());
         aside(move || {
-            let component = inner.component(&sandbox, &package, code)?;
+            let component = inner.component(&sandbox, &source, code)?;
             inner.link(&component, package, &grants)
         })
         .await
@@ -97,19 +99,19 @@ impl Inner {
     fn component(
         &self,
         sandbox: &Sandbox,
-        package: &Package,
+        source: &Source,
         code: Code,
     ) -> Result<Component, Error> {
-        let (engine, name) = (&sandbox.engine, package.name());
+        let (engine, name) = (&sandbox.engine, &source.package);
         let component = match code {
             Code::Kept(component) => return Ok(component),
             Code::Missing => self
                 .code
-                .compile(engine, package)
+                .compile(engine, source)
                 .map_err(|error| PackageError::not_compiled(name, format!("{error:#}"))),
             Code::Apart(code) => self
                 .code
-                .adopt(engine, package, &code)
+                .adopt(engine, source, &code)
                 .map_err(|error| PackageError::not_adopted(name, format!("{error:#}"))),
         };
         Ok(component?)
@@ -180,8 +182,10 @@ impl Inner {
         let wrong = |error: wasmtime::Error| wrong_type(&package, &error);
         let linker = transform_linker(engine).map_err(wrong)?;
         let pre = linker.instantiate_pre(component).map_err(wrong)?;
-        let pre = TransformPre::new(pre).map_err(wrong)?;
         let head = &package.manifest().package;
+        let contract = Contract::of(&head.contract)
+            .ok_or_else(|| PackageError::wrong_contract(&head.name, &head.contract))?;
+        let pre = BatchesPre::new(contract, pre).map_err(wrong)?;
         let speaker = Arc::new(Speaker {
             package: head.name.clone(),
             version: head.version.clone(),

@@ -40,7 +40,7 @@ fn fake(version: &str) -> Arc<Fake> {
 /// A version that asks for grants.
 fn asking(version: &str, wants: &[Grant]) -> Arc<Fake> {
     let manifest = format!(
-        "[package]\nname = \"scorer\"\nversion = \"{version}\"\ncontract = \"0.1.0\"\nworld = \
+        "[package]\nname = \"scorer\"\nversion = \"{version}\"\ncontract = \"0.2.0\"\nworld = \
          \"transform\"\ndescription = \"Scores.\"\ncomponent = \"component.wasm\"\n"
     );
     Arc::new(Fake {

@@ -78,6 +78,7 @@ impl From<crate::Verdict> for Verdict {
     fn from(verdict: crate::Verdict) -> Self {
         match verdict {
             crate::Verdict::Keep => Self::Keep,
+            crate::Verdict::Change => Self::Change,
             crate::Verdict::Drop => Self::Drop,
             crate::Verdict::Reject(reason) => Self::Reject(reason),
         }

@@ -48,6 +48,15 @@ impl Edits {
         self.changes.push(Change { slot, start, end });
     }
 
+    /// Leaves out those that set what a field holds already, byte for byte.
+    pub(crate) fn forget_what_is_there(&mut self, values: &[Option<&str>]) {
+        let text = &self.text;
+        self.changes.retain(|change| {
+            let old = values.get(change.slot).copied().flatten();
+            old.map(str::as_bytes) != text.get(change.start..change.end)
+        });
+    }
+
     pub(crate) fn forget(&mut self) {
         self.text.clear();
         self.changes.clear();

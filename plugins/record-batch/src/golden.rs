@@ -9,6 +9,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use json_skim::{Malformed, Skim};
+
 use crate::{Outcome, Verdict};
 
 /// One folder.
@@ -51,19 +53,45 @@ where
     F: Fn(&Case, &[u8]) -> Result<Outcome, E>,
 {
     let file = |name: &str| case.text(name).ok_or_else(|| format!("it lacks {name}"));
-    let run = |records: &[u8]| transform(case, records).map_err(|error| error.to_string());
-    let first = run(file("input.json")?.as_bytes())?;
+    let run = |records: &str| {
+        let outcome = transform(case, records.as_bytes()).map_err(|error| error.to_string())?;
+        let records = going_on(records, &outcome).map_err(|error| error.to_string())?;
+        Ok::<_, String>((records, outcome.verdicts))
+    };
+    let (first, verdicts) = run(&file("input.json")?)?;
     let expected: String = file("expected.json")?.lines().map(str::trim).collect();
-    same("the records", &lossy(&first.records), &expected)?;
-    let verdicts: Vec<String> = first.verdicts.iter().map(line).collect();
+    same("the records", &first, &expected)?;
+    let verdicts: Vec<String> = verdicts.iter().map(line).collect();
     let expected = file("verdicts.txt")?;
     same("the verdicts", &verdicts.join("\n"), expected.trim_end())?;
-    let second = run(&first.records)?;
-    same(
-        "a second pass",
-        &lossy(&second.records),
-        &lossy(&first.records),
-    )
+    let (second, _) = run(&first)?;
+    same("a second pass", &second, &first)
+}
+
+/// The records that go on, as the host puts them together: those that were kept as
+/// they came, the others as they were changed.
+fn going_on(input: &str, outcome: &Outcome) -> Result<String, Malformed> {
+    let changed = String::from_utf8_lossy(&outcome.records);
+    let mut changed = records(&changed)?.into_iter();
+    let before = records(input)?.into_iter().zip(&outcome.verdicts);
+    let after: Vec<&str> = before
+        .filter_map(|(record, verdict)| match verdict {
+            Verdict::Keep => Some(record),
+            Verdict::Change => changed.next(),
+            Verdict::Drop | Verdict::Reject(_) => None,
+        })
+        .collect();
+    Ok(format!("[{}]", after.join(",")))
+}
+
+/// The records of an array.
+fn records(array: &str) -> Result<Vec<&str>, Malformed> {
+    let mut records = Vec::new();
+    Skim::new(array).elements(|skim| {
+        records.push(skim.value()?);
+        Ok::<_, Malformed>(())
+    })?;
+    Ok(records)
 }
 
 fn same(what: &str, came: &str, expected: &str) -> Result<(), String> {
@@ -77,12 +105,8 @@ fn same(what: &str, came: &str, expected: &str) -> Result<(), String> {
 
 fn line(verdict: &Verdict) -> String {
     match verdict {
-        Verdict::Keep => "keep".to_owned(),
+        Verdict::Keep | Verdict::Change => "keep".to_owned(),
         Verdict::Drop => "drop".to_owned(),
         Verdict::Reject(reason) => format!("reject: {reason}"),
     }
-}
-
-fn lossy(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }

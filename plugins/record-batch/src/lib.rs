@@ -4,13 +4,14 @@
 //! it is: the order of keys, keys that it does not know, and numbers to the
 //! last digit. So a batch is never parsed into values. It is read once, the
 //! fields that a plugin has named are handed to it as slices of the input, and
-//! what it sets is spliced in between slices that are copied.
+//! what it sets is spliced in between slices that are copied. A record without
+//! edits is not even copied: the host has it.
 //!
 //! ```
 //! use record_batch::{Fields, Verdict, rewrite};
 //!
 //! let fields = Fields::new(["City"]);
-//! let input = br#"[{"Id":"1","City":"rome","Area":1285.0}]"#;
+//! let input = br#"[{"Id":"1","City":"rome","Area":1285.0},{"Id":"2","City":"Oslo"}]"#;
 //! let outcome = rewrite(input, &fields, |record, edits| {
 //!     if record.text(0).as_deref() == Some("rome") {
 //!         edits.set_text(0, "Rome");
@@ -18,6 +19,7 @@
 //!     Verdict::Keep
 //! })?;
 //! assert_eq!(outcome.records, br#"[{"Id":"1","City":"Rome","Area":1285.0}]"#);
+//! assert_eq!(outcome.verdicts, [Verdict::Change, Verdict::Keep]);
 //! # Ok::<(), record_batch::Malformed>(())
 //! ```
 
@@ -37,8 +39,12 @@ pub use record::{Record, text_of};
 /// What becomes of one record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The record, with its edits, goes on.
+    /// The record goes on as it came. Of one with edits [`rewrite`] makes
+    /// [`Self::Change`].
     Keep,
+    /// The record goes on with its edits. Of one without any [`rewrite`] makes
+    /// [`Self::Keep`].
+    Change,
     /// The record is left out: it is not wanted.
     Drop,
     /// The record is left out because it is wrong, for this reason.
@@ -48,7 +54,7 @@ pub enum Verdict {
 /// A rewritten batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// A JSON array with the kept records, in the order of the input.
+    /// A JSON array with the changed records, in the order of the input.
     pub records: Vec<u8>,
     /// One verdict for each record of the input.
     pub verdicts: Vec<Verdict>,
@@ -66,7 +72,8 @@ impl fmt::Display for Malformed {
 
 impl std::error::Error for Malformed {}
 
-/// Rewrites a batch: calls `each` with every record in turn.
+/// Rewrites a batch: calls `each` with every record in turn, which may just say
+/// [`Verdict::Keep`] of whatever goes on.
 ///
 /// If a record has a key twice, `each` sees, and edits, the last one: the one
 /// that JSON readers take.

@@ -1,5 +1,5 @@
-//! The one pass over a batch: slices are remembered, and kept records are
-//! written with their edits.
+//! The one pass over a batch: slices are remembered, and records are written with
+//! their edits if they have any.
 
 use json_skim::{Malformed, Skim};
 
@@ -16,8 +16,7 @@ where
         each,
         values: vec![None; fields.len()],
         edits: Edits::default(),
-        // Most batches come out about as large as they went in.
-        records: Vec::with_capacity(input.len() + input.len() / 16 + 2),
+        records: Vec::new(),
         verdicts: Vec::new(),
     };
     walk.records.push(b'[');
@@ -67,9 +66,15 @@ where
             values: &self.values,
         };
         let verdict = (self.each)(&record, &mut self.edits);
-        if verdict == Verdict::Keep {
-            self.write(body.unwrap_or((0, 0)));
-        }
+        self.edits.forget_what_is_there(&self.values);
+        let verdict = match verdict {
+            Verdict::Keep | Verdict::Change if self.edits.changes.is_empty() => Verdict::Keep,
+            Verdict::Keep | Verdict::Change => {
+                self.write(body.unwrap_or((0, 0)));
+                Verdict::Change
+            }
+            left_out => left_out,
+        };
         self.verdicts.push(verdict);
         Ok(())
     }
@@ -83,7 +88,12 @@ impl<'a, F> Walk<'a, F> {
 
     /// Writes the record whose body lies between these offsets.
     fn write(&mut self, (start, end): (usize, usize)) {
-        if self.records.len() > 1 {
+        if self.records.len() == 1 {
+            // Where one record is changed most of them are, and come out about as
+            // large as they went in.
+            self.records
+                .reserve(self.input.len() + self.input.len() / 16 + 2);
+        } else {
             self.records.push(b',');
         }
         self.records.push(b'{');
@@ -138,20 +148,45 @@ impl<'a, F> Walk<'a, F> {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Fields, Verdict, rewrite};
+    use crate::{Edits, Fields, Record, Verdict, rewrite};
 
-    fn keep(input: &str) -> String {
-        let fields = Fields::new(["a"]);
-        let outcome = rewrite(input.as_bytes(), &fields, |_, _| Verdict::Keep).unwrap();
+    /// Changes `new` of each record, and nothing else.
+    fn touch(input: &str) -> String {
+        let fields = Fields::new(["new"]);
+        let touch = |_: &Record<'_, '_>, edits: &mut Edits| {
+            edits.set_number(0, 1);
+            Verdict::Keep
+        };
+        let outcome = rewrite(input.as_bytes(), &fields, touch).unwrap();
         String::from_utf8(outcome.records).unwrap()
     }
 
     #[test]
     fn what_is_not_touched_stays_byte_for_byte() {
-        let records = r#"[{"z":1.50,"a" : 1e400, "\u0061b":"\/","n":{"x":[ 1 ,2]},"big":123456789012345678901234567890}]"#;
-        assert_eq!(keep(records), records);
-        assert_eq!(keep(" [ { } , {\n} ] "), "[{},{}]");
-        assert_eq!(keep("[]"), "[]");
+        let records = r#"[{"z":1.50,"a" : 1e400, "\u0061b":"\/","n":{"x":[ 1 ,2]},"big":123456789012345678901234567890,"new":0}]"#;
+        assert_eq!(touch(records), records.replace(r#""new":0"#, r#""new":1"#));
+        assert_eq!(touch(" [ { } , {\n} ] "), r#"[{"new":1},{"new":1}]"#);
+        assert_eq!(touch("[]"), "[]");
+    }
+
+    #[test]
+    fn a_record_that_comes_out_as_it_went_in_is_kept_and_not_written() {
+        let fields = Fields::new(["a"]);
+        let input = br#"[{"a":1},{"a":2},{"a":1},{}]"#;
+        let outcome = rewrite(input, &fields, |record, edits| {
+            if record.raw(0).is_some() {
+                edits.set_number(0, 1);
+            }
+            // Whatever it calls it.
+            Verdict::Change
+        })
+        .unwrap();
+        let kept = Verdict::Keep;
+        assert_eq!(outcome.records, br#"[{"a":1}]"#);
+        assert_eq!(
+            outcome.verdicts,
+            [kept.clone(), Verdict::Change, kept.clone(), kept]
+        );
     }
 
     #[test]
@@ -176,13 +211,16 @@ mod tests {
     fn dropped_and_rejected_records_leave_no_gap() {
         let fields = Fields::new(["a"]);
         let input = br#"[{"a":1},{"a":2},{"a":3},{"a":4}]"#;
-        let outcome = rewrite(input, &fields, |record, _| match record.raw(0) {
-            Some("1") => Verdict::Drop,
-            Some("3") => Verdict::Reject("three".to_owned()),
-            _ => Verdict::Keep,
+        let outcome = rewrite(input, &fields, |record, edits| {
+            edits.set_number(0, 0);
+            match record.raw(0) {
+                Some("1") => Verdict::Drop,
+                Some("3") => Verdict::Reject("three".to_owned()),
+                _ => Verdict::Keep,
+            }
         })
         .unwrap();
-        assert_eq!(outcome.records, br#"[{"a":2},{"a":4}]"#);
+        assert_eq!(outcome.records, br#"[{"a":0},{"a":0}]"#);
         assert_eq!(outcome.verdicts.len(), 4);
     }
 
@@ -233,6 +271,9 @@ mod tests {
             Verdict::Keep
         })
         .unwrap();
-        assert_eq!(outcome.records, input.as_bytes());
+        assert_eq!(
+            (outcome.records.as_slice(), outcome.verdicts),
+            (&b"[]"[..], vec![Verdict::Keep])
+        );
     }
 }

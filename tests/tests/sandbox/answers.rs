@@ -13,6 +13,8 @@ async fn a_transform_that_miscounts_or_gives_no_records_broke_the_contract() {
         "too-few-verdicts",
         "too-many-verdicts",
         "too-many-records",
+        "kept-and-given",
+        "too-few-records",
         "invalid-json",
         "invalid-utf8",
         "not-an-array",

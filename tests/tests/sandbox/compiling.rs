@@ -285,7 +285,7 @@ async fn a_compiler_that_does_not_do_its_work_is_told_by_what_it_did() {
 async fn a_compiler_of_its_own_says_the_same_of_a_component_as_the_one_within() {
     let (apart, _code) = host(compiler()).await;
     let within = TestHost::new().await;
-    let exported = r#"(instance $i) (export "lockgate:connector/batches@0.1.0" (instance $i))"#;
+    let exported = r#"(instance $i) (export "lockgate:connector/batches@0.2.0" (instance $i))"#;
     let of = |fields: &str| {
         let manifest = transform_manifest("p");
         component(&manifest, &format!("(component {fields} {exported})"))

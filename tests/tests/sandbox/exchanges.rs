@@ -278,7 +278,7 @@ async fn a_package_without_the_grant_is_refused_by_its_name() {
     let refusal = host.host.load(&hostile, granted).await.unwrap_err();
     assert!(
         matches!(&refusal, lockgate::Error::Package(PackageError::NotGranted { interface, .. })
-            if interface == "lockgate:connector/stream@0.1.0"),
+            if interface == "lockgate:connector/stream@0.2.0"),
         "{refusal:?}"
     );
 }

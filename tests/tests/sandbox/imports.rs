@@ -16,13 +16,13 @@ fn the_connector_imports_the_contract_and_no_wasi() {
     assert_eq!(
         imports("salesforce"),
         [
-            "lockgate:connector/clock@0.1.0",
-            "lockgate:connector/http@0.1.0",
-            "lockgate:connector/log@0.1.0",
-            "lockgate:connector/quota@0.1.0",
-            "lockgate:connector/storage@0.1.0",
-            "lockgate:connector/stream@0.1.0",
-            "lockgate:connector/tables@0.1.0",
+            "lockgate:connector/clock@0.2.0",
+            "lockgate:connector/http@0.2.0",
+            "lockgate:connector/log@0.2.0",
+            "lockgate:connector/quota@0.2.0",
+            "lockgate:connector/storage@0.2.0",
+            "lockgate:connector/stream@0.2.0",
+            "lockgate:connector/tables@0.2.0",
         ]
     );
 }
@@ -32,10 +32,10 @@ fn the_second_connector_imports_no_more_than_it_needs() {
     assert_eq!(
         imports("mailing-list"),
         [
-            "lockgate:connector/clock@0.1.0",
-            "lockgate:connector/http@0.1.0",
+            "lockgate:connector/clock@0.2.0",
+            "lockgate:connector/http@0.2.0",
             // Of this only the type of rows, which a page may hold.
-            "lockgate:connector/tables@0.1.0",
+            "lockgate:connector/tables@0.2.0",
         ]
     );
 }
@@ -47,7 +47,7 @@ fn the_plugins_import_nothing_at_all_but_a_log() {
         assert!(
             imports
                 .iter()
-                .all(|import| import == "lockgate:connector/log@0.1.0"),
+                .all(|import| import == "lockgate:connector/log@0.2.0"),
             "{plugin}: {imports:?}"
         );
     }

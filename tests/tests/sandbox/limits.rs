@@ -75,7 +75,7 @@ async fn a_loop_in_a_start_function_is_stopped_by_its_cpu_limit() {
 
 #[tokio::test]
 async fn an_allocator_that_lies_traps_loops_or_calls_the_host_harms_only_its_call() {
-    let log = r#"(import "lockgate:connector/log@0.1.0" "write"
+    let log = r#"(import "lockgate:connector/log@0.2.0" "write"
         (func $log (param i32 i32 i32 i32 i32)))"#;
     let zeros = "(i32.const 0) ".repeat(5);
     for (fields, allocate) in [

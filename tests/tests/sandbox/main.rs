@@ -43,3 +43,4 @@ mod tenants;
 mod trust;
 mod uploads;
 mod usage;
+mod versions;

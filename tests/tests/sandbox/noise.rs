@@ -10,8 +10,8 @@ use wasmtime::component::Component;
 /// A component with such imports, some of them only within what is nested in it.
 fn imports() -> impl Strategy<Value = Vec<u8>> {
     let name = prop::sample::select(vec![
-        "lockgate:connector/log@0.1.0",
-        "lockgate:connector/http@0.1.0",
+        "lockgate:connector/log@0.2.0",
+        "lockgate:connector/http@0.2.0",
         "wasi:sockets/tcp@0.2.0",
         "evil:connector/log",
         "plain",

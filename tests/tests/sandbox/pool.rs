@@ -18,7 +18,7 @@ fn with_instances(count: usize, fields: &str) -> lockgate::Package {
             (core module $m {fields})
             {instances}
             (instance $i)
-            (export "lockgate:connector/batches@0.1.0" (instance $i)))"#
+            (export "lockgate:connector/batches@0.2.0" (instance $i)))"#
     );
     component(&transform_manifest("p"), &text)
 }

@@ -118,14 +118,16 @@ async fn another_contract_version_is_named_with_the_one_that_is_served() {
     let directory = lockgate_tests::packages::package_dir("wrong-world");
     let declared = Package::open(directory).unwrap_err();
     // The manifest may lie: the binary tells the same.
-    let lied = package_parts("wrong-world", |text| text.replace("\"0.9.0\"", "\"0.1.0\""));
+    let lied = package_parts("wrong-world", |text| text.replace("\"0.9.0\"", "\"0.2.0\""));
     for refusal in [declared, refusal(&lied).await] {
         assert!(
             matches!(&refusal, PackageError::WrongContract { found, .. } if found == "0.9.0"),
             "{refusal:?}"
         );
         assert!(
-            refusal.to_string().contains("this host serves 0.1.0"),
+            refusal
+                .to_string()
+                .contains("this host serves 0.2.0 and 0.1.0"),
             "{refusal}"
         );
     }
@@ -143,8 +145,8 @@ fn package_parts(name: &str, changed: impl FnOnce(String) -> String) -> Package 
 async fn a_manifest_that_names_another_contract_than_the_binary_is_refused() {
     let text = r#"(component
         (instance $i)
-        (export "lockgate:connector/batches@0.1.0" (instance $i)))"#;
-    let manifest = transform_manifest("p").replace("0.1.0'\n", "0.1.7'\n");
+        (export "lockgate:connector/batches@0.2.0" (instance $i)))"#;
+    let manifest = transform_manifest("p").replace("0.2.0'\n", "0.2.7'\n");
     // A patch only adds: same track, refused for its types and not its version.
     let refusal = refusal(&component(&manifest, text)).await;
     assert!(
@@ -163,7 +165,7 @@ async fn a_transform_that_asks_for_the_network_is_refused_by_the_interface() {
             world,
         } => {
             assert_eq!(package, "nosy-transform");
-            assert_eq!(interface, "lockgate:connector/http@0.1.0");
+            assert_eq!(interface, "lockgate:connector/http@0.2.0");
             assert_eq!(*world, "transform");
         }
         other => panic!("{other:?}"),
@@ -171,7 +173,7 @@ async fn a_transform_that_asks_for_the_network_is_refused_by_the_interface() {
     assert!(
         refusal
             .to_string()
-            .contains("lockgate:connector/http@0.1.0"),
+            .contains("lockgate:connector/http@0.2.0"),
         "{refusal}"
     );
 }
@@ -207,7 +209,7 @@ async fn a_connector_gets_only_what_it_was_granted_and_has_asked_for() {
                 ..
             } => {
                 assert_eq!(*grant, missing);
-                assert_eq!(*interface, format!("lockgate:connector/{missing}@0.1.0"));
+                assert_eq!(*interface, format!("lockgate:connector/{missing}@0.2.0"));
             }
             other => panic!("{other:?}"),
         }
@@ -264,11 +266,11 @@ async fn a_component_that_exports_nothing_of_its_world_is_refused_by_the_export(
 async fn exports_and_imports_of_other_types_are_refused() {
     let export = r#"(component
         (instance $i)
-        (export "lockgate:connector/batches@0.1.0" (instance $i)))"#;
+        (export "lockgate:connector/batches@0.2.0" (instance $i)))"#;
     let import = r#"(component
-        (import "lockgate:connector/log@0.1.0" (instance (export "write" (func))))
+        (import "lockgate:connector/log@0.2.0" (instance (export "write" (func))))
         (instance $i)
-        (export "lockgate:connector/batches@0.1.0" (instance $i)))"#;
+        (export "lockgate:connector/batches@0.2.0" (instance $i)))"#;
     for text in [export, import] {
         let refusal = refusal(&component(&transform_manifest("p"), text)).await;
         assert!(

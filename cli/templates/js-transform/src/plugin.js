@@ -1,7 +1,7 @@
 // Puts e-mail addresses into one form, drops records of unwanted domains, and
 // rejects records without an address.
 
-import { write } from "lockgate:connector/log@0.1.0";
+import { write } from "lockgate:connector/log@0.2.0";
 import { decode, encode } from "./utf8.js";
 
 const settingsSchema = JSON.stringify({
@@ -42,12 +42,12 @@ export const batches = {
       // Else a mistake in the code below would be a crash without a word.
       throw { tag: "failed", val: placeOf(error) };
     }
-    const kept = records.filter((_, at) => verdicts[at].tag === "keep");
-    return { records: encode(JSON.stringify(kept)), verdicts };
+    const changed = records.filter((_, at) => verdicts[at].tag === "change");
+    return { records: encode(JSON.stringify(changed)), verdicts };
   },
 };
 
-// Changes one record, and says what becomes of it.
+// Changes one record if it has to be, and says what becomes of it.
 function lookAt(record) {
   if (typeof record.Email !== "string" || !record.Email.includes("@")) {
     return { tag: "reject", val: "it has no e-mail address" };
@@ -56,8 +56,11 @@ function lookAt(record) {
   if (dropDomains.includes(email.split("@").pop())) {
     return { tag: "drop" };
   }
+  if (email === record.Email) {
+    return { tag: "keep" };
+  }
   record.Email = email;
-  return { tag: "keep" };
+  return { tag: "change" };
 }
 
 // What went wrong where. Not the error's own words: they may quote a record.

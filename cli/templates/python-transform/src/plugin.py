@@ -13,6 +13,7 @@ from wit_world.exports.batches import (
     Outcome,
     SettingProblem,
     Verdict,
+    Verdict_Change,
     Verdict_Drop,
     Verdict_Keep,
     Verdict_Reject,
@@ -52,25 +53,27 @@ class Batches(exports.Batches):
         except Exception as error:
             # Else a mistake in the code above would be a crash without a word.
             raise Err(Error_Failed(place_of(error))) from error
-        kept = [
+        changed = [
             record
             for record, verdict in zip(records, verdicts)
-            if isinstance(verdict, Verdict_Keep)
+            if isinstance(verdict, Verdict_Change)
         ]
-        text = json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps(changed, ensure_ascii=False, separators=(",", ":"))
         return Outcome(text.encode(), verdicts)
 
 
 def look_at(record: dict) -> Verdict:
-    """Changes one record, and says what becomes of it."""
-    email = record.get("Email")
-    if not isinstance(email, str) or "@" not in email:
+    """Changes one record if it has to be, and says what becomes of it."""
+    before = record.get("Email")
+    if not isinstance(before, str) or "@" not in before:
         return Verdict_Reject("it has no e-mail address")
-    email = email.strip().lower()
+    email = before.strip().lower()
     if email.rpartition("@")[2] in drop_domains:
         return Verdict_Drop()
+    if email == before:
+        return Verdict_Keep()
     record["Email"] = email
-    return Verdict_Keep()
+    return Verdict_Change()
 
 
 def place_of(error: Exception) -> str:

@@ -53,16 +53,16 @@ impl Guest for Plugin {
             "took a batch",
             &[("records".to_owned(), number)],
         );
-        let (mut kept, mut verdicts) = (Vec::new(), Vec::new());
+        let (mut changed, mut verdicts) = (Vec::new(), Vec::new());
         for mut record in records {
             let verdict = look_at(&mut record);
-            if matches!(verdict, Verdict::Keep) {
-                kept.push(record);
+            if matches!(verdict, Verdict::Change) {
+                changed.push(record);
             }
             verdicts.push(verdict);
         }
         let records =
-            serde_json::to_vec(&kept).map_err(|error| Error::Failed(error.to_string()))?;
+            serde_json::to_vec(&changed).map_err(|error| Error::Failed(error.to_string()))?;
         Ok(Outcome { records, verdicts })
     }
 }
@@ -75,12 +75,13 @@ fn tell_place(panic: &std::panic::PanicHookInfo<'_>) {
     log::write(log::Level::Error, "panicked", &[field]);
 }
 
-/// Changes one record, and says what becomes of it.
+/// Changes one record if it has to be, and says what becomes of it.
 fn look_at(record: &mut Map<String, Value>) -> Verdict {
-    let email = match record.get("Email").and_then(Value::as_str) {
-        Some(email) if email.contains('@') => email.trim().to_lowercase(),
+    let before = match record.get("Email").and_then(Value::as_str) {
+        Some(email) if email.contains('@') => email,
         _ => return Verdict::Reject("it has no e-mail address".to_owned()),
     };
+    let email = before.trim().to_lowercase();
     let domain = email.rsplit('@').next().unwrap_or_default();
     let unwanted = DROP_DOMAINS
         .get()
@@ -88,8 +89,11 @@ fn look_at(record: &mut Map<String, Value>) -> Verdict {
     if unwanted {
         return Verdict::Drop;
     }
+    if email == before {
+        return Verdict::Keep;
+    }
     record.insert("Email".to_owned(), Value::String(email));
-    Verdict::Keep
+    Verdict::Change
 }
 
 fn problem(pointer: &str, message: String) -> Vec<SettingProblem> {

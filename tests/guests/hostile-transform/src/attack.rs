@@ -113,10 +113,10 @@ fn inject() {
 pub(crate) fn answer(attack: &Attack, records: &[u8]) -> Result<Outcome, Error> {
     let calls = CALLS.fetch_add(1, Ordering::Relaxed) + 1;
     let count = serde_json::from_slice::<Vec<&RawValue>>(records).map_or(0, |list| list.len());
-    let keep = |count: usize| vec![Verdict::Keep; count];
+    let change = |count: usize| vec![Verdict::Change; count];
     let mut outcome = Outcome {
         records: records.to_vec(),
-        verdicts: keep(count),
+        verdicts: change(count),
     };
     match attack.name.as_str() {
         // How many calls this instance has seen, in place of each record.
@@ -137,11 +137,31 @@ pub(crate) fn answer(attack: &Attack, records: &[u8]) -> Result<Outcome, Error> 
             outcome.verdicts = vec![Verdict::Drop; count];
         }
         // A list of `count` elements, each of which the host has to build.
-        "huge-verdicts" => outcome.verdicts = keep(attack.count),
+        "huge-verdicts" => outcome.verdicts = change(attack.count),
         "too-few-verdicts" => outcome.verdicts.truncate(count.saturating_sub(1)),
-        "too-many-verdicts" => outcome.verdicts = keep(count + 1),
-        // Says that nothing was kept, and hands out all of it.
+        "too-many-verdicts" => outcome.verdicts = change(count + 1),
+        // Says that nothing was changed, and hands out all of it.
         "too-many-records" => outcome.verdicts = vec![Verdict::Drop; count],
+        "kept-and-given" => outcome.verdicts = vec![Verdict::Keep; count],
+        // Says that all was changed, and hands out none of it.
+        "too-few-records" => outcome.records = b"[]".to_vec(),
+        // Keeps the first record, drops the second, changes the others.
+        "some" => {
+            let record = "{\"changed\":true}";
+            let rest = count.saturating_sub(2);
+            outcome.records = format!("[{}]", vec![record; rest].join(",")).into_bytes();
+            for (verdict, other) in outcome
+                .verdicts
+                .iter_mut()
+                .zip([Verdict::Keep, Verdict::Drop])
+            {
+                *verdict = other;
+            }
+        }
+        "keep" => {
+            outcome.records = b"[]".to_vec();
+            outcome.verdicts = vec![Verdict::Keep; count];
+        }
         "invalid-json" => outcome.records = b"[{\"Id\":".to_vec(),
         "invalid-utf8" => outcome.records = b"[{\"Id\":\"\xff\xfe\"}]".to_vec(),
         "not-an-array" => outcome.records = b"{\"Id\":\"1\"}".to_vec(),

@@ -13,8 +13,8 @@ mod bindings {
             package lockgate-tests:nosy;
 
             world nosy {
-                include lockgate:connector/transform@0.1.0;
-                import lockgate:connector/http@0.1.0;
+                include lockgate:connector/transform@0.2.0;
+                import lockgate:connector/http@0.2.0;
             }
         ",
         path: "../../../wit",

@@ -1,0 +1,449 @@
+//! Components of every version of the contract that was published: they load, work, and
+//! are held to what others are held to. Those that this is tried with are compiled
+//! against the frozen copies.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use lockgate::{
+    Blame, Connection, Error, Grant, Limit, Operation, Package, PackageError, Records, Start, Step,
+    SubscribeOptions, WriteOptions,
+};
+use lockgate_tests::events::Events;
+use lockgate_tests::handmade::{component, transform_manifest, transform_of_0_1};
+use lockgate_tests::loopback::Loopback;
+use lockgate_tests::packages::{package, package_dir, package_with};
+use lockgate_tests::sandbox::TestHost;
+use serde_json::{Value as Json, json};
+
+use crate::attack::{batch, connector, one, report, stopped_by};
+
+const TRANSFORM: &str = "of-0-1-transform";
+const CONNECTOR: &str = "of-0-1-connector";
+
+/// The versions that were published, as names of guests have them: `0-1`.
+fn published() -> Vec<String> {
+    let frozen = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit/frozen");
+    let folders = std::fs::read_dir(frozen).unwrap().map(Result::unwrap);
+    let folders = folders.filter(|entry| entry.path().is_dir());
+    let tracks: BTreeMap<String, ()> = folders
+        .map(|folder| {
+            let version = folder.file_name().into_string().unwrap();
+            let (track, _) = version.rsplit_once('.').unwrap();
+            (track.replace('.', "-"), ())
+        })
+        .collect();
+    tracks.into_keys().collect()
+}
+
+/// The package of `name` with the component of another one: what a newer version of it
+/// might be.
+fn successor(name: &str, of: &str) -> Package {
+    package_with(of, |manifest| {
+        let own = format!("name = \"{of}\"\nversion = \"0.1.0\"");
+        assert!(manifest.contains(&own), "{manifest}");
+        manifest.replace(&own, &format!("name = \"{name}\"\nversion = \"0.2.0\""))
+    })
+}
+
+/// A component of 0.1 in the text format.
+fn of_0_1(text: &str) -> Package {
+    component(&transform_manifest("p").replace("0.2.0", "0.1.0"), text)
+}
+
+async fn refusal(package: &Package) -> PackageError {
+    match TestHost::new().await.host.load(package, Grant::ALL).await {
+        Err(Error::Package(refusal)) => refusal,
+        other => panic!("not refused as a package: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_transform_of_each_published_contract_keeps_changes_drops_and_rejects() {
+    for track in published() {
+        let host = TestHost::new().await;
+        let name = format!("of-{track}-transform");
+        host.load(&package(&name)).await;
+        host.load(&package("hostile-transform")).await;
+        let transform = host.transform(&name, &json!({})).await.unwrap();
+        let description = transform.describe().await.unwrap();
+        assert!(description.summary.starts_with("Speaks contract"));
+        let input = r#"[{"b":1.50,"a":1}, {"do":"drop"},{"do":"change"},{"do":"reject"} ,{"c":2}]"#;
+        let records = Records::from_json(input).unwrap();
+        let done = transform.apply("Contact", &records).await.unwrap();
+        assert_eq!(
+            done.records.as_bytes(),
+            r#"[{"b":1.50,"a":1},{"changed":true},{"c":2}]"#
+        );
+        assert_eq!(done.dropped, [1]);
+        assert_eq!(done.rejected.len(), 1);
+        let rejected = &done.rejected[0];
+        assert_eq!(
+            (rejected.at, &rejected.record[..]),
+            (3, &br#"{"do":"reject"}"#[..])
+        );
+        assert_eq!(rejected.reason, "it asks for it");
+        // One of the newest beside it in the same host.
+        let some = json!({ "do": "some" });
+        let newest = host.transform("hostile-transform", &some).await.unwrap();
+        let done = newest.apply("Contact", &batch(3)).await.unwrap();
+        assert_eq!(done.records.as_bytes(), r#"[{"Id":0},{"changed":true}]"#);
+        assert_eq!(done.dropped, [1]);
+    }
+}
+
+#[tokio::test]
+async fn what_a_transform_of_0_1_refuses_and_breaks_is_told_as_of_any_other() {
+    let host = TestHost::new().await;
+    host.load(&package(TRANSFORM)).await;
+    let refused = host.transform(TRANSFORM, &json!({ "refuse": 1 })).await;
+    let Err(Error::Settings { problems, .. }) = &refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(problems[0].to_string(), "/refuse: is refused");
+    let transform = host.transform(TRANSFORM, &json!({})).await.unwrap();
+    let unknown = transform.apply("Unknown", &batch(1)).await.unwrap_err();
+    assert!(matches!(&unknown, Error::UnknownObject { object, .. } if object == "Unknown"));
+    let failed = transform.apply("Failing", &batch(1)).await.unwrap_err();
+    assert!(matches!(&failed, Error::Transform { what, .. } if what == "as it was told"));
+    let lost = transform.apply("Lost", &batch(2)).await.unwrap_err();
+    assert!(matches!(lost, Error::BrokenContract { .. }), "{lost:?}");
+    assert_eq!(lost.blame(), Blame::Guest);
+    let (limit, _) = stopped_by(transform.apply("Spin", &batch(1)).await);
+    assert_eq!(limit, Limit::Cpu);
+    transform.apply("Contact", &batch(2)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_record_that_is_kept_is_the_hosts_own_whatever_its_form() {
+    let host = TestHost::new().await;
+    host.load(&package("hostile-transform")).await;
+    let keep = json!({ "do": "keep" });
+    let keeps = host.transform("hostile-transform", &keep).await.unwrap();
+    let records = Records::from_json(r#"[ {"b" : 1.50} , {"a":1e400}]"#).unwrap();
+    let done = keeps.apply("Contact", &records).await.unwrap();
+    assert_eq!(done.records, records);
+    assert!(std::ptr::eq(
+        done.records.as_bytes().as_ptr(),
+        records.as_bytes().as_ptr()
+    ));
+}
+
+#[tokio::test]
+async fn a_connector_of_each_published_contract_queries_writes_stores_and_hears() {
+    for track in published() {
+        let server = Loopback::start().await;
+        let name = format!("of-{track}-connector");
+        let old = package(&name);
+        let (host, crm) = server.attacked_by(&old).await;
+        // One of the newest beside it in the same host.
+        let newest = connector("");
+        host.load(&newest).await;
+        let other = server.connect(&host, &newest, "acme", "other").await;
+        assert_eq!(one(&other, "send get /ok").await["status"], 200);
+
+        let answer = one(&crm, "/bytes/3").await;
+        assert_eq!(
+            (&answer["status"], &answer["body"]),
+            (&json!(200), &json!("bbb"))
+        );
+        let records = Records::from_items(&[json!({ "a": 1 }), json!({ "b": 2 })]).unwrap();
+        let written = crm.create("/echo/rows", &records, WriteOptions::default());
+        let written = written.await.unwrap();
+        assert!(
+            written.iter().all(lockgate::RecordResult::is_ok),
+            "{written:?}"
+        );
+        assert_eq!(server.bodies(), [r#"{"a":1}"#, r#"{"b":2}"#]);
+        for times in 1..=3 {
+            let told = crm.invoke("storage", &json!({})).await.unwrap();
+            assert_eq!(told["times"], times);
+        }
+        let told = crm.invoke("clock", &json!({})).await.unwrap();
+        assert!(told["now_ms"].as_u64().unwrap() > 0);
+        let options = SubscribeOptions {
+            start: Start::Newest,
+            way: None,
+        };
+        let mut deliveries = crm.subscribe(&["anything"], options).await.unwrap();
+        let delivery = deliveries.next_delivery().await.unwrap().unwrap();
+        assert!(delivery.events.is_empty());
+        let mut writer = crm
+            .write("/echo/more", Operation::Create, WriteOptions::default())
+            .await
+            .unwrap();
+        assert_eq!(writer.push(&records).await.unwrap().len(), 2);
+    }
+}
+
+/// The grant for want of which a call was ended, of which package.
+#[track_caller]
+fn denied<T: std::fmt::Debug>(outcome: Result<T, Error>) -> (String, Grant) {
+    match outcome {
+        Err(Error::NotGranted {
+            package, grants, ..
+        }) => (package, *grants.first().unwrap()),
+        other => panic!("it was not denied: {other:?}"),
+    }
+}
+
+/// Has a connector of whatever version use what a grant opens.
+async fn use_it(crm: &Connection, package: &str, grant: Grant) -> Result<Json, Error> {
+    if package.starts_with("of-") {
+        return crm.invoke(&grant.to_string(), &json!({})).await;
+    }
+    let command = match grant {
+        Grant::Http => "send get /ok",
+        Grant::Storage => "put a 1",
+        Grant::Quota => "reserve 1 0",
+        Grant::Stream => "exchange Echo 1 1",
+    };
+    report(crm, command)
+        .await
+        .map(|mut reports| reports.remove(0))
+}
+
+#[tokio::test]
+async fn what_a_connection_was_not_granted_is_denied_to_connectors_of_every_contract() {
+    let mut names: Vec<String> = published();
+    names
+        .iter_mut()
+        .for_each(|track| *track = format!("of-{track}-connector"));
+    names.push("hostile-connector".to_owned());
+    let (http, events) = (Loopback::start().await, Events::start().await);
+    for name in &names {
+        let package = package(name);
+        for grant in Grant::ALL {
+            let (host, crm) = match grant {
+                Grant::Stream => events.attacked_by(&package).await,
+                _ => http.attacked_by(&package).await,
+            };
+            let told = use_it(&crm, name, grant).await.unwrap();
+            assert!(told.get("error").is_none(), "{name}, {grant}: {told}");
+            let requests = (http.heads().len(), events.exchanges().len());
+            host.revoke("acme", "crm", [grant]).await.unwrap();
+            assert_eq!(
+                denied(use_it(&crm, name, grant).await),
+                (name.clone(), grant)
+            );
+            assert_eq!((http.heads().len(), events.exchanges().len()), requests);
+            for other in Grant::ALL {
+                // The server of exchanges answers nothing else.
+                if other != grant && other != Grant::Stream && grant != Grant::Stream {
+                    use_it(&crm, name, other).await.unwrap();
+                }
+            }
+            host.grant("acme", "crm", [grant]).await.unwrap();
+            use_it(&crm, name, grant).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connector_of_0_1_that_was_not_granted_an_import_is_refused_by_its_own_name() {
+    let host = TestHost::new().await;
+    let old = package(CONNECTOR);
+    for missing in Grant::ALL {
+        let granted = Grant::ALL.into_iter().filter(|grant| *grant != missing);
+        let refused = host.host.load(&old, granted).await.unwrap_err();
+        let Error::Package(PackageError::NotGranted {
+            interface, grant, ..
+        }) = &refused
+        else {
+            panic!("{refused:?}");
+        };
+        assert_eq!(*grant, missing);
+        assert_eq!(*interface, format!("lockgate:connector/{missing}@0.1.0"));
+    }
+}
+
+#[tokio::test]
+async fn a_connector_is_swapped_from_0_1_to_the_newest_contract_and_back() {
+    let server = Loopback::start().await;
+    let (host, crm) = server.attacked_by(&package(CONNECTOR)).await;
+    assert_eq!(crm.invoke("storage", &json!({})).await.unwrap()["times"], 1);
+    let new = successor(CONNECTOR, "hostile-connector");
+    host.stage(&new, new.asked_grants()).await.unwrap();
+    host.steer(CONNECTOR, &Step::swap("0.2.0")).unwrap();
+    // It finds what the older one has stored.
+    assert_eq!(one(&crm, "keys times").await["outcome"]["value"], "1");
+    host.steer(CONNECTOR, &Step::swap("0.1.0")).unwrap();
+    assert_eq!(crm.invoke("storage", &json!({})).await.unwrap()["times"], 2);
+}
+
+#[tokio::test]
+async fn a_transform_is_swapped_from_0_1_to_the_newest_contract_and_back() {
+    let host = TestHost::new().await;
+    host.load(&package(TRANSFORM)).await;
+    let settings = json!({ "do": "keep" });
+    let transform = host.transform(TRANSFORM, &settings).await.unwrap();
+    let records = Records::from_json(r#"[{"do":"drop"},{"a":1}]"#).unwrap();
+    let old = r#"[{"a":1}]"#;
+    let done = transform.apply("Contact", &records).await.unwrap();
+    assert_eq!(done.records.as_bytes(), old);
+    let new = successor(TRANSFORM, "hostile-transform");
+    host.stage(&new, []).await.unwrap();
+    host.steer(TRANSFORM, &Step::swap("0.2.0")).unwrap();
+    let done = transform.apply("Contact", &records).await.unwrap();
+    assert_eq!(done.records, records);
+    host.steer(TRANSFORM, &Step::swap("0.1.0")).unwrap();
+    let done = transform.apply("Contact", &records).await.unwrap();
+    assert_eq!(done.records.as_bytes(), old);
+}
+
+#[tokio::test]
+async fn a_component_that_mixes_versions_is_refused_whichever_it_names() {
+    for (import, export) in [("0.1.0", "0.2.0"), ("0.2.0", "0.1.0"), ("0.1.7", "0.2.1")] {
+        let text = format!(
+            r#"(component
+                (import "lockgate:connector/log@{import}" (instance))
+                (instance $i)
+                (export "lockgate:connector/batches@{export}" (instance $i)))"#
+        );
+        for declared in ["0.1.0", "0.2.0"] {
+            let manifest = transform_manifest("p").replace("0.2.0", declared);
+            let refusal = refusal(&component(&manifest, &text)).await;
+            let PackageError::Manifest(problems) = &refusal else {
+                panic!("{import}, {export}, {declared}: {refusal:?}");
+            };
+            let told = format!("package.contract is {declared}, but the component was built");
+            assert!(problems[0].starts_with(&told), "{problems:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_import_of_anybody_else_comes_in_with_a_contract_of_0_1() {
+    for import in [
+        // What a transform has not, in any version.
+        "lockgate:connector/http@0.1.0",
+        "lockgate:connector/clock@0.1.0",
+        "lockgate:connector/batches@0.1.0",
+        // What only looks like it.
+        "evil:connector/log@0.1.0",
+        "lockgate:connectors/log@0.1.0",
+        "lockgate:connector-x/log@0.1.0",
+        "wasi:cli/environment@0.1.0",
+        "log",
+    ] {
+        let text = format!("(component (import \"{import}\" (instance)))");
+        let refusal = refusal(&of_0_1(&text)).await;
+        assert!(
+            matches!(&refusal, PackageError::NotInWorld { interface, .. } if interface == import),
+            "{import}: {refusal:?}"
+        );
+    }
+    for version in ["0.10.0", "0.11.0", "1.0.0", "0.1.0-rc.1", "0.3.0"] {
+        let import = format!("lockgate:connector/log@{version}");
+        let text = format!("(component (import \"{import}\" (instance)))");
+        let refusal = refusal(&of_0_1(&text)).await;
+        assert!(
+            matches!(&refusal, PackageError::WrongContract { found, .. } if found == version),
+            "{version}: {refusal:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_nested_in_a_component_of_0_1_reaches_only_what_is_passed_on_to_it() {
+    // The inner one asks for the network under the old name, and nobody passes it on.
+    let text = r#"(component
+        (component $inner
+            (import "lockgate:connector/http@0.1.0" (instance))
+            (export "lockgate:connector/batches@0.1.0" (instance 0)))
+        (instance $empty)
+        (instance $i (instantiate $inner
+            (with "lockgate:connector/http@0.1.0" (instance $empty))))
+        (export "lockgate:connector/batches@0.1.0" (instance $i)))"#;
+    let empty = refusal(&of_0_1(text)).await;
+    assert!(matches!(empty, PackageError::WrongType { .. }), "{empty:?}");
+    // Passed on, it is an import of the outermost one.
+    let text = text.replacen(
+        "(instance $empty)",
+        "(import \"lockgate:connector/http@0.1.0\" (instance $empty))",
+        1,
+    );
+    let asked = refusal(&of_0_1(&text)).await;
+    assert!(
+        matches!(asked, PackageError::NotInWorld { .. }),
+        "{asked:?}"
+    );
+}
+
+/// The same bytes with another text in each place of this one.
+fn replaced(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
+    let (mut bytes, mut n_replaced) = (bytes.to_vec(), 0);
+    for start in 0..=bytes.len() - from.len() {
+        let place = &mut bytes[start..start + from.len()];
+        if place == from.as_bytes() {
+            place.copy_from_slice(to.as_bytes());
+            n_replaced += 1;
+        }
+    }
+    assert!(n_replaced > 0, "{from} is nowhere");
+    bytes
+}
+
+#[tokio::test]
+async fn types_of_one_version_under_the_names_of_another_never_run() {
+    for (name, from, to) in [
+        (TRANSFORM, "0.1.0", "0.2.0"),
+        ("hostile-transform", "0.2.0", "0.1.0"),
+    ] {
+        let mut bytes = package(name).component().to_vec();
+        for interface in ["batches", "log"] {
+            let [from, to] =
+                [from, to].map(|version| format!("lockgate:connector/{interface}@{version}"));
+            bytes = replaced(&bytes, &from, &to);
+        }
+        let manifest = transform_manifest("p").replace("0.2.0", to);
+        let lied = Package::from_parts(&manifest, bytes).unwrap();
+        let host = TestHost::new().await;
+        // Names fit; that types do not is seen when it is to be started.
+        host.host.stage(&lied, []).await.unwrap_err();
+        host.load(&lied).await;
+        let refused = host.transform("p", &json!({})).await.unwrap_err();
+        let told = refused.to_string();
+        assert!(told.contains("expected variant of"), "{told}");
+        assert_eq!(refused.blame(), Blame::Guest);
+    }
+}
+
+#[tokio::test]
+async fn a_component_of_0_1_that_is_damaged_or_cut_off_anywhere_never_panics_the_host() {
+    let host = TestHost::new().await;
+    let sound = transform_of_0_1("p");
+    host.load(&sound).await;
+    let whole = sound.component();
+    let (mut refused, manifest) = (0, transform_manifest("p").replace("0.2.0", "0.1.0"));
+    for at in 0..whole.len() {
+        let mut flipped = whole.to_vec();
+        flipped[at] ^= 1 << (at % 8);
+        for bytes in [flipped, whole[..at].to_vec()] {
+            let damaged = Package::from_parts(&manifest, bytes).unwrap();
+            match host.host.load(&damaged, []).await {
+                Ok(()) => {}
+                Err(Error::Package(_)) => refused += 1,
+                Err(error) => panic!("byte {at}: {error:?}"),
+            }
+        }
+    }
+    assert!(refused > whole.len(), "only {refused} were refused");
+}
+
+#[tokio::test]
+async fn a_package_of_0_1_is_known_by_its_own_bytes_and_names() {
+    let old = package(CONNECTOR);
+    let imports = old.inspect().unwrap().imports;
+    assert!(
+        imports
+            .iter()
+            .all(|import| import.version.as_deref() == Some("0.1.0"))
+    );
+    let file = std::fs::read(package_dir(CONNECTOR).join("component.wasm")).unwrap();
+    assert_eq!(old.component(), &file);
+    // A host that finds its compiled code finds that of the same bytes.
+    for _ in 0..2 {
+        TestHost::new().await.load(&old).await;
+    }
+}
