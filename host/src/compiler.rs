@@ -130,7 +130,9 @@ impl Apart {
         let wrong = |what: Wrong| what.of(package, &self.compiler);
         let child = self.start().map_err(|error| {
             let program = self.compiler.program.display();
-            wrong(Wrong::Failed(format!("cannot start {program}: {error}")))
+            wrong(Wrong::Failed(format!(
+                "cannot start {program}: {error}; name a program that is there and may be run"
+            )))
         })?;
         let talk = talk(child, &request, component);
         let code = match tokio::time::timeout(self.compiler.wall, talk).await {
@@ -278,7 +280,10 @@ fn ended(status: ExitStatus, said: &[u8]) -> Wrong {
         "" => String::new(),
         said => format!(", and said: {}", bounded(said)),
     };
-    Wrong::Failed(format!("it ended with {status}{said}"))
+    Wrong::Failed(format!(
+        "it ended with {status}{said}; if that happens again, and with this package only, do \
+         not use the package"
+    ))
 }
 
 #[cfg(all(test, unix))]
@@ -307,7 +312,7 @@ mod tests {
         let crashed = by(Signal::ABORT, "\u{1b}[2Jthread panicked\n");
         assert!(crashed.contains("signal: 6"), "{crashed}");
         assert!(
-            crashed.ends_with("and said: \\u{1b}[2Jthread panicked"),
+            crashed.contains("and said: \\u{1b}[2Jthread panicked;"),
             "{crashed}"
         );
     }

@@ -158,14 +158,11 @@ pub enum PackageError {
         allowed: String,
     },
     /// The program that compiles such packages did not do what it is for.
-    #[error(
-        "{package}: not compiled, since the host's `Compiler` failed: {reason}; try again, and \
-         if it fails only for this package, do not use it"
-    )]
+    #[error("{package}: not compiled, since the host's `Compiler` failed: {reason}")]
     CompilerFailed {
         /// The package.
         package: String,
-        /// What it did.
+        /// What it did, and what to do about it.
         reason: String,
     },
     /// Built against a contract that this host does not serve.

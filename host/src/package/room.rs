@@ -122,7 +122,10 @@ impl PackageError {
     /// says of it. What an instance needs is looked at only then.
     pub(crate) fn not_adopted(package: &str, reason: String) -> Self {
         match Self::not_compiled(package, reason) {
-            Self::Malformed { package, reason } => Self::CompilerFailed { package, reason },
+            Self::Malformed { package, reason } => Self::CompilerFailed {
+                package,
+                reason: format!("{reason}; build it from the same source as the host"),
+            },
             no_room => no_room,
         }
     }

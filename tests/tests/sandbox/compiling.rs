@@ -223,7 +223,26 @@ async fn a_compiler_that_does_not_do_its_work_is_told_by_what_it_did() {
     let whole = [format!("{{\"code\":{}}}\n", code.len()).as_bytes(), &code].concat();
     std::fs::write(&answer, whole).unwrap();
     let cat = |first: &str| answers(&format!("{first} '{}'", answer.display()));
+    // The true compiler, which is told something else than the host has said.
+    let mistold = |change: &str| {
+        let compiler = env!("CARGO_BIN_EXE_compiler");
+        shell(&format!(
+            "(IFS= read -r line; echo \"$line\" | /bin/sed '{change}'; /bin/cat) | '{compiler}'"
+        ))
+    };
     for (compiler, expected) in [
+        (
+            mistold("s/\"is_counting\":false/\"is_counting\":true/"),
+            "compiles for another engine than this host",
+        ),
+        (
+            mistold("s/settings/wishes/"),
+            "and said: this is no task of a host",
+        ),
+        (
+            mistold("s/\"component_bytes\":/&1/"),
+            "and said: the host has gone",
+        ),
         (
             Compiler::new("/nowhere/at/all"),
             "cannot start /nowhere/at/all: ",
