@@ -19,10 +19,10 @@ async fn push(crm: &Connection, command: &str, records: &str) -> Result<Vec<RowR
 /// What a command has found out.
 async fn found(crm: &Connection, command: &str, records: &str) -> Json {
     let error = push(crm, command, records).await.unwrap_err();
-    let Error::Unexpected { expected, .. } = &error else {
+    let Error::Unexpected { what, .. } = &error else {
         panic!("{error:?}")
     };
-    serde_json::from_str(expected).unwrap()
+    serde_json::from_str(what).unwrap()
 }
 
 #[tokio::test]

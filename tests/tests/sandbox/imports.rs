@@ -19,6 +19,7 @@ fn the_connector_imports_the_contract_and_no_wasi() {
             "lockgate:connector/clock@0.2.0",
             "lockgate:connector/http@0.2.0",
             "lockgate:connector/log@0.2.0",
+            "lockgate:connector/outgoing@0.2.0",
             "lockgate:connector/quota@0.2.0",
             "lockgate:connector/storage@0.2.0",
             "lockgate:connector/stream@0.2.0",
@@ -34,6 +35,8 @@ fn the_second_connector_imports_no_more_than_it_needs() {
         [
             "lockgate:connector/clock@0.2.0",
             "lockgate:connector/http@0.2.0",
+            // What is given to its writer, which it reads.
+            "lockgate:connector/outgoing@0.2.0",
             // Of this only the type of rows, which a page may hold.
             "lockgate:connector/tables@0.2.0",
         ]
