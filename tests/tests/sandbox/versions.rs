@@ -291,6 +291,86 @@ async fn a_transform_is_swapped_from_0_1_to_the_newest_contract_and_back() {
     assert_eq!(done.records.as_bytes(), old);
 }
 
+/// The hostile connector as somebody compiled it against 0.1.0, with this in its manifest
+/// as well: the interfaces of connectors are the same.
+fn hostile_of_0_1(name: &str, lines: &str, limits: &str) -> Package {
+    let bytes = package("hostile-connector").component().clone();
+    let mut bytes = bytes.to_vec();
+    for interface in package("hostile-connector").inspect().unwrap().imports {
+        let new = interface.to_string();
+        bytes = replaced(&bytes, &new, &new.replace("0.2.0", "0.1.0"));
+    }
+    for interface in ["records", "events", "hooks", "migration"] {
+        let [new, old] =
+            ["0.2.0", "0.1.0"].map(|version| format!("lockgate:connector/{interface}@{version}"));
+        bytes = replaced(&bytes, &new, &old);
+    }
+    let manifest = std::fs::read_to_string(package_dir("hostile-connector").join("package.toml"));
+    let manifest = manifest.unwrap().replacen(
+        "name = \"hostile-connector\"\nversion = \"0.1.0\"",
+        &format!("name = \"{name}\"\n{lines}"),
+        1,
+    );
+    let manifest = manifest.replace("contract = \"0.2.0\"", "contract = \"0.1.0\"");
+    Package::from_parts(&format!("{manifest}\n[limits]\n{limits}\n"), bytes).unwrap()
+}
+
+#[tokio::test]
+async fn attacks_come_to_the_same_through_the_names_of_every_contract() {
+    let server = Loopback::start().await;
+    let limits = "cpu_ms = 200\nhost_calls = 2000\nmemory_mib = 16";
+    let old = hostile_of_0_1("hostile-connector", "version = \"0.0.1\"", limits);
+    let mut outcomes = Vec::new();
+    for package in [&old, &connector(limits)] {
+        let (_host, crm) = server.attacked_by(package).await;
+        let mut told = Vec::new();
+        for command in [
+            "forbidden-paths",
+            "forbidden-headers /ok",
+            "marker header /ok",
+            "guess-keys globex other",
+            "hold-tables",
+        ] {
+            told.push(json!(report(&crm, command).await.unwrap()).to_string());
+        }
+        for command in [
+            "spin",
+            "spin-async",
+            "recurse",
+            "allocate",
+            "flood-calls",
+            "panic",
+        ] {
+            told.push(match report(&crm, command).await.unwrap_err() {
+                Error::LimitExceeded { limit, allowed, .. } => format!("{limit:?} {allowed}"),
+                Error::Crashed { guest, .. } => format!("crashed in {}", guest.call),
+                error => panic!("{command}: {error:?}"),
+            });
+        }
+        outcomes.push(told);
+    }
+    let [old, new] = &outcomes[..] else { panic!() };
+    for (at, (old, new)) in old.iter().zip(new).enumerate() {
+        // The reports are long.
+        assert!(
+            old == new,
+            "attack {at} comes to {old:.400} and to {new:.400}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_connector_of_0_1_takes_over_what_an_older_one_has_stored() {
+    let server = Loopback::start().await;
+    let (host, crm) = server.attacked_by(&package(CONNECTOR)).await;
+    crm.invoke("storage", &json!({})).await.unwrap();
+    let next = hostile_of_0_1(CONNECTOR, "version = \"0.2.0\"\nstate = 2", "cpu_ms = 2000");
+    host.stage(&next, next.asked_grants()).await.unwrap();
+    host.steer(CONNECTOR, &Step::swap("0.2.0")).unwrap();
+    let taken_over = one(&crm, "keys from-1/times").await;
+    assert_eq!(taken_over["outcome"]["value"], "1");
+}
+
 #[tokio::test]
 async fn a_component_that_mixes_versions_is_refused_whichever_it_names() {
     for (import, export) in [("0.1.0", "0.2.0"), ("0.2.0", "0.1.0"), ("0.1.7", "0.2.1")] {
