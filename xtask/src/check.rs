@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::command::{Step, root, say, target};
+use crate::engines;
 use crate::setup::{self, GUEST_TARGET};
 
 /// The release of cargo-deny that `deny.toml` was written for.
@@ -18,6 +19,16 @@ const GUEST_FOLDERS: [&str; 4] = ["connector-wasm", "mailing-list", "plugins", "
 pub(crate) fn run() -> Result<()> {
     setup::run()?;
     Step::cargo(["fmt", "--all", "--check"]).announced().run()?;
+    // A workspace of its own, which is built only to be run.
+    Step::cargo([
+        "fmt",
+        "--all",
+        "--check",
+        "--manifest-path",
+        engines::MANIFEST,
+    ])
+    .announced()
+    .run()?;
     Step::cargo([
         "clippy",
         "--workspace",
