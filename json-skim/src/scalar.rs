@@ -1,23 +1,7 @@
-//! Strings, numbers and the three words. Most bytes of most records are in
-//! strings, so these are searched eight or
-//! sixteen bytes at a time.
+//! Strings, numbers and the three words. Most bytes of most records are in strings, so
+//! these are searched by blocks.
 
-use crate::{Malformed, Skim};
-
-/// 1 in each byte of a word.
-const ONES: u64 = u64::MAX / 255;
-
-/// Marks, in the top bit of each byte, those that need a look in a string: the
-/// quote, the backslash and control characters. Only the lowest mark is sure: a
-/// borrow may have put others above it.
-const fn marks(word: u64) -> u64 {
-    let control = word.wrapping_sub(ONES * 0x20) & !word;
-    let quote = word ^ (ONES * b'"' as u64);
-    let quote = quote.wrapping_sub(ONES) & !quote;
-    let backslash = word ^ (ONES * b'\\' as u64);
-    let backslash = backslash.wrapping_sub(ONES) & !backslash;
-    (control | quote | backslash) & (ONES << 7)
-}
+use crate::{Malformed, Skim, block};
 
 /// How many bytes at the beginning can stand between the quotes of a string as
 /// they are: up to the first quote, backslash or control character.
@@ -31,23 +15,15 @@ const fn marks(word: u64) -> u64 {
 pub fn plain(text: &[u8]) -> usize {
     let mut at = 0;
     while let Some(word) = text.get(at..).and_then(|rest| rest.first_chunk()) {
-        let marks = marks(u64::from_le_bytes(*word));
-        if marks != 0 {
-            return at + marks.trailing_zeros() as usize / 8;
+        let plain = block::plain_of_word(u64::from_le_bytes(*word));
+        at += plain;
+        if plain < 8 {
+            return at;
         }
-        at += 8;
     }
     let rest = text.get(at..).unwrap_or_default();
     let marked = |byte: &u8| *byte < b' ' || matches!(*byte, b'"' | b'\\');
     at + rest.iter().position(marked).unwrap_or(rest.len())
-}
-
-/// The first sixteen bytes.
-#[inline]
-fn two_words(rest: &[u8]) -> Option<[u64; 2]> {
-    let (first, rest) = rest.split_first_chunk()?;
-    let second = rest.first_chunk()?;
-    Some([u64::from_le_bytes(*first), u64::from_le_bytes(*second)])
 }
 
 impl Skim<'_> {
@@ -68,41 +44,29 @@ impl Skim<'_> {
     #[inline]
     pub(crate) fn string(&mut self) -> Result<(), Malformed> {
         self.at += 1;
-        // Most keys and many values end within the first words: no loop for them.
-        for _ in 0..2 {
-            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-            let Some(word) = rest.first_chunk() else {
-                break;
-            };
-            let marks = marks(u64::from_le_bytes(*word));
-            if marks == 0 {
-                self.at += 8;
-                continue;
-            }
-            self.at += marks.trailing_zeros() as usize / 8;
-            if self.byte(self.at) == Some(b'"') {
-                self.at += 1;
-                return Ok(());
-            }
-            break;
+        // Most keys and many values end within the first block: no loop for them.
+        self.at += self.plain_of_block();
+        if self.byte(self.at) == Some(b'"') {
+            self.at += 1;
+            return Ok(());
         }
         self.rest_of_string()
+    }
+
+    /// How many of the next bytes are plain, as far as one look goes; 0 near the end.
+    #[inline]
+    fn plain_of_block(&self) -> usize {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        rest.first_chunk().map_or(0, block::plain)
     }
 
     /// Reads on in a string.
     fn rest_of_string(&mut self) -> Result<(), Malformed> {
         loop {
-            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-            if let Some([first, second]) = two_words(rest) {
-                let (low, high) = (marks(first), marks(second));
-                if low | high == 0 {
-                    self.at += 16;
-                    continue;
-                }
-                self.at += match low {
-                    0 => 8 + high.trailing_zeros() as usize / 8,
-                    low => low.trailing_zeros() as usize / 8,
-                };
+            let plain = self.plain_of_block();
+            self.at += plain;
+            if plain == block::LEN {
+                continue;
             }
             match self.byte(self.at) {
                 Some(b'"') => {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::command::{Step, root, say, target};
+use crate::{engines, fuzz};
 use crate::setup::{self, GUEST_TARGET};
 
 /// The release of cargo-deny that `deny.toml` was written for.
@@ -18,9 +19,12 @@ const GUEST_FOLDERS: [&str; 4] = ["connector-wasm", "mailing-list", "plugins", "
 pub(crate) fn run() -> Result<()> {
     setup::run()?;
     Step::cargo(["fmt", "--all", "--check"]).announced().run()?;
-    Step::cargo(["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"])
-        .announced()
-        .run()?;
+    // Workspaces of their own, which are built only to be run.
+    for manifest in [fuzz::MANIFEST, engines::MANIFEST] {
+        Step::cargo(["fmt", "--all", "--check", "--manifest-path", manifest])
+            .announced()
+            .run()?;
+    }
     contract()?;
     Step::cargo([
         "clippy",

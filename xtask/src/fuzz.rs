@@ -16,6 +16,9 @@ const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
     -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares";
 
+/// The workspace of the targets.
+pub(crate) const MANIFEST: &str = "fuzz/Cargo.toml";
+
 /// How long each target is looked at if nobody says.
 const SECONDS: u32 = 60;
 
@@ -27,7 +30,7 @@ pub(crate) fn run(arguments: Vec<String>) -> Result<()> {
     let machine = host_triple()?;
     let directory = target()?.join("fuzz");
     Step::cargo(["build", "--release", "--locked", "--target", &machine])
-        .arguments(["--manifest-path", "fuzz/Cargo.toml", "--target-dir"])
+        .arguments(["--manifest-path", MANIFEST, "--target-dir"])
         .arguments([&directory])
         .variable("RUSTFLAGS", FLAGS)
         .announced()

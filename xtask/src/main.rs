@@ -5,6 +5,7 @@
 
 mod check;
 mod command;
+mod engines;
 mod fuzz;
 mod peers;
 mod servers;
@@ -37,6 +38,8 @@ const USAGE: &str = "usage: cargo xtask NAME
   peers          Salesforce clients that we did not write, against the dev org
   bench-peers    what those clients cost beside ours; --rows N, --task NAME,
                  --rounds N
+  bench-engines  what transforms cost beside native Rust, Extism, QuickJS and LuaJIT;
+                 --rounds N, --connections N
 ";
 
 fn main() -> ExitCode {
@@ -68,6 +71,7 @@ fn run(task: &str, arguments: Vec<String>) -> Result<ExitCode> {
         "wit-check" => without_arguments(task, &arguments).and_then(|()| check::contract())?,
         "peers" => without_arguments(task, &arguments).and_then(|()| peers::run())?,
         "bench-peers" => peers::bench(arguments)?,
+        "bench-engines" => engines::bench(arguments)?,
         "" | "help" | "-h" | "--help" => command::show(USAGE),
         other => bail!("there is no task `{other}`\n\n{USAGE}"),
     }

@@ -34,7 +34,11 @@ fn member<'a>(object: &'a str, name: &str) -> Option<&'a str> {
 
 /// Whether there is anything: not an empty text, nor blanks.
 pub(crate) fn is_filled(raw: &str) -> bool {
-    text_of(raw).is_none_or(|text| !text.trim().is_empty())
+    match raw.as_bytes() {
+        // Nearly all values begin so: no need to look at the rest.
+        [b'"', b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9', ..] | [b'-' | b'0'..=b'9', ..] => true,
+        _ => text_of(raw).is_none_or(|text| !text.trim().is_empty()),
+    }
 }
 
 /// The text of a string, or of a number or truth value as it is written.
@@ -63,11 +67,7 @@ pub(crate) fn number(raw: &str) -> Option<f64> {
 /// in lower case.
 pub(crate) fn is_same(text: &str, wanted: &str) -> bool {
     let text = text.trim();
-    if text.is_ascii() {
-        text.eq_ignore_ascii_case(wanted)
-    } else {
-        text.to_lowercase() == wanted
-    }
+    text.eq_ignore_ascii_case(wanted) || (!text.is_ascii() && text.to_lowercase() == wanted)
 }
 
 /// Whether a text contains another, whatever the case. `wanted` is in lower
@@ -87,12 +87,24 @@ pub(crate) fn contains(text: &str, wanted: &str) -> bool {
 /// The host of an e-mail address, of a web address, or of a bare host name.
 pub(crate) fn domain(text: &str) -> &str {
     let text = text.trim();
-    let text = text.split_once("://").map_or(text, |(_, rest)| rest);
-    let end = text.find(['/', '?', '#']).unwrap_or(text.len());
-    let (authority, _) = text.split_at(end);
-    let host = authority.rsplit('@').next().unwrap_or(authority);
-    let host = host.split(':').next().unwrap_or(host);
-    host.trim_end_matches(['.', '>'])
+    let (mut start, mut end) = (0, None);
+    // One look at each byte. What has a meaning is ASCII, so the cuts are clean.
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'@' => (start, end) = (at + 1, None),
+            b':' if text.get(at..).is_some_and(|rest| rest.starts_with("://")) => {
+                (start, end) = (at + 3, None);
+            }
+            b':' => end = end.or(Some(at)),
+            b'/' | b'?' | b'#' if at >= start => {
+                end = end.or(Some(at));
+                break;
+            }
+            _ => {}
+        }
+    }
+    let host = text.get(start..end.unwrap_or(text.len()));
+    host.unwrap_or_default().trim_end_matches(['.', '>'])
 }
 
 /// Whether a host is a domain or lies below it. `wanted` is in lower case.
@@ -118,6 +130,9 @@ mod tests {
             "https://user@example.com:8080/a?b#c",
             "example.com",
             "http://example.com.",
+            "https://example.com/a@b?c:d#e",
+            "https://jane:secret@example.com:8080",
+            "example.com?at=https://elsewhere.net",
         ] {
             assert!(is_within(domain(text), "example.com"), "{text}");
         }

@@ -29,9 +29,9 @@ impl<'a> Record<'a, '_> {
 #[must_use]
 pub fn text_of(raw: &str) -> Option<Cow<'_, str>> {
     let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
-    if inner.as_bytes().contains(&b'\\') {
-        serde_json::from_str::<String>(raw).ok().map(Cow::Owned)
-    } else {
+    if json_skim::plain(inner.as_bytes()) == inner.len() {
         Some(Cow::Borrowed(inner))
+    } else {
+        serde_json::from_str::<String>(raw).ok().map(Cow::Owned)
     }
 }
