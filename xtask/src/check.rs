@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::command::{Step, root, say, target};
-use crate::{engines, fuzz};
 use crate::setup::{self, GUEST_TARGET};
+use crate::{engines, fuzz};
 
 /// The release of cargo-deny that `deny.toml` was written for.
 const CARGO_DENY: &str = "0.20.2";
