@@ -108,7 +108,7 @@ impl Given {
     /// A body of these records, in this order. `None` if there is no such record or no
     /// outline, or if the body would have more bytes than that.
     pub(crate) fn body(&self, records: &[u32], frame: Frame<'_>, most: u64) -> Option<Bytes> {
-        let (outline, text) = (self.outline()?, self.text()?);
+        let outline = self.outline()?;
         let around = frame.first.len() + "{,},".len();
         let mut length = frame.before.len() + frame.after.len();
         for record in records {
@@ -122,7 +122,7 @@ impl Given {
         body.extend_from_slice(frame.before.as_bytes());
         for (at, record) in records.iter().enumerate() {
             let inner = outline.records.get(*record as usize)?;
-            let inner = text.get(inner.clone())?.as_bytes();
+            let inner = self.json.get(inner.clone())?;
             if at > 0 {
                 body.push(b',');
             }
