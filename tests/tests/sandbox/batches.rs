@@ -79,7 +79,7 @@ async fn a_body_is_made_of_records_that_are_there_and_no_larger_than_any_other()
             r#"[{"b": 2},{"a":1},{"b": 2}]"#,
             "[]",
             &refused,
-            "[]",
+            &refused,
             &refused
         ])
     );
