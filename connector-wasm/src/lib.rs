@@ -14,6 +14,13 @@ mod csv;
 mod describe;
 mod events;
 #[cfg(any(test, fuzzing))]
+#[allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "as in the tests that it is for"
+)]
 mod fake;
 mod fault;
 mod files;
