@@ -56,7 +56,7 @@ pub(crate) fn bench(arguments: Vec<String>) -> Result<()> {
     };
     let scorer = root()?.join("tests/benches/engines/extism-scorer");
     let extism = guest_build::compile(&scorer, &options)?;
-    Step::cargo(["run", "--release", "--locked", "--manifest-path", MANIFEST])
+    Step::cargo(["run", "--release", "--manifest-path", MANIFEST])
         .arguments(["--target-dir".as_ref(), bench.engines.as_os_str()])
         .arguments([
             "--".as_ref(),

@@ -29,7 +29,7 @@ pub(crate) fn run(arguments: Vec<String>) -> Result<()> {
     let (wanted, seconds) = read(arguments, &known)?;
     let machine = host_triple()?;
     let directory = target()?.join("fuzz");
-    Step::cargo(["build", "--release", "--locked", "--target", &machine])
+    Step::cargo(["build", "--release", "--target", &machine])
         .arguments(["--manifest-path", MANIFEST, "--target-dir"])
         .arguments([&directory])
         .variable("RUSTFLAGS", FLAGS)

@@ -12,6 +12,6 @@ export const batches = {
 
   apply(input) {
     const records = score(JSON.parse(decode(input.records)));
-    return { records: encode(JSON.stringify(records)), verdicts: records.map(() => ({ tag: "keep" })) };
+    return { records: encode(JSON.stringify(records)), verdicts: records.map(() => ({ tag: "change" })) };
   },
 };

@@ -5,7 +5,7 @@ The rules of rules.json, as somebody would write them who has Python and not the
 import json
 
 from wit_world import exports
-from wit_world.exports.batches import Batch, Description, Outcome, Verdict_Keep
+from wit_world.exports.batches import Batch, Description, Outcome, Verdict_Change
 
 INDUSTRIES = {"engineering", "banking"}
 FREE_MAIL = ("gmail.com", "gmx.de")
@@ -23,7 +23,7 @@ class Batches(exports.Batches):
         for record in records:
             score(record)
         text = json.dumps(records, ensure_ascii=False, separators=(",", ":"))
-        return Outcome(text.encode(), [Verdict_Keep() for _ in records])
+        return Outcome(text.encode(), [Verdict_Change() for _ in records])
 
 
 def score(record: dict) -> None:

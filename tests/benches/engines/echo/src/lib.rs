@@ -37,7 +37,7 @@ impl Guest for Echo {
     fn apply(input: Batch) -> Result<Outcome, Error> {
         Ok(Outcome {
             records: input.records,
-            verdicts: vec![Verdict::Keep; RECORDS.get()],
+            verdicts: vec![Verdict::Change; RECORDS.get()],
         })
     }
 }
