@@ -241,101 +241,79 @@ pub fn webhook(data: &[u8]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::path::Path;
+#[path = "../../fuzz/damaged.rs"]
+mod damaged;
 
-    use proptest::collection::vec;
+#[cfg(test)]
+mod tests {
     use proptest::prelude::*;
 
+    use super::damaged::damaged;
     use super::*;
 
-    /// The examples of a target, with a few places of each damaged.
-    fn damaged(target: &str) -> impl Strategy<Value = Vec<u8>> {
-        let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds");
-        let files = fs::read_dir(seeds.join(target)).unwrap();
-        let seeds: Vec<Vec<u8>> = files
-            .map(|file| fs::read(file.unwrap().path()).unwrap())
-            .collect();
-        let piece = prop_oneof![
-            vec(any::<u8>(), 0..4),
-            "[\\PC\r\n\t]{0,6}".prop_map(String::into_bytes),
-            prop::sample::select(vec![
-                "\"", "''", "..", "%2e", "\\", "\0", "-", "1e9", "\u{feff}"
-            ])
-            .prop_map(|piece| piece.as_bytes().to_vec()),
-        ];
-        let damage = (any::<prop::sample::Index>(), 0..8_usize, piece);
-        (prop::sample::select(seeds), vec(damage, 0..4)).prop_map(|(mut seed, damage)| {
-            for (at, gone, piece) in damage {
-                let start = at.index(seed.len() + 1);
-                let end = (start + gone).min(seed.len());
-                seed.splice(start..end, piece);
-            }
-            seed
-        })
-    }
+    /// What may stand in the place of something else.
+    const PIECES: &[&str] = &["\"", "''", "..", "%2e", "\\", "\0", "-", "1e9", "\u{feff}"];
 
     proptest! {
         #[test]
         fn a_manifest_in_which_anything_stands_is_one_or_tells_what_is_wrong(
-            data in damaged("manifest"),
+            data in damaged("manifest", PIECES),
         ) {
             manifest(&data);
         }
 
         #[test]
         fn the_imports_of_whatever_is_taken_for_a_component_are_those_that_would_be_linked(
-            data in damaged("component"),
+            data in damaged("component", PIECES),
         ) {
             component(&data);
         }
 
         #[test]
         fn whatever_is_read_as_a_signature_is_written_as_it_was_read(
-            data in damaged("signature"),
+            data in damaged("signature", PIECES),
         ) {
             signature(&data);
         }
 
         #[test]
         fn whatever_path_is_asked_for_stays_on_its_origin_as_it_was_checked(
-            data in damaged("path"),
+            data in damaged("path", PIECES),
         ) {
             path(&data);
         }
 
         #[test]
         fn an_address_of_the_old_kind_is_public_in_no_dress_of_the_new_one(
-            data in damaged("address"),
+            data in damaged("address", PIECES),
         ) {
             address(&data);
         }
 
         #[test]
         fn a_key_is_plain_ascii_or_none(
-            data in damaged("key"),
+            data in damaged("key", PIECES),
         ) {
             key(&data);
         }
 
         #[test]
         fn records_are_taken_exactly_when_serde_json_takes_them(
-            data in damaged("records"),
+            data in damaged("records", PIECES),
         ) {
             records(&data);
         }
 
         #[test]
         fn whatever_comes_in_place_of_a_table_gives_whole_rows_and_sound_records(
-            data in damaged("table"),
+            data in damaged("table", PIECES),
         ) {
             table(&data);
         }
 
         #[test]
         fn whatever_comes_in_place_of_a_webhook_is_taken_only_if_it_was_signed_so(
-            data in damaged("webhook"),
+            data in damaged("webhook", PIECES),
         ) {
             webhook(&data);
         }
