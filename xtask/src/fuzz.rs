@@ -35,7 +35,9 @@ pub(crate) fn run(arguments: Vec<String>) -> Result<()> {
         .variable("RUSTFLAGS", FLAGS)
         .announced()
         .run()
-        .context("libFuzzer is built with a C++ compiler: is `c++` there?")?;
+        .context(
+            "the targets were not built; libFuzzer, among them, needs a C++ compiler (`c++`)",
+        )?;
     let program = directory.join(machine).join("release/lockgate-fuzz");
     for name in &wanted {
         let found = directory.join("found").join(name);
