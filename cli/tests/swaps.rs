@@ -335,9 +335,11 @@ fn the_bench_of_neighbours_tells_what_calls_cost_alone_and_beside_an_attacker() 
         (&json!(20), &json!(0))
     );
     let number = |name: &str| figures[name].as_f64().unwrap();
-    assert_eq!(
-        number("p99_ratio"),
-        number("p99_beside_ms") / number("p99_ms")
+    let ratio = number("p99_beside_ms") / number("p99_ms");
+    // A number that was written and read again may differ in its last bit.
+    assert!(
+        (number("p99_ratio") - ratio).abs() <= ratio * 1e-12,
+        "{figures}"
     );
     assert!(
         number("p50_ms") > 0.0 && number("p50_beside_ms") > 0.0,
