@@ -132,10 +132,16 @@ impl SigningKey {
     /// its component.
     #[must_use]
     pub fn sign(&self, package: &Package) -> Signature {
-        let signature = self.pair.sign(&message(package));
+        let signed = self.pair.sign(&message(package));
+        let mut signature = [0; SIGNATURE_BYTES];
+        // Both have 64 bytes.
+        signature
+            .iter_mut()
+            .zip(signed.as_ref())
+            .for_each(|(to, from)| *to = *from);
         Signature {
             key: self.public(),
-            signature: STANDARD.encode(signature.as_ref()),
+            signature,
         }
     }
 }
@@ -145,7 +151,33 @@ impl SigningKey {
 #[serde(deny_unknown_fields)]
 pub struct Signature {
     key: PublicKey,
-    signature: String,
+    /// Bytes, since a text could be written in many ways.
+    #[serde(with = "encoded")]
+    signature: [u8; SIGNATURE_BYTES],
+}
+
+/// The bytes of a signature as text: base64.
+mod encoded {
+    use base64::Engine as _;
+    use serde::{Deserialize as _, Deserializer, Serializer, de};
+
+    use super::{SIGNATURE_BYTES, STANDARD};
+
+    pub(super) fn serialize<S: Serializer>(
+        signature: &[u8; SIGNATURE_BYTES],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(signature))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<[u8; SIGNATURE_BYTES], D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let bytes = STANDARD.decode(text).ok();
+        let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
+        bytes.ok_or_else(|| de::Error::custom("a signature is 64 bytes in base64"))
+    }
 }
 
 impl Signature {
@@ -160,18 +192,16 @@ impl Signature {
     pub fn to_text(&self) -> String {
         format!(
             "key = \"{}\"\nsignature = \"{}\"\n",
-            self.key, self.signature
+            self.key,
+            STANDARD.encode(self.signature)
         )
     }
 
     /// Whether its key has signed this package.
     #[must_use]
     pub fn is_of(&self, package: &Package) -> bool {
-        let Ok(signature) = STANDARD.decode(&self.signature) else {
-            return false;
-        };
         let key = UnparsedPublicKey::new(&ED25519, self.key.0);
-        signature.len() == SIGNATURE_BYTES && key.verify(&message(package), &signature).is_ok()
+        key.verify(&message(package), &self.signature).is_ok()
     }
 }
 
