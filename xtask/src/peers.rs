@@ -82,7 +82,7 @@ pub(crate) fn bench(arguments: Vec<String>) -> Result<()> {
     let folder = folder()?;
     install_jsforce(&folder)?;
     let python = install_simple_salesforce(&folder)?;
-    Step::cargo(["bench", "--locked", "--package", "lockgate-tests"])
+    Step::cargo(["bench", "--locked", "--workspace"])
         .arguments(["--bench", "peers", "--"])
         .arguments(arguments)
         .variable("PEERS_FOLDER", folder)
