@@ -275,6 +275,13 @@ impl<H: Host> Api<H> {
         sent.map_err(|lost| without_answer(&lost, ask.kind.effect()))
     }
 
+    /// Sends a request with a file that the host has made.
+    pub(crate) async fn send_sheet(&self, ask: Ask, sheet: &H::Sheet) -> Result<Answer, Error> {
+        let request = self.request(&ask, &self.version().await?);
+        let sent = self.host.send_sheet(request, sheet).await;
+        sent.map_err(|lost| without_answer(&lost, ask.kind.effect()))
+    }
+
     /// Sends a content in its frame.
     pub(crate) async fn send_file(
         &self,

@@ -25,7 +25,7 @@ wit_bindgen::generate!({
     additional_derives: [PartialEq],
     // They hold streams or handles, of which no two are the same.
     additional_derives_ignore: [
-        "content", "page", "page-records", "part", "results", "told", "written-rows",
+        "content", "found", "page", "page-records", "part", "results", "told", "written-rows",
     ],
     pub_export_macro: true,
     default_bindings_module: "crate::bindings",

@@ -3,6 +3,7 @@
 
 mod batch;
 mod script;
+mod sheet;
 mod table;
 
 use std::collections::VecDeque;
@@ -14,12 +15,13 @@ use std::task::{Context, Poll, Waker};
 use crate::api::Api;
 use crate::files::{Clash, Frame};
 use crate::host::{
-    Answer, BatchFrame, Form, Heard, Host, HttpError, Level, Lost, Member, Method, Opened, Part,
-    QuotaError, Request, Sent, Shape, StreamError,
+    Answer, BatchFrame, Form, Found, Heard, Host, HttpError, InvalidPart, Level, Lost, Member,
+    Method, Opened, Part, QuotaError, Request, Sent, Shape, StreamError, Telling,
 };
 use crate::settings::Settings;
 use script::Script;
 pub(crate) use script::{Down, Exchange, Reply, Step, broken, ends, interrupted};
+use sheet::Sheet;
 use table::{Rows, Table};
 
 /// How much of a content comes at a time, in bytes: little, so that most rows come
@@ -156,7 +158,14 @@ impl Host for Fake {
     type Rows = Rows;
     type Batch = Vec<u8>;
     type Written = Vec<Option<String>>;
+    type Sheet = Sheet;
     type Exchange = Exchange;
+
+    fn batch(&self, json: &[u8]) -> Vec<u8> {
+        let script = &self.0;
+        script.n_batches.set(script.n_batches.get() + 1);
+        json.to_vec()
+    }
 
     fn count(&self, batch: &Vec<u8>) -> usize {
         batch::elements(batch).len()
@@ -188,6 +197,43 @@ impl Host for Fake {
             200 | 201 => batch::told(&answer.body, form).map_or(Sent::Unreadable, Sent::Told),
             _ => Sent::Refused(answer),
         })
+    }
+
+    fn open_sheet(&self, null: &str) -> Option<Sheet> {
+        Sheet::open(&self.0, null)
+    }
+
+    fn widen(&self, sheet: &Sheet, names: &[String]) -> bool {
+        sheet.widen(names)
+    }
+
+    fn add(&self, sheet: &Sheet, batch: &Vec<u8>, first: usize) -> Option<usize> {
+        sheet.add(batch, first)
+    }
+
+    fn let_file_go(&self, sheet: &Sheet) {
+        sheet.let_file_go();
+    }
+
+    fn lose_all(&self, sheet: &Sheet) {
+        sheet.lose_all();
+    }
+
+    async fn send_sheet(&self, mut request: Request, sheet: &Sheet) -> Result<Answer, Lost> {
+        let gone = Lost::Head(HttpError::Invalid(InvalidPart::Body));
+        request.body = Some(sheet.file().ok_or(gone)?);
+        self.send(request).await
+    }
+
+    async fn find(
+        &self,
+        table: &Table,
+        sheet: &Sheet,
+        telling: Telling,
+        most: u32,
+    ) -> Result<Option<Found<Vec<Option<String>>>>, Lost> {
+        later().await;
+        sheet.find(table, &telling, most as usize)
     }
 
     async fn send(&self, request: Request) -> Result<Answer, Lost> {

@@ -6,11 +6,12 @@
 
 mod answer;
 mod exchange;
+mod file;
 
 use std::pin::pin;
 
 use futures_util::future::{Either, select};
-use wit_bindgen::{FutureReader, StreamReader, StreamResult, StreamWriter};
+use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
 use crate::bindings::lockgate::connector::{
     clock, http, log, outgoing, quota, storage, stream, tables,
@@ -18,23 +19,13 @@ use crate::bindings::lockgate::connector::{
 use crate::bindings::wit_stream;
 use crate::files::{Clash, Frame};
 
-pub(crate) use answer::{Answer, Heard, Lost, Opened, Part, Sent, Told};
+pub(crate) use answer::{Answer, Found, Heard, Lost, Opened, Part, Sent, Told};
 pub(crate) use http::{Error as HttpError, Header, InvalidPart, Method, Request};
 pub(crate) use log::Level;
 pub(crate) use outgoing::{Form, Frame as BatchFrame, Member};
 pub(crate) use quota::Error as QuotaError;
 pub(crate) use stream::{Ending, Error as StreamError};
-pub(crate) use tables::Shape;
-
-/// The largest answer that is taken, in bytes: what the contract allows by
-/// default. Pages of queries and lists of objects stay far below it.
-const MAX_BODY_BYTES: u64 = 32 * 1024 * 1024;
-
-/// The headers of answers that are looked at here; the budget's is the host's.
-const LOCATOR: &str = "Sforce-Locator";
-const ETAG: &str = "ETag";
-const LAST_MODIFIED: &str = "Last-Modified";
-const DATE: &str = "Date";
+pub(crate) use tables::{Shape, Telling};
 
 /// What the connector needs of its host.
 pub(crate) trait Host {
@@ -51,10 +42,14 @@ pub(crate) trait Host {
     /// Records that the host holds.
     type Batch;
     /// What an answer has told of records that were written, held by the host.
-    type Written;
+    type Written: std::fmt::Debug;
+    /// A file that the host makes of records.
+    type Sheet: std::fmt::Debug;
     /// An exchange of messages with the Pub/Sub API; over when this is dropped.
     type Exchange;
 
+    /// Has the host hold records, a JSON array. No more than two at a time.
+    fn batch(&self, json: &[u8]) -> Self::Batch;
     /// How many records a batch has.
     fn count(&self, batch: &Self::Batch) -> usize;
     /// The records of a batch, a JSON array.
@@ -71,6 +66,30 @@ pub(crate) trait Host {
         body: (&[u32], &BatchFrame),
         form: &Form,
     ) -> Result<Sent<Self::Written>, Lost>;
+    /// A file without columns and lines, if the host has room for one. In it this text
+    /// stands for null.
+    fn open_sheet(&self, null: &str) -> Option<Self::Sheet>;
+    /// Adds columns to a file; false if they cannot be.
+    fn widen(&self, sheet: &Self::Sheet, names: &[String]) -> bool;
+    /// Adds lines for the records of a batch from the one at `first` on, and says for
+    /// how many there was room; `None`, and none are added, if one has no place in a
+    /// file or something without a column.
+    fn add(&self, sheet: &Self::Sheet, batch: &Self::Batch, first: usize) -> Option<usize>;
+    /// Lets go of all of a file but what finds its lines.
+    fn let_file_go(&self, sheet: &Self::Sheet);
+    /// Has all lines of a file found anew.
+    fn lose_all(&self, sheet: &Self::Sheet);
+    /// Sends a request with a file, and takes the whole answer.
+    async fn send_sheet(&self, request: Request, sheet: &Self::Sheet) -> Result<Answer, Lost>;
+    /// Finds lines of a file in the next rows of a table, at most so many; `None` if
+    /// it is none.
+    async fn find(
+        &self,
+        table: &Self::Table,
+        sheet: &Self::Sheet,
+        telling: Telling,
+        most: u32,
+    ) -> Result<Option<Found<Self::Written>>, Lost>;
     /// Sends a request and takes the whole answer.
     async fn send(&self, request: Request) -> Result<Answer, Lost>;
     /// Sends a request, and takes the answer whole only if it is not 200.
@@ -155,7 +174,12 @@ impl Host for Imports {
     type Rows = tables::Rows;
     type Batch = outgoing::Batch;
     type Written = outgoing::Written;
+    type Sheet = outgoing::Sheet;
     type Exchange = exchange::Exchange;
+
+    fn batch(&self, json: &[u8]) -> Self::Batch {
+        outgoing::Batch::new(json)
+    }
 
     fn count(&self, batch: &Self::Batch) -> usize {
         batch.count() as usize
@@ -183,9 +207,10 @@ impl Host for Imports {
         let sent = http::send_batch(request, batch, records.to_vec(), frame.clone());
         let response = sent.await.map_err(Lost::Head)?;
         if !matches!(response.status(), 200 | 201) {
-            return Self::whole(response).await.map(Sent::Refused);
+            return answer::whole(response).await.map(Sent::Refused);
         }
-        let told = http::Response::take_results(response, form.clone(), MAX_BODY_BYTES).await;
+        let told =
+            http::Response::take_results(response, form.clone(), answer::MAX_BODY_BYTES).await;
         Ok(match told.map_err(Lost::Body)? {
             None => Sent::Unreadable,
             Some(told) => Sent::Told(Told {
@@ -200,21 +225,65 @@ impl Host for Imports {
         })
     }
 
+    fn open_sheet(&self, null: &str) -> Option<Self::Sheet> {
+        outgoing::Sheet::open(null)
+    }
+
+    fn widen(&self, sheet: &Self::Sheet, names: &[String]) -> bool {
+        sheet.widen(names)
+    }
+
+    fn add(&self, sheet: &Self::Sheet, batch: &Self::Batch, first: usize) -> Option<usize> {
+        let added = sheet.add(batch, u32::try_from(first).ok()?);
+        added.map(|added| added as usize)
+    }
+
+    fn let_file_go(&self, sheet: &Self::Sheet) {
+        sheet.let_file_go();
+    }
+
+    fn lose_all(&self, sheet: &Self::Sheet) {
+        sheet.lose_all();
+    }
+
+    async fn send_sheet(&self, request: Request, sheet: &Self::Sheet) -> Result<Answer, Lost> {
+        let response = http::send_sheet(request, sheet).await.map_err(Lost::Head)?;
+        answer::whole(response).await
+    }
+
+    async fn find(
+        &self,
+        table: &Self::Table,
+        sheet: &Self::Sheet,
+        telling: Telling,
+        most: u32,
+    ) -> Result<Option<Found<Self::Written>>, Lost> {
+        let found = table.find(sheet, telling, most).await;
+        let found = found.map_err(answer::lost_table)?;
+        Ok(found.map(|found| Found {
+            lines: found.lines,
+            cells: found.cells,
+            records: found.records,
+            written: found.written,
+            is_last: found.is_last,
+        }))
+    }
+
     async fn send(&self, request: Request) -> Result<Answer, Lost> {
         let response = http::send(request).await.map_err(Lost::Head)?;
-        Self::whole(response).await
+        answer::whole(response).await
     }
 
     async fn open(&self, request: Request) -> Result<Opened<Self::Down>, Lost> {
-        Self::opened(request, http::Response::take_stream).await
+        answer::opened(request, http::Response::take_stream).await
     }
 
     async fn open_table(&self, request: Request) -> Result<Opened<Self::Table>, Lost> {
-        Self::opened(request, http::Response::take_table).await
+        answer::opened(request, http::Response::take_table).await
     }
 
     async fn columns(&self, table: &Self::Table) -> Result<Option<Vec<String>>, Lost> {
-        table.header().await.map_err(lost_table)
+        table.header().await.map_err(answer::lost_table)
     }
 
     async fn rows(
@@ -223,7 +292,10 @@ impl Host for Imports {
         shape: &Shape,
         most: u32,
     ) -> Result<Part<Self::Rows>, Lost> {
-        let part = table.next(shape.clone(), most).await.map_err(lost_table)?;
+        let part = table
+            .next(shape.clone(), most)
+            .await
+            .map_err(answer::lost_table)?;
         Ok(Part {
             rows: part.rows,
             count: part.count,
@@ -268,7 +340,7 @@ impl Host for Imports {
             Either::Left((outcome, _)) => outcome,
             Either::Right(((), sending)) => sending.await,
         };
-        Self::whole(outcome.map_err(Lost::Head)?).await
+        answer::whole(outcome.map_err(Lost::Head)?).await
     }
 
     async fn send_file(
@@ -281,7 +353,7 @@ impl Host for Imports {
         let length = length.map(|length| frame.length(length));
         let (writer, body) = wit_stream::new();
         let sending = pin!(http::send_stream(request, body, length));
-        let writing = pin!(write_file(writer, frame, content));
+        let writing = pin!(file::write(writer, frame, content));
         let outcome = match select(sending, writing).await {
             // The org may answer before it has read all.
             Either::Left((outcome, _)) => outcome,
@@ -290,7 +362,7 @@ impl Host for Imports {
             Either::Right((Err(clash), _)) => return Ok(Err(clash)),
         };
         let response = outcome.map_err(Lost::Head)?;
-        Self::whole(response).await.map(Ok)
+        answer::whole(response).await.map(Ok)
     }
 
     async fn exchange(&self, method: &str) -> Result<Self::Exchange, StreamError> {
@@ -365,41 +437,6 @@ impl Host for Imports {
 }
 
 impl Imports {
-    /// Sends a request, and takes what may be a content by `take`.
-    async fn opened<D>(
-        request: Request,
-        take: impl FnOnce(http::Response) -> D,
-    ) -> Result<Opened<D>, Lost> {
-        let response = http::send(request).await.map_err(Lost::Head)?;
-        if response.status() != 200 {
-            return Ok(Opened::Refused(Self::whole(response).await?));
-        }
-        let length = response.header("Content-Length");
-        Ok(Opened::Content {
-            length: length.and_then(|length| length.parse().ok()),
-            locator: response.header(LOCATOR),
-            body: take(response),
-        })
-    }
-
-    /// The answer with its whole body.
-    async fn whole(response: http::Response) -> Result<Answer, Lost> {
-        let status = response.status();
-        let etag = response.header(ETAG);
-        let last_modified = response.header(LAST_MODIFIED);
-        let date = response.header(DATE);
-        let body = http::Response::take_body(response, MAX_BODY_BYTES)
-            .await
-            .map_err(Lost::Body)?;
-        Ok(Answer {
-            status,
-            etag,
-            last_modified,
-            date,
-            body,
-        })
-    }
-
     fn note_storage(self, key: &str, error: &storage::Error) {
         let reason = match error {
             storage::Error::InvalidKey => "invalid key",
@@ -416,18 +453,6 @@ impl Imports {
     }
 }
 
-/// How the body of a table broke off.
-const fn lost_table(error: tables::Error) -> Lost {
-    Lost::Body(match error {
-        tables::Error::Unavailable(retry_after_ms) => HttpError::Unavailable(http::Interruption {
-            maybe_sent: true,
-            retry_after_ms,
-        }),
-        tables::Error::TooLarge(bytes) => HttpError::TooLarge(bytes),
-        tables::Error::Denied => HttpError::Denied,
-    })
-}
-
 /// Goes on with work when the call that began it is over.
 pub(crate) fn beside(work: impl Future<Output = ()> + 'static) {
     #[cfg(target_family = "wasm")]
@@ -435,32 +460,4 @@ pub(crate) fn beside(work: impl Future<Output = ()> + 'static) {
     // Outside of a component nobody calls.
     #[cfg(not(target_family = "wasm"))]
     drop(work);
-}
-
-/// How much of a file is in this component's memory at a time, in bytes.
-const PIECE_BYTES: usize = 64 * 1024;
-
-/// Writes a content with what stands around it, as fast as it is read.
-async fn write_file(
-    mut writer: StreamWriter<u8>,
-    mut frame: Frame,
-    mut content: StreamReader<u8>,
-) -> Result<(), Clash> {
-    let mut rest = writer.write_all(frame.before).await;
-    let mut piece = Vec::with_capacity(PIECE_BYTES);
-    // What is left over was not wanted any more: the answer is on its way.
-    while rest.is_empty() {
-        piece.clear();
-        let (status, read) = content.read(piece).await;
-        frame.guard.check(&read)?;
-        if !matches!(status, StreamResult::Complete(_)) {
-            // The host ends the call rather than the stream if the content is
-            // not whole.
-            writer.write_all(frame.after).await;
-            break;
-        }
-        rest = writer.write_all(read).await;
-        piece = Vec::with_capacity(PIECE_BYTES);
-    }
-    Ok(())
 }

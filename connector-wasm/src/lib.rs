@@ -205,24 +205,25 @@ impl GuestWriter for write::Writer<Imports> {
     }
 
     async fn push(&self, records: Batch) -> Result<Results, Error> {
-        let pushed = self.push_batch(&records).await?;
+        self.push_batch(&records).await.map(Results::from)
+    }
+
+    async fn finish(&self) -> Result<Option<Results>, Error> {
+        Ok(self.next_results().await?.map(Results::from))
+    }
+}
+
+impl From<write::Pushed<<Imports as host::Host>::Written>> for Results {
+    fn from(pushed: write::Pushed<<Imports as host::Host>::Written>) -> Self {
         let written = |(written, rows)| WrittenRows {
             written,
             done: Done::Created,
             rows,
         };
-        Ok(Results {
+        Self {
             rows: pushed.rows,
             written: pushed.written.into_iter().map(written).collect(),
-        })
-    }
-
-    async fn finish(&self) -> Result<Option<Results>, Error> {
-        let rows = Self::finish(self).await?;
-        Ok(rows.map(|rows| Results {
-            rows,
-            written: Vec::new(),
-        }))
+        }
     }
 }
 

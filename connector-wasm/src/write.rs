@@ -11,6 +11,7 @@ mod check;
 mod choice;
 mod collections;
 mod dry;
+mod filing;
 mod forest;
 mod held;
 mod jobs;
@@ -38,13 +39,14 @@ use crate::body::{Row, read_rows};
 use crate::fault::{as_problem, problem, refused};
 use crate::host::Host;
 use crate::names;
-use bulk::{BulkJob, Sheet};
+use bulk::{BulkJob, File, Sheet};
 use choice::{Choice, Kind, forced};
 use dry::Found;
 use forest::Forest;
 use held::{Chunk, Held};
 use jobs::Room;
 use pace::Pace;
+pub(crate) use passing::Pushed;
 use plan::{Job, MAX_ROWS};
 use schema::Schema;
 use tree::Trees;
@@ -62,7 +64,7 @@ const FOREST_FROM_ROWS: usize = 500;
 
 /// A write under way.
 #[derive(Debug)]
-pub(crate) struct Writer<H> {
+pub(crate) struct Writer<H: Host> {
     api: Rc<Api<H>>,
     object: String,
     operation: Operation,
@@ -76,31 +78,52 @@ pub(crate) struct Writer<H> {
     pace: Pace,
     room: Room,
     /// Taken while a call works on it: calls of one writer do not overlap.
-    state: RefCell<Option<State>>,
+    state: RefCell<Option<State<H>>>,
 }
 
 /// Records that have no result yet.
-#[derive(Debug, Default)]
-struct State {
+#[derive(Debug)]
+struct State<H: Host> {
     held: Held,
     /// All records so far.
     n_pushed: usize,
     /// Some record held others.
     has_trees: bool,
-    /// The rows of the next bulk job.
+    /// The rows of the next bulk job that were read.
     next_job: Option<Sheet>,
-    under_way: VecDeque<UnderWay>,
+    /// The rows of the next one that goes up unread.
+    next_file: Option<File<H::Sheet>>,
+    /// Some records had to be read, so all that follow are: jobs cost calls, and each
+    /// change from one way to the other would begin one.
+    must_read: bool,
+    under_way: VecDeque<UnderWay<H>>,
     n_jobs: usize,
     /// What a dry run found.
     found: Found,
 }
 
+impl<H: Host> Default for State<H> {
+    fn default() -> Self {
+        Self {
+            held: Held::default(),
+            n_pushed: 0,
+            has_trees: false,
+            next_job: None,
+            next_file: None,
+            must_read: false,
+            under_way: VecDeque::new(),
+            n_jobs: 0,
+            found: Found::default(),
+        }
+    }
+}
+
 /// Records that are being written.
 #[derive(Debug)]
-enum UnderWay {
-    Job(Box<BulkJob>),
+enum UnderWay<H: Host> {
+    Job(Box<BulkJob<H>>),
     /// Trees, and those that come after them.
-    Trees(Held, Option<Box<Forest>>),
+    Trees(Held, Option<Box<Forest<H>>>),
 }
 
 /// Begins a write. What is wrong with it as a whole shows here.
@@ -165,12 +188,17 @@ impl<H: Host> Writer<H> {
         u64::try_from(found.calls(self.kind()?)).ok()
     }
 
-    async fn take(&self, state: &mut State, records: &[u8]) -> Result<Vec<RowResult>, Error> {
+    async fn take(
+        &self,
+        state: &mut State<H>,
+        records: &[u8],
+    ) -> Result<Pushed<H::Written>, Error> {
         let hold_children = self.hold_children(records);
         if self.may_go_at_once(state) && !hold_children {
             let rows = self.rows(records)?;
             if rows.len() <= COLLECTIONS_ROWS {
-                return self.at_once(state, records, rows).await;
+                let results = self.at_once(state, records, rows).await;
+                return results.map(Pushed::of);
             }
         }
         let n_held = state.held.rows();
@@ -181,7 +209,7 @@ impl<H: Host> Writer<H> {
     }
 
     /// Whether nothing is to be waited for, and nothing else comes first.
-    fn may_go_at_once(&self, state: &State) -> bool {
+    fn may_go_at_once(&self, state: &State<H>) -> bool {
         self.kind() == Some(Kind::Collections)
             && !(self.dry_run || self.all_or_none)
             && state.held.is_empty()
@@ -191,7 +219,7 @@ impl<H: Host> Writer<H> {
     /// Sends records by collections as they come, without holding them.
     async fn at_once(
         &self,
-        state: &mut State,
+        state: &mut State<H>,
         records: &[u8],
         rows: Vec<Result<Row<'_>, Problem>>,
     ) -> Result<Vec<RowResult>, Error> {
@@ -211,16 +239,16 @@ impl<H: Host> Writer<H> {
         }
     }
 
-    /// Gives results until all records have theirs.
-    pub(crate) async fn finish(&self) -> Result<Option<Vec<RowResult>>, Error> {
+    /// Takes no more records, and gives results until all have theirs.
+    pub(crate) async fn next_results(&self) -> Result<Option<Pushed<H::Written>>, Error> {
         let mut state = self.take_state()?;
         let outcome = self.finish_with(&mut state).await;
         self.state.replace(Some(state));
         outcome
     }
 
-    async fn finish_with(&self, state: &mut State) -> Result<Option<Vec<RowResult>>, Error> {
-        if !state.held.is_empty() || state.next_job.is_some() {
+    async fn finish_with(&self, state: &mut State<H>) -> Result<Option<Pushed<H::Written>>, Error> {
+        if !state.held.is_empty() || state.next_job.is_some() || state.next_file.is_some() {
             return self.work(state, true).await.map(Some);
         }
         match state.under_way.front_mut() {
@@ -237,24 +265,30 @@ impl<H: Host> Writer<H> {
                 }
                 Ok(Some(results))
             }
-            Some(UnderWay::Trees(..)) => self.go_on_with_trees(state).await.map(Some),
+            Some(UnderWay::Trees(..)) => {
+                let results = self.go_on_with_trees(state).await?;
+                Ok(Some(Pushed::of(results)))
+            }
         }
     }
 
-    fn take_state(&self) -> Result<State, Error> {
+    fn take_state(&self) -> Result<State<H>, Error> {
         let state = self.state.borrow_mut().take();
         state.ok_or_else(|| wrong("calls of one writer come one after the other"))
     }
 
     /// Sends what is held as far as it should go now.
-    async fn work(&self, state: &mut State, is_end: bool) -> Result<Vec<RowResult>, Error> {
+    async fn work(&self, state: &mut State<H>, is_end: bool) -> Result<Pushed<H::Written>, Error> {
         if self.dry_run {
-            return self.check(state, is_end).await;
+            return self.check(state, is_end).await.map(Pushed::of);
         }
         match self.choose(state, is_end).await? {
-            None => Ok(Vec::new()),
+            None => Ok(Pushed::default()),
             Some(Kind::Bulk | Kind::HardDelete) => self.by_bulk(state, is_end).await,
-            Some(kind) => self.by_requests(state, kind, is_end).await,
+            Some(kind) => {
+                let results = self.by_requests(state, kind, is_end).await;
+                results.map(Pushed::of)
+            }
         }
     }
 
@@ -269,7 +303,7 @@ impl<H: Host> Writer<H> {
     }
 
     /// One step with the trees in front, and their results once they are done.
-    async fn go_on_with_trees(&self, state: &mut State) -> Result<Vec<RowResult>, Error> {
+    async fn go_on_with_trees(&self, state: &mut State<H>) -> Result<Vec<RowResult>, Error> {
         let Some(UnderWay::Trees(rest, forest)) = state.under_way.front_mut() else {
             return Ok(Vec::new());
         };
@@ -298,7 +332,7 @@ impl<H: Host> Writer<H> {
     }
 
     /// The next trees, taken apart.
-    async fn next_forest(&self, rest: &mut Held) -> Result<Option<Box<Forest>>, Error> {
+    async fn next_forest(&self, rest: &mut Held) -> Result<Option<Box<Forest<H>>>, Error> {
         let (max_rows, max_bytes) = match self.all_or_none {
             true => (usize::MAX, usize::MAX),
             false => (FOREST_ROWS, FOREST_BYTES),
@@ -321,7 +355,7 @@ impl<H: Host> Writer<H> {
     /// By collections or graphs, a part with each call.
     async fn by_requests(
         &self,
-        state: &mut State,
+        state: &mut State<H>,
         kind: Kind,
         is_end: bool,
     ) -> Result<Vec<RowResult>, Error> {
@@ -362,7 +396,7 @@ impl<H: Host> Writer<H> {
 
     async fn by_collections(
         &self,
-        state: &mut State,
+        state: &mut State<H>,
         chunk: Chunk,
     ) -> Result<Vec<RowResult>, Error> {
         let rows = self.rows(&chunk.json)?;
@@ -405,7 +439,11 @@ impl<H: Host> Writer<H> {
 
 /// What a caller learns of records that came to one error. Those that may go later
 /// are kept.
-fn failed_as_one(state: &mut State, chunk: Chunk, error: Error) -> Result<Vec<RowResult>, Error> {
+fn failed_as_one<H: Host>(
+    state: &mut State<H>,
+    chunk: Chunk,
+    error: Error,
+) -> Result<Vec<RowResult>, Error> {
     match error {
         // It may have happened, to each of them. If these are all, the call as a
         // whole says so.

@@ -15,6 +15,7 @@ pub(crate) mod connector {
         with: {
             "lockgate:connector/http.response": crate::capability::http::Response,
             "lockgate:connector/outgoing.batch": crate::capability::outgoing::Batch,
+            "lockgate:connector/outgoing.sheet": crate::capability::outgoing::Sheet,
             "lockgate:connector/outgoing.written": crate::capability::outgoing::Written,
             "lockgate:connector/quota.reservation": crate::capability::quota::Reservation,
             "lockgate:connector/tables.rows": crate::capability::tables::Rows,

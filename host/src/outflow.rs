@@ -12,8 +12,8 @@ use wasmtime::{AsContextMut as _, StoreContextMut};
 use crate::patience::Patience;
 use crate::state::ConnectorState;
 
-/// The most that is taken from a guest in one piece.
-const MAX_PART_BYTES: usize = 256 * 1024;
+/// The most that goes up in one piece, and is taken from a guest in one.
+pub(crate) const MAX_PART_BYTES: usize = 256 * 1024;
 
 /// How much of a file moves before limits count afresh. Small enough for a slow
 /// line to manage within the wall clock, large enough that a guest that moves

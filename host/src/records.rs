@@ -4,6 +4,7 @@
 mod contract;
 mod description;
 mod given;
+mod sheet;
 mod table;
 mod told;
 
@@ -22,6 +23,7 @@ pub use description::{
     Action, Child, ConnectorDescription, EventKind, Field, ObjectDescription, ObjectSummary,
 };
 pub(crate) use given::{Frame, Given};
+pub(crate) use sheet::{Sheet, Telling};
 pub(crate) use table::{Shape, Table};
 pub(crate) use told::{Form as ToldForm, Told, Written};
 

@@ -60,6 +60,15 @@ pub(crate) fn ends(status: u32, code: &str) -> Step {
 pub(crate) struct Script {
     /// How often the records of a batch were read.
     pub(crate) n_read: Cell<usize>,
+    /// How many batches were made of records that were read.
+    pub(crate) n_batches: Cell<usize>,
+    /// How many lines a sheet takes, if not as many as the contract says.
+    pub(crate) max_lines: Cell<Option<usize>>,
+    /// There is no room for another sheet.
+    pub(crate) no_sheets: Cell<bool>,
+    /// How many sheets there are, and how many of them have their file.
+    pub(crate) sheets: Cell<usize>,
+    pub(super) files: Cell<usize>,
     pub(super) replies: RefCell<VecDeque<Reply>>,
     pub(crate) asked: RefCell<Vec<Request>>,
     pub(crate) stored: RefCell<BTreeMap<String, Vec<u8>>>,

@@ -1,6 +1,6 @@
 //! Tables of the scripted host: read as the real one does, but into texts.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use csv_skim::{Malformed, Next};
 
@@ -14,23 +14,37 @@ pub(crate) type Rows = Vec<Vec<String>>;
 pub(crate) struct Table {
     bytes: Vec<u8>,
     at: Cell<usize>,
+    names: RefCell<Vec<String>>,
     torn: Option<HttpError>,
 }
 
 impl Table {
-    pub(super) const fn new(bytes: Vec<u8>, torn: Option<HttpError>) -> Self {
+    pub(super) fn new(bytes: Vec<u8>, torn: Option<HttpError>) -> Self {
         Self {
             bytes,
             at: Cell::new(0),
+            names: RefCell::default(),
             torn,
         }
     }
 
     pub(super) fn columns(&self) -> Result<Option<Vec<String>>, Lost> {
-        match (self.row(), self.torn) {
-            (Ok(None), Some(error)) => Err(Lost::Body(error)),
-            (row, _) => Ok(row.unwrap_or_default()),
-        }
+        let columns = match (self.row(), self.torn) {
+            (Ok(None), Some(error)) => return Err(Lost::Body(error)),
+            (row, _) => row.unwrap_or_default(),
+        };
+        self.names.replace(columns.clone().unwrap_or_default());
+        Ok(columns)
+    }
+
+    /// The names of the columns, once they were asked for.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.names.borrow().clone()
+    }
+
+    /// Whether nothing is left.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.bytes[self.at.get()..].trim_ascii().is_empty()
     }
 
     pub(super) fn rows(&self, most: usize) -> Result<Part<Rows>, Lost> {

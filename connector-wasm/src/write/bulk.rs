@@ -1,14 +1,17 @@
-//! Writing by jobs of the Bulk API 2.0: rows go up as one CSV, which is made while
-//! it goes, Salesforce works on them on its own, and says in files of its own what
-//! became of each, in no order.
+//! Writing by jobs of the Bulk API 2.0: rows go up as one CSV, which is made here while
+//! it goes, or by the host of records that nobody has read; Salesforce works on them on
+//! its own, and says in files of its own what became of each, in no order.
 //!
 //! A job has three steps before it begins (create, upload, close). Each can be
 //! done again if its answer is lost, since a job that is not closed does
 //! nothing. Once it is closed it is never made again.
 
+mod file;
 mod finder;
+mod found;
 mod line;
 mod results;
+mod rows;
 mod sheet;
 
 use serde::{Deserialize, Serialize};
@@ -22,7 +25,9 @@ use crate::bindings::exports::lockgate::connector::records::{
 use crate::fault::{Effect, Fault, problem, refused, unexpected};
 use crate::host::{Answer, Host, Method};
 use crate::wire::{self, push_text};
-use results::Told;
+pub(super) use file::File;
+use found::Told;
+use rows::Rows;
 pub(super) use sheet::{JOB_BYTES, JOB_ROWS, Sheet};
 
 /// Tries of a step whose answer was lost or makes no sense, and the pause
@@ -41,9 +46,9 @@ const LAST_PAUSE_MS: u32 = 10_000;
 
 /// A job, and how far it is.
 #[derive(Debug)]
-pub(super) struct BulkJob {
-    sheet: Sheet,
-    step: Step,
+pub(super) struct BulkJob<H: Host> {
+    rows: Rows<H::Sheet>,
+    step: Step<H::Written>,
     pause_ms: u32,
     /// Looks in a row that came to nothing.
     missed: u32,
@@ -55,7 +60,7 @@ pub(super) struct BulkJob {
 }
 
 #[derive(Debug)]
-enum Step {
+enum Step<W> {
     /// There is none yet.
     New,
     /// It has no rows yet.
@@ -65,7 +70,7 @@ enum Step {
     /// It was asked to begin: Salesforce works on it, or is done.
     Closed(String),
     /// What became of its rows is here.
-    Told(Told),
+    Told(Box<Told<W>>),
 }
 
 /// How jobs are cut out of records, and their rows printed. To be counted up when
@@ -99,7 +104,17 @@ struct Info {
 /// Results by the number of the row.
 pub(super) type Results = Vec<(usize, RecordResult)>;
 
-impl BulkJob {
+/// What is known of some rows of a job.
+#[derive(Debug)]
+pub(super) struct Known<W> {
+    pub(super) results: Results,
+    /// An answer that told of rows that were created, and the number of each.
+    pub(super) written: Option<(W, Vec<u64>)>,
+    /// All is known of the others.
+    pub(super) is_last: bool,
+}
+
+impl<H: Host> BulkJob<H> {
     /// A job of the rows of a sheet.
     pub(super) fn of(job: &Job<'_>, mut sheet: Sheet, note: Option<String>) -> Self {
         sheet.close();
@@ -108,18 +123,31 @@ impl BulkJob {
             None => 0,
         };
         Self {
-            sheet,
+            note,
+            print,
+            ..Self::new(Rows::Here(sheet))
+        }
+    }
+
+    /// A job of rows that nobody has read.
+    pub(super) const fn unread(file: File<H::Sheet>) -> Self {
+        Self::new(Rows::There(file))
+    }
+
+    const fn new(rows: Rows<H::Sheet>) -> Self {
+        Self {
+            rows,
             step: Step::New,
             pause_ms: FIRST_PAUSE_MS,
             missed: 0,
-            note,
-            print,
+            note: None,
+            print: 0,
         }
     }
 
     /// Whether it has no rows.
     pub(super) const fn is_empty(&self) -> bool {
-        self.sheet.is_empty()
+        self.rows.is_empty()
     }
 
     /// Whether it is known what became of its rows.
@@ -128,17 +156,13 @@ impl BulkJob {
     }
 
     /// About how many bytes of memory it takes.
-    pub(super) const fn bytes(&self) -> usize {
-        self.sheet.bytes()
+    pub(super) fn bytes(&self) -> usize {
+        self.rows.bytes()
     }
 
     /// Takes the job to where Salesforce works on it, from wherever it is. After
     /// an error it can be called again.
-    pub(super) async fn start<H: Host>(
-        &mut self,
-        api: &Api<H>,
-        job: &Job<'_>,
-    ) -> Result<(), Error> {
+    pub(super) async fn start(&mut self, api: &Api<H>, job: &Job<'_>) -> Result<(), Error> {
         loop {
             self.step = match &self.step {
                 Step::New => match self.resumed(api).await? {
@@ -151,7 +175,7 @@ impl BulkJob {
                 },
                 Step::Created(id) => {
                     let id = id.clone();
-                    if let Err(error) = upload(api, job, &id, &self.sheet).await {
+                    if let Err(error) = upload(api, job, &id, &self.rows).await {
                         // Whether the rows arrived is not known, and a job takes
                         // them once.
                         let _aborted = set_state(api, &id, "Aborted").await;
@@ -159,6 +183,7 @@ impl BulkJob {
                         self.forget(api).await;
                         return Err(error);
                     }
+                    self.rows.let_file_go(&api.host);
                     Step::Uploaded(id)
                 }
                 Step::Uploaded(id) => {
@@ -166,7 +191,7 @@ impl BulkJob {
                     Step::Closed(id.clone())
                 }
                 Step::Closed(_) | Step::Told(_) => {
-                    self.sheet.let_file_go();
+                    self.rows.let_file_go(&api.host);
                     return Ok(());
                 }
             };
@@ -175,11 +200,7 @@ impl BulkJob {
 
     /// Waits a little and looks at the job. True once it is known what became of
     /// its rows.
-    pub(super) async fn look<H: Host>(
-        &mut self,
-        api: &Api<H>,
-        job: &Job<'_>,
-    ) -> Result<bool, Error> {
+    pub(super) async fn look(&mut self, api: &Api<H>, job: &Job<'_>) -> Result<bool, Error> {
         let id = match &self.step {
             Step::Told(_) => return Ok(true),
             Step::Closed(id) => id.clone(),
@@ -201,41 +222,52 @@ impl BulkJob {
                 let told = told?;
                 let is_told = told.is_some();
                 if let Some(told) = told {
-                    self.step = Step::Told(told);
-                    self.sheet.clear();
+                    self.step = Step::Told(Box::new(told));
+                    self.rows = Rows::Gone;
                 }
                 Ok(is_told)
             }
         }
     }
 
-    /// The next results once they are known, at most so many, and whether they were
-    /// the last.
-    pub(super) fn results(&mut self, job: &Job<'_>, most: usize) -> (Results, bool) {
+    /// What is known of the next rows once it is, at most of so many. An answer that
+    /// told of more goes by itself.
+    pub(super) fn results(&mut self, job: &Job<'_>, most: usize) -> Known<H::Written> {
         let Step::Told(told) = &mut self.step else {
-            return (Results::new(), false);
+            return Known {
+                results: Results::new(),
+                written: None,
+                is_last: false,
+            };
         };
-        told.leave_locked();
-        let results = told.next(most, job.object).unwrap_or_default();
-        (results, told.is_over())
+        let written = told.next_written();
+        let n_written = written.as_ref().map_or(0, |(_, rows)| rows.len());
+        let others = &mut told.others;
+        others.leave_locked();
+        let results = others.next(most.saturating_sub(n_written), job.object);
+        Known {
+            results: results.unwrap_or_default(),
+            written,
+            is_last: told.is_over(),
+        }
     }
 
     /// Rows that were locked and can go again, once results are known: a JSON array
     /// of their records, and their results, which are not given otherwise.
     pub(super) fn take_locked(&mut self, job: &Job<'_>) -> (Vec<u8>, Results) {
         match &mut self.step {
-            Step::Told(told) => told.take_locked(job.object),
+            Step::Told(told) => told.others.take_locked(job.object),
             _ => (Vec::new(), Results::new()),
         }
     }
 
     /// What became of the rows, if Salesforce is done.
-    async fn told<H: Host>(
+    async fn told(
         &self,
         api: &Api<H>,
         job: &Job<'_>,
         id: &str,
-    ) -> Result<Option<Told>, Error> {
+    ) -> Result<Option<Told<H::Written>>, Error> {
         let info = info(api, id).await?;
         match &*info.state {
             "JobComplete" | "Failed" | "Aborted" => {}
@@ -247,12 +279,19 @@ impl BulkJob {
             }
             _ => return Ok(None),
         }
-        Told::read(api, job, id, &info, &self.sheet).await.map(Some)
+        match &self.rows {
+            Rows::Here(sheet) => {
+                let told = results::Told::read(api, job, id, &info, sheet).await;
+                told.map(|told| Some(Told::of(told)))
+            }
+            Rows::There(file) => found::read(api, id, &info, file).await.map(Some),
+            Rows::Gone => Ok(None),
+        }
     }
 
     /// The step at which a job of this name was left. What it wrote is not
     /// written again.
-    async fn resumed<H: Host>(&self, api: &Api<H>) -> Result<Option<Step>, Error> {
+    async fn resumed(&self, api: &Api<H>) -> Result<Option<Step<H::Written>>, Error> {
         let Some(key) = &self.note else {
             return Ok(None);
         };
@@ -300,7 +339,7 @@ impl BulkJob {
 
     /// Notes the job before anything goes up. A note that is not kept would let
     /// a crash write twice.
-    async fn keep<H: Host>(&self, api: &Api<H>, id: &str) -> Result<(), Error> {
+    async fn keep(&self, api: &Api<H>, id: &str) -> Result<(), Error> {
         let Some(key) = &self.note else {
             return Ok(());
         };
@@ -318,7 +357,7 @@ impl BulkJob {
         Err(Error::Unavailable(BROKEN_PAUSE_MS))
     }
 
-    async fn forget<H: Host>(&self, api: &Api<H>) {
+    async fn forget(&self, api: &Api<H>) {
         if let Some(key) = &self.note {
             api.host.forget(key).await;
         }
@@ -369,11 +408,11 @@ async fn upload<H: Host>(
     api: &Api<H>,
     job: &Job<'_>,
     id: &str,
-    sheet: &Sheet,
+    rows: &Rows<H::Sheet>,
 ) -> Result<(), Error> {
     let path = format!("/jobs/ingest/{id}/batches");
     let ask = Ask::new(Method::Put, path, Kind::Upload);
-    let answer = api.send_parts(ask, sheet.parts(), sheet.length()).await?;
+    let answer = rows.send(api, ask).await?;
     match succeeded(answer, Some(job.object))?.status {
         201 => Ok(()),
         // Something on the way answered, and the rows are not there.

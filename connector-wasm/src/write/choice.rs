@@ -5,7 +5,7 @@ use super::plan::MAX_ROWS;
 use super::{State, Writer, wrong};
 use crate::actions::graph::{self, MAX_GRAPHS, MAX_NODES};
 use crate::bindings::exports::lockgate::connector::records::{Error, Operation, WriteOptions};
-use crate::host::Host;
+use crate::host::{Host, Member};
 use crate::names;
 
 /// From here on a bulk job costs fewer calls than collections, and Salesforce
@@ -170,7 +170,11 @@ pub(super) fn forced(
 
 impl<H: Host> Writer<H> {
     /// The way, once it can be told; all records are there at the end.
-    pub(super) async fn choose(&self, state: &State, is_end: bool) -> Result<Option<Kind>, Error> {
+    pub(super) async fn choose(
+        &self,
+        state: &State<H>,
+        is_end: bool,
+    ) -> Result<Option<Kind>, Error> {
         if self.way.borrow().is_none() {
             let chosen = self.chosen(state, is_end).await?;
             self.way.replace(chosen);
@@ -178,7 +182,30 @@ impl<H: Host> Writer<H> {
         Ok(self.kind())
     }
 
-    async fn chosen(&self, state: &State, is_end: bool) -> Result<Option<Choice>, Error> {
+    /// The way of new records that their number alone tells, before any is read.
+    pub(super) async fn choose_unread(
+        &self,
+        state: &mut State<H>,
+        batch: &H::Batch,
+    ) -> Result<(), Error> {
+        let host = &self.api.host;
+        let count = host.count(batch);
+        let is_open = self.way.borrow().is_none() && !(self.all_or_none || self.dry_run);
+        let is_many = !state.has_trees && state.n_pushed + count >= BULK_FROM_ROWS;
+        if !(is_open && is_many && matches!(self.operation, Operation::Create)) {
+            return Ok(());
+        }
+        let is_plain = |members: Vec<Member>| members.iter().all(|member| !member.nested);
+        if host.outline(batch).is_some_and(is_plain) {
+            state.n_pushed += count;
+            let chosen = self.choose(state, false).await;
+            state.n_pushed -= count;
+            chosen?;
+        }
+        Ok(())
+    }
+
+    async fn chosen(&self, state: &State<H>, is_end: bool) -> Result<Option<Choice>, Error> {
         let rows = state.n_pushed;
         if self.all_or_none {
             if rows > MAX_NODES {

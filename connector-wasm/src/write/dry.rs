@@ -42,7 +42,7 @@ impl<H: Host> Writer<H> {
     /// Gives results of records that are held, until none are.
     pub(super) async fn check(
         &self,
-        state: &mut State,
+        state: &mut State<H>,
         is_end: bool,
     ) -> Result<Vec<RowResult>, Error> {
         let kind = self.choose(state, is_end).await?;

@@ -36,7 +36,7 @@ const LEVEL_BYTES: usize = 8 * 1024 * 1024;
 
 /// Records with their children, and what is known of each.
 #[derive(Debug)]
-pub(super) struct Forest {
+pub(super) struct Forest<H: Host> {
     /// The number of the first root among all records of the write.
     first: u64,
     trees: Trees,
@@ -46,14 +46,14 @@ pub(super) struct Forest {
     /// Trees that go in graphs and are not done.
     in_graphs: Vec<bool>,
     lock_tries: u32,
-    bulk: Option<(Vec<usize>, BulkJob)>,
+    bulk: Option<(Vec<usize>, BulkJob<H>)>,
     /// Records that were locked in a job, and go again by collections.
     locked: HashSet<usize>,
     n_jobs: usize,
 }
 
-impl Forest {
-    pub(super) fn new<H: Host>(trees: Trees, first: u64, writer: &Writer<H>) -> Self {
+impl<H: Host> Forest<H> {
+    pub(super) fn new(trees: Trees, first: u64, writer: &Writer<H>) -> Self {
         let mut members = vec![Vec::new(); trees.n_roots];
         for (at, node) in trees.nodes.iter().enumerate() {
             if let Some(members) = members.get_mut(node.root) {
@@ -141,7 +141,7 @@ impl Forest {
 
     /// Goes on, by as many requests as one call may make. After an error that can
     /// be tried again nothing is lost.
-    pub(super) async fn step<H: Host>(&mut self, writer: &Writer<H>) -> Result<(), Error> {
+    pub(super) async fn step(&mut self, writer: &Writer<H>) -> Result<(), Error> {
         if self.in_graphs.contains(&true) {
             return self.by_graphs(writer).await;
         }
@@ -151,7 +151,7 @@ impl Forest {
         self.next_level(writer).await
     }
 
-    async fn by_graphs<H: Host>(&mut self, writer: &Writer<H>) -> Result<(), Error> {
+    async fn by_graphs(&mut self, writer: &Writer<H>) -> Result<(), Error> {
         let groups = self.next_groups(writer.all_or_none);
         let texts: Vec<String> = groups
             .iter()
@@ -268,7 +268,7 @@ impl Forest {
 
     /// Notes what became of graphs. Those that were locked, and those that were not
     /// sent beside others that were, go again with the next step.
-    async fn note_graphs<H: Host>(
+    async fn note_graphs(
         &mut self,
         writer: &Writer<H>,
         groups: Vec<Vec<usize>>,
@@ -315,7 +315,7 @@ impl Forest {
     }
 
     /// Writes the next records whose parents are written.
-    async fn next_level<H: Host>(&mut self, writer: &Writer<H>) -> Result<(), Error> {
+    async fn next_level(&mut self, writer: &Writer<H>) -> Result<(), Error> {
         let Some((kind, mut places)) = self.next_ready() else {
             return Ok(());
         };
@@ -412,7 +412,7 @@ impl Forest {
         }
     }
 
-    async fn look_at_job<H: Host>(&mut self, writer: &Writer<H>) -> Result<(), Error> {
+    async fn look_at_job(&mut self, writer: &Writer<H>) -> Result<(), Error> {
         let Some((places, bulk)) = &mut self.bulk else {
             return Ok(());
         };
@@ -422,7 +422,7 @@ impl Forest {
         if !bulk.look(&writer.api, &job).await? {
             return Ok(());
         }
-        let (results, _) = bulk.results(&job, usize::MAX);
+        let results = bulk.results(&job, usize::MAX).results;
         self.bulk = None;
         let goes_again = writer.locked_rows_go_again(job.verb);
         for (at, result) in results {

@@ -27,6 +27,16 @@ pub(super) struct Chunk {
 }
 
 impl Chunk {
+    /// Those behind the first of its records; `None` if there are none.
+    pub(super) fn behind(self, rows: usize) -> Result<Option<Self>, Error> {
+        if rows == 0 {
+            return Ok(Some(self));
+        }
+        let mut held = Held::of(self)?;
+        held.take(rows, usize::MAX);
+        Ok(held.take(usize::MAX, usize::MAX))
+    }
+
     /// One result for each record: that this error ended their request.
     pub(super) fn all_told(&self, error: &Error) -> Vec<RowResult> {
         let result = |row| RowResult {
@@ -133,6 +143,12 @@ impl Held {
         let first = self.first;
         self.first += rows as u64;
         first
+    }
+
+    /// The number of the first record, also of the one that comes next if nothing is
+    /// held.
+    pub(super) const fn first(&self) -> u64 {
+        self.first
     }
 
     /// Gives back what could not be sent, to be taken next.

@@ -1,8 +1,9 @@
 //! Bulk jobs as the writer has them: records become their rows as soon as they are
 //! pushed, full ones are started, and how much memory all of them take is bounded.
 
-use super::bulk::{BulkJob, Sheet};
+use super::bulk::{BulkJob, File, Sheet};
 use super::held::{Chunk, Held};
+use super::passing::Pushed;
 use super::plan::Job;
 use super::{State, UnderWay, Writer, failed, row_result, tree};
 use crate::bindings::exports::lockgate::connector::records::{
@@ -42,43 +43,73 @@ impl<H: Host> Writer<H> {
     /// Makes records into the rows of jobs, and starts those that are full.
     pub(super) async fn by_bulk(
         &self,
-        state: &mut State,
+        state: &mut State<H>,
         is_end: bool,
-    ) -> Result<Vec<RowResult>, Error> {
-        let mut results = Vec::new();
+    ) -> Result<Pushed<H::Written>, Error> {
+        let mut pushed = Pushed::default();
         // Those that could not be started before.
         self.start_jobs(state).await?;
-        while let Some(piece) = state.held.take_piece(is_end) {
-            let rows = self.rows(&piece.json)?;
-            if self.makes_trees() && rows.iter().flatten().any(tree::holds_children) {
-                drop(rows);
-                state.add_trees(piece)?;
-                continue;
-            }
-            for (number, row) in (piece.first..).zip(rows) {
-                if let Err(problem) = row.and_then(|row| self.add_row(state, number, &row)) {
-                    results.push(row_result(number, refused_row(problem, &self.object)));
-                }
-            }
-            if let Err(error) = self.start_jobs(state).await {
-                return state.or_later(results, error);
-            }
+        if let Err(error) = self.fill_jobs(state, is_end, &mut pushed.rows).await {
+            return state.or_later(pushed, error);
         }
         if is_end {
+            self.close_file(state);
             self.close_job(state);
             if let Err(error) = self.start_jobs(state).await {
-                return state.or_later(results, error);
+                return state.or_later(pushed, error);
             }
-            return Ok(results);
+            return Ok(pushed);
         }
-        match self.make_room(state, &mut results).await {
-            Err(error) if results.is_empty() => Err(error),
-            _ => Ok(results),
+        match self.make_room(state, &mut pushed).await {
+            Err(error) if pushed.is_empty() => Err(error),
+            _ => Ok(pushed),
         }
     }
 
+    /// Makes what is held into the rows of jobs.
+    pub(super) async fn fill_jobs(
+        &self,
+        state: &mut State<H>,
+        is_end: bool,
+        results: &mut Vec<RowResult>,
+    ) -> Result<(), Error> {
+        // Where a job without a name is cut does not matter.
+        while let Some(piece) = state.held.take_piece(is_end || self.goes_by_file(state)) {
+            let (rest, outcome) = match self.goes_by_file(state) {
+                true => self.file_piece(state, piece).await?,
+                false => (Some(piece), Ok(())),
+            };
+            if let Some(rest) = rest {
+                self.read_piece(state, rest, results)?;
+            }
+            outcome?;
+            self.start_jobs(state).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes records into the rows of a job here.
+    fn read_piece(
+        &self,
+        state: &mut State<H>,
+        piece: Chunk,
+        results: &mut Vec<RowResult>,
+    ) -> Result<(), Error> {
+        let rows = self.rows(&piece.json)?;
+        if self.makes_trees() && rows.iter().flatten().any(tree::holds_children) {
+            drop(rows);
+            return state.add_trees(piece);
+        }
+        for (number, row) in (piece.first..).zip(rows) {
+            if let Err(problem) = row.and_then(|row| self.add_row(state, number, &row)) {
+                results.push(row_result(number, refused_row(problem, &self.object)));
+            }
+        }
+        Ok(())
+    }
+
     /// Puts a row into the next job, or says why it cannot be in one.
-    fn add_row(&self, state: &mut State, number: u64, row: &Row<'_>) -> Result<(), Problem> {
+    fn add_row(&self, state: &mut State<H>, number: u64, row: &Row<'_>) -> Result<(), Problem> {
         let is_full = |sheet: &Sheet| !sheet.has_room_for(row);
         if state.next_job.as_ref().is_some_and(is_full) {
             self.close_job(state);
@@ -89,7 +120,7 @@ impl<H: Host> Writer<H> {
     }
 
     /// Makes a job of the rows that are there for it.
-    fn close_job(&self, state: &mut State) {
+    fn close_job(&self, state: &mut State<H>) {
         let sheet = state.next_job.take();
         let Some(sheet) = sheet.filter(|sheet| !sheet.is_empty()) else {
             return;
@@ -101,7 +132,7 @@ impl<H: Host> Writer<H> {
         state.under_way.push_back(UnderWay::Job(Box::new(job)));
     }
 
-    async fn start_jobs(&self, state: &mut State) -> Result<(), Error> {
+    pub(super) async fn start_jobs(&self, state: &mut State<H>) -> Result<(), Error> {
         for under_way in &mut state.under_way {
             if let UnderWay::Job(job) = under_way {
                 job.start(&self.api, &self.job()).await?;
@@ -114,8 +145,8 @@ impl<H: Host> Writer<H> {
     /// much memory.
     async fn make_room(
         &self,
-        state: &mut State,
-        results: &mut Vec<RowResult>,
+        state: &mut State<H>,
+        pushed: &mut Pushed<H::Written>,
     ) -> Result<(), Error> {
         for _ in 0..LOOKS {
             let bytes = state.bytes_of_jobs();
@@ -127,7 +158,7 @@ impl<H: Host> Writer<H> {
             }
             match self.results_of(job).await {
                 Ok((some, is_over)) => {
-                    results.extend(some);
+                    pushed.add(some);
                     if is_over {
                         state.under_way.pop_front();
                     }
@@ -144,7 +175,7 @@ impl<H: Host> Writer<H> {
     }
 }
 
-impl State {
+impl<H: Host> State<H> {
     /// Holds a piece of records of which some hold others.
     fn add_trees(&mut self, piece: Chunk) -> Result<(), Error> {
         let piece = match self.under_way.back_mut() {
@@ -160,10 +191,14 @@ impl State {
 
     /// Neither results nor the jobs under way must be lost to an error, which the
     /// next call meets again.
-    fn or_later(&self, results: Vec<RowResult>, error: Error) -> Result<Vec<RowResult>, Error> {
-        match results.is_empty() && self.under_way.len() <= 1 {
+    pub(super) fn or_later(
+        &self,
+        pushed: Pushed<H::Written>,
+        error: Error,
+    ) -> Result<Pushed<H::Written>, Error> {
+        match pushed.is_empty() && self.under_way.len() <= 1 {
             true => Err(error),
-            false => Ok(results),
+            false => Ok(pushed),
         }
     }
 
@@ -173,16 +208,17 @@ impl State {
             UnderWay::Trees(..) => 0,
         });
         let next_job = self.next_job.as_ref().map_or(0, Sheet::bytes);
-        next_job + under_way.sum::<usize>()
+        let next_file = self.next_file.as_ref().map_or(0, File::bytes);
+        next_job + next_file + under_way.sum::<usize>()
     }
 }
 
 /// A job of numbered rows, and the results of those that cannot go by one.
-pub(super) fn bulk_job<'r>(
+pub(super) fn bulk_job<'r, H: Host>(
     job: &Job<'_>,
     rows: impl Iterator<Item = (usize, Result<Row<'r>, Problem>)>,
     note: Option<String>,
-) -> (BulkJob, Vec<(usize, RecordResult)>) {
+) -> (BulkJob<H>, Vec<(usize, RecordResult)>) {
     let mut sheet = Sheet::new(job.verb);
     let mut refused = Vec::new();
     for (at, row) in rows {

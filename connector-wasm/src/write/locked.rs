@@ -4,9 +4,10 @@
 
 use super::bulk::{BulkJob, Results};
 use super::jobs::RESULTS;
+use super::passing::Pushed;
 use super::plan::Verb;
 use super::{Writer, collections, lost, row_result};
-use crate::bindings::exports::lockgate::connector::records::{Error, RecordResult, RowResult};
+use crate::bindings::exports::lockgate::connector::records::{Error, RecordResult};
 use crate::host::Host;
 
 impl<H: Host> Writer<H> {
@@ -14,12 +15,12 @@ impl<H: Host> Writer<H> {
     /// the last. Rows that were locked go before all others.
     pub(super) async fn results_of(
         &self,
-        job: &mut BulkJob,
-    ) -> Result<(Vec<RowResult>, bool), Error> {
+        job: &mut BulkJob<H>,
+    ) -> Result<(Pushed<H::Written>, bool), Error> {
         let what = self.job();
         let was_told = job.is_told();
         if !job.look(&self.api, &what).await? {
-            return Ok((Vec::new(), false));
+            return Ok((Pushed::default(), false));
         }
         let mut locked = Vec::new();
         if !was_told && self.locked_rows_go_again(what.verb) {
@@ -28,10 +29,14 @@ impl<H: Host> Writer<H> {
                 locked = self.unlocked(&records, results).await;
             }
         }
-        let (results, is_over) = job.results(&what, RESULTS);
-        let results = locked.into_iter().chain(results);
+        let known = job.results(&what, RESULTS);
+        let results = locked.into_iter().chain(known.results);
         let numbered = results.map(|(row, result)| row_result(row as u64, result));
-        Ok((numbered.collect(), is_over))
+        let pushed = Pushed {
+            rows: numbered.collect(),
+            written: known.written.into_iter().collect(),
+        };
+        Ok((pushed, known.is_last))
     }
 
     /// Sends rows that were locked once more, by collections.

@@ -50,40 +50,66 @@ pub(crate) struct Pushed<W> {
     pub(crate) written: Vec<(W, Vec<u64>)>,
 }
 
+impl<W> Default for Pushed<W> {
+    fn default() -> Self {
+        Self::of(Vec::new())
+    }
+}
+
 impl<W> Pushed<W> {
-    const fn of(rows: Vec<RowResult>) -> Self {
+    pub(super) const fn of(rows: Vec<RowResult>) -> Self {
         Self {
             rows,
             written: Vec::new(),
         }
+    }
+
+    /// Whether nothing is known.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.written.is_empty()
+    }
+
+    /// Adds what else is known.
+    pub(super) fn add(&mut self, more: Self) {
+        self.rows.extend(more.rows);
+        self.written.extend(more.written);
     }
 }
 
 impl<H: Host> Writer<H> {
     /// Takes records that the host holds, and gives results that are known by now.
     pub(crate) async fn push_batch(&self, batch: &H::Batch) -> Result<Pushed<H::Written>, Error> {
-        let host = &self.api.host;
-        let count = host.count(batch);
         let mut state = self.take_state()?;
-        let plan = match self.may_go_at_once(&state) && (2..=COLLECTIONS_ROWS).contains(&count) {
+        let outcome = self.push_to(&mut state, batch).await;
+        self.state.replace(Some(state));
+        outcome
+    }
+
+    async fn push_to(
+        &self,
+        state: &mut State<H>,
+        batch: &H::Batch,
+    ) -> Result<Pushed<H::Written>, Error> {
+        let host = &self.api.host;
+        self.choose_unread(state, batch).await?;
+        if self.goes_by_file(state) {
+            return self.by_file(state, batch).await;
+        }
+        let may_pass = (2..=COLLECTIONS_ROWS).contains(&host.count(batch));
+        let plan = match self.may_go_at_once(state) && may_pass {
             true => Plan::of(host, batch, self.job().verb),
             false => None,
         };
-        let outcome = match plan {
-            Some(plan) => self.pass(&mut state, batch, &plan).await,
-            None => self
-                .take(&mut state, &host.json(batch))
-                .await
-                .map(Pushed::of),
-        };
-        self.state.replace(Some(state));
-        outcome
+        match plan {
+            Some(plan) => self.pass(state, batch, &plan).await,
+            None => self.take(state, &host.json(batch)).await,
+        }
     }
 
     /// Sends records by collections as they come, without reading them.
     async fn pass(
         &self,
-        state: &mut State,
+        state: &mut State<H>,
         batch: &H::Batch,
         plan: &Plan,
     ) -> Result<Pushed<H::Written>, Error> {

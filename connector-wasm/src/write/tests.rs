@@ -49,15 +49,24 @@ fn collection(rows: &str) -> String {
 impl Writer<Fake> {
     /// What is known of all records after a push, whoever has read the answers.
     pub(super) async fn push(&self, records: &[u8]) -> Result<Vec<RowResult>, Error> {
-        let pushed = self.push_batch(&records.to_vec()).await?;
-        let mut results = pushed.rows;
-        for (ids, rows) in pushed.written {
-            assert_eq!(ids.len(), rows.len());
-            let written = rows.into_iter().zip(ids).filter(|(_, id)| id.is_some());
-            results.extend(written.map(|(row, id)| row_result(row, told(id, Outcome::Created))));
-        }
-        Ok(results)
+        self.push_batch(&records.to_vec()).await.map(all_of)
     }
+
+    /// The next results at the end, whoever has read the answers.
+    pub(super) async fn finish(&self) -> Result<Option<Vec<RowResult>>, Error> {
+        Ok(self.next_results().await?.map(all_of))
+    }
+}
+
+/// What is known of all records, as if all answers were read here.
+fn all_of(pushed: Pushed<Vec<Option<String>>>) -> Vec<RowResult> {
+    let mut results = pushed.rows;
+    for (ids, rows) in pushed.written {
+        assert_eq!(ids.len(), rows.len());
+        let written = rows.into_iter().zip(ids).filter(|(_, id)| id.is_some());
+        results.extend(written.map(|(row, id)| row_result(row, told(id, Outcome::Created))));
+    }
+    results
 }
 
 /// Writes all at once, and gives the results in the order of the rows.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::component::{Access, Accessor, FutureReader, Resource, StreamReader};
 
@@ -22,13 +22,13 @@ pub use response::Response;
 pub(crate) use response::{is_hidden, refusal};
 
 use crate::bindings::contract::{http as wit, outgoing};
-use crate::capability::outgoing::Batch;
+use crate::capability::outgoing::{Batch, Sheet};
 use crate::capability::quota::QuotaAccess;
 use crate::capability::tables::Table;
 use crate::grant::Grant;
 use crate::limits::Limits;
 use crate::meter::Traffic;
-use crate::outflow::Outflow;
+use crate::outflow::{MAX_PART_BYTES, Outflow};
 use crate::records::{Frame, Given, Told, ToldForm};
 use crate::rehearsal::{Entry, Recording};
 use crate::state::{ConnectorHost, ConnectorState};
@@ -181,6 +181,19 @@ impl Http {
         Ok(answer.await?.noted(entry))
     }
 
+    /// The same with a body that is here. It goes up in parts, so that a slow network
+    /// has time for each of them.
+    async fn send_file(&self, request: wit::Request, file: Bytes) -> Result<Response, wit::Error> {
+        let length = file.len() as u64;
+        let mut rest = file;
+        let parts = std::iter::from_fn(move || {
+            let part = rest.split_to(rest.len().min(MAX_PART_BYTES));
+            (!part.is_empty()).then_some(part)
+        });
+        self.send_stream(request, stream::iter(parts), Some(length))
+            .await
+    }
+
     /// Counts a request among those that went out, unless it was refused for want of
     /// calls: then it did not, or was not read. Counts what comes back as well.
     async fn counted(
@@ -242,6 +255,26 @@ impl wit::HostWithStore<ConnectorState> for ConnectorHost {
             return Ok(Err(wit::Error::Denied));
         };
         let outcome = http.send_batch(request, &given, &records, &frame).await;
+        accessor.with(|mut access| access.get().handle_of(outcome))
+    }
+
+    async fn send_sheet(
+        accessor: &Accessor<ConnectorState, Self>,
+        request: wit::Request,
+        sheet: Resource<Sheet>,
+    ) -> wasmtime::Result<Result<Resource<Response>, wit::Error>> {
+        let begun = accessor.with(|mut access| {
+            let state = access.get();
+            let http = state.one_more_request(Grant::Http)?;
+            wasmtime::error::Ok(http.zip(Some(state.file(&sheet)?)))
+        })?;
+        let Some((http, file)) = begun else {
+            return Ok(Err(wit::Error::Denied));
+        };
+        let outcome = match file {
+            Some(file) => http.send_file(request, file).await,
+            None => Err(wit::Error::Invalid(wit::InvalidPart::Body)),
+        };
         accessor.with(|mut access| access.get().handle_of(outcome))
     }
 

@@ -12,7 +12,8 @@ use wasmtime::component::{Accessor, Resource};
 
 use crate::bindings::contract::tables as wit;
 use crate::capability::http::refusal;
-use crate::records::Records;
+use crate::capability::outgoing::Sheet;
+use crate::records::{Records, Telling};
 use crate::state::{ConnectorHost, ConnectorState};
 use crate::transport::TransportError;
 use reader::Reader;
@@ -24,6 +25,11 @@ const MAX_AT_A_TIME: usize = 2;
 
 /// The most rows that are given at once. The contract promises it.
 const MAX_ROWS: u32 = 10_000;
+
+/// The same where records are wanted, and how many cells of a row are read out. The
+/// contract promises both.
+const MAX_RECORDS: u32 = 200;
+const MAX_CELLS: usize = 4;
 
 /// The interface's state in one call.
 #[derive(Debug)]
@@ -167,5 +173,70 @@ impl wit::HostTableWithStore<ConnectorState> for ConnectorHost {
                 is_last: read.is_last,
             }))
         })
+    }
+
+    async fn find(
+        accessor: &Accessor<ConnectorState, Self>,
+        this: Resource<Table>,
+        sheet: Resource<Sheet>,
+        telling: wit::Telling,
+        most: u32,
+    ) -> wasmtime::Result<Result<Option<wit::Found>, wit::Error>> {
+        let Some(reader) = accessor.with(|mut access| access.get().reader(&this))? else {
+            return Ok(Err(wit::Error::Denied));
+        };
+        let most = match telling.records {
+            true => most.clamp(1, MAX_RECORDS),
+            false => most.clamp(1, MAX_ROWS),
+        };
+        let telling = Telling::from(telling);
+        let mut reader = reader.lock().await;
+        let names = match reader.to_be_found(most).await {
+            Ok(Some(names)) => names,
+            Ok(None) => return Ok(Ok(None)),
+            Err(error) => return Ok(Err(error)),
+        };
+        if !telling.fits(names.len()) {
+            return Err(wasmtime::Error::msg(
+                "what rows are to tell stands in columns that are there, at most 4 of them",
+            ));
+        }
+        accessor.with(|mut access| {
+            let state = access.get();
+            let lines = &mut state.table.get_mut(&sheet)?.lines;
+            let Some((found, is_last)) = reader.found(|rows| lines.find(&names, rows, &telling))
+            else {
+                return Ok(Ok(None));
+            };
+            let Some(written) = state.written(found.written)? else {
+                return Ok(Err(wit::Error::Denied));
+            };
+            Ok(Ok(Some(wit::Found {
+                lines: found.lines,
+                cells: found.cells,
+                records: found.records,
+                written,
+                is_last,
+            })))
+        })
+    }
+}
+
+impl From<wit::Telling> for Telling {
+    fn from(telling: wit::Telling) -> Self {
+        let place = |column: u32| usize::try_from(column).unwrap_or(usize::MAX);
+        Self {
+            id: place(telling.id),
+            cells: telling.cells.into_iter().map(place).collect(),
+            records: telling.records,
+        }
+    }
+}
+
+impl Telling {
+    /// Whether a table with so many columns can tell it.
+    fn fits(&self, width: usize) -> bool {
+        let mut all = self.cells.iter().chain([&self.id]);
+        self.cells.len() <= MAX_CELLS && all.all(|column| *column < width)
     }
 }

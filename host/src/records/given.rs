@@ -59,6 +59,20 @@ impl Given {
         }
     }
 
+    /// Takes a JSON array from somebody who does not know how many elements it has;
+    /// `None` if it is none.
+    pub(crate) fn counted(json: Bytes) -> Option<Self> {
+        let text = str::from_utf8(&json).ok()?;
+        let mut skim = Skim::new(text);
+        let mut count = 0;
+        let walked = skim.elements(|skim| {
+            count += 1;
+            skim.value().map(drop)
+        });
+        walked.and_then(|()| skim.end()).ok()?;
+        Some(Self::new(json, count))
+    }
+
     /// How many elements there are.
     pub(crate) const fn len(&self) -> usize {
         self.count
@@ -221,8 +235,8 @@ const fn without_outline(skim: &Skim<'_>) -> Malformed {
     }
 }
 
-/// A key without its quotes.
-fn unquoted(key: &str) -> &str {
+/// What stands between the quotes of a JSON string.
+pub(super) fn unquoted(key: &str) -> &str {
     let inner = key
         .strip_prefix('"')
         .and_then(|inner| inner.strip_suffix('"'));

@@ -7,7 +7,7 @@ use json_skim::{Malformed, Skim};
 const MAX_OBJECTS: usize = 2_000;
 
 /// The longest id, in bytes. The contract promises it.
-const MAX_ID_BYTES: usize = 128;
+pub(super) const MAX_ID_BYTES: usize = 128;
 
 /// The most members by which a written record is known. The contract promises it.
 const MAX_MEMBERS: usize = 8;
@@ -98,13 +98,13 @@ impl Told {
                 });
             }
             match form.id(skim)? {
-                Some(id) => written.ids.push_str(id),
+                Some(id) => written.push(Some(id)),
                 None => {
+                    written.push(None);
                     let object = text.get(start..skim.offset()).unwrap_or_default();
                     others.push((at, object.to_owned()));
                 }
             }
-            written.ends.push(written.ids.len());
             Ok(())
         });
         walked.and_then(|()| skim.end()).ok()?;
@@ -117,6 +117,12 @@ impl Told {
 }
 
 impl Written {
+    /// Adds what the next object tells.
+    pub(super) fn push(&mut self, id: Option<&str>) {
+        self.ids.push_str(id.unwrap_or_default());
+        self.ends.push(self.ids.len());
+    }
+
     /// The id of each object of the answer, if it tells of a written record.
     pub(crate) fn ids(&self) -> impl ExactSizeIterator<Item = Option<&str>> {
         let mut start = 0;

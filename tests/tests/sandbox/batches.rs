@@ -9,7 +9,11 @@ use crate::attack::{connector, one};
 
 const SOUND: &str = r#"[{"id":"1","ok":true},{"id":"2","ok":true}]"#;
 
-async fn push(crm: &Connection, command: &str, records: &str) -> Result<Vec<RowResult>, Error> {
+pub(crate) async fn push(
+    crm: &Connection,
+    command: &str,
+    records: &str,
+) -> Result<Vec<RowResult>, Error> {
     let object = format!("batch {command}");
     let writer = crm.write(&object, Operation::Create, Default::default());
     let mut writer = writer.await?;
@@ -17,7 +21,7 @@ async fn push(crm: &Connection, command: &str, records: &str) -> Result<Vec<RowR
 }
 
 /// What a command has found out.
-async fn found(crm: &Connection, command: &str, records: &str) -> Json {
+pub(crate) async fn found(crm: &Connection, command: &str, records: &str) -> Json {
     let error = push(crm, command, records).await.unwrap_err();
     let Error::Unexpected { what, .. } = &error else {
         panic!("{error:?}")

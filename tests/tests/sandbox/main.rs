@@ -36,6 +36,7 @@ mod refusals;
 mod rehearsals;
 mod requests;
 mod shares;
+mod sheets;
 mod storage;
 mod swaps;
 mod tables;

@@ -1,5 +1,7 @@
-//! What became of each row of a job: three files, of which only those are asked
-//! for that can hold something, and which are read as they come.
+//! What became of each row of a job that was read here: three files, of which only
+//! those are asked for that can hold something, and which are read as they come.
+
+use std::collections::HashMap;
 
 use super::finder::Finder;
 use super::line::print_of;
@@ -21,7 +23,10 @@ const CREATED: &[u8] = b"sf__Created";
 const ERROR: &[u8] = b"sf__Error";
 
 /// How the error of a row that was locked begins.
-const LOCKED: &[u8] = b"UNABLE_TO_LOCK_ROW:";
+pub(super) const LOCKED: &[u8] = b"UNABLE_TO_LOCK_ROW:";
+
+/// How many different errors are known again. Some name an id, and are all different.
+const MOST_ERRORS: usize = 256;
 
 /// What became of all rows of a job. Results are made when they are given, since a
 /// guest would hold each of them several times over.
@@ -31,6 +36,8 @@ pub(super) struct Told {
     /// Ids and errors, one behind the other.
     texts: Vec<u8>,
     last_error: Span,
+    /// Errors that were told before, by their prints.
+    errors: HashMap<u64, Span>,
     /// Why rows were not processed.
     why: Option<Problem>,
     /// How many rows were given.
@@ -66,7 +73,7 @@ impl Span {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+pub(super) enum Fate {
     Created,
     Updated,
     Deleted,
@@ -144,6 +151,31 @@ impl Told {
         self.records = Vec::new();
     }
 
+    /// Notes what became of a row that was not written.
+    pub(super) fn tell(&mut self, row: usize, fate: Fate, error: &str) {
+        let row = self.row(row, fate, b"", error.as_bytes());
+        self.rows.push(row);
+    }
+
+    /// Notes a row that was locked, if it can go again with others: its record.
+    pub(super) fn tell_locked(&mut self, row: usize, error: &str, record: &str) {
+        let row = self.row(row, Fate::Failed, b"", error.as_bytes());
+        let before = if self.locked.is_empty() { b'[' } else { b',' };
+        self.records.push(before);
+        self.records.extend_from_slice(record.as_bytes());
+        self.locked.push(row);
+    }
+
+    /// Whether no more rows that were locked go again.
+    pub(super) const fn has_all_locked(&self) -> bool {
+        self.locked.len() >= COLLECTIONS_ROWS
+    }
+
+    /// Says why rows were not processed.
+    pub(super) fn because(&mut self, why: Problem) {
+        self.why = Some(why);
+    }
+
     /// The result of a row.
     fn result(&self, row: &ToldRow, object: &str) -> RecordResult {
         // They came as texts.
@@ -164,17 +196,26 @@ impl Told {
     }
 
     fn row(&mut self, row: usize, fate: Fate, id: &[u8], error: &[u8]) -> ToldRow {
-        let id = self.text(id);
-        // Rows often fail for the same reason.
-        if self.last_error.of(&self.texts) != error {
-            self.last_error = self.text(error);
-        }
         ToldRow {
             row,
             fate,
-            id,
-            error: self.last_error,
+            id: self.text(id),
+            error: self.error(error),
         }
+    }
+
+    /// An error, held once: rows often fail for the same few reasons.
+    fn error(&mut self, error: &[u8]) -> Span {
+        if self.last_error.of(&self.texts) != error {
+            let print = print::of(error);
+            let known = self.errors.get(&print).copied();
+            let known = known.filter(|known| known.of(&self.texts) == error);
+            self.last_error = known.unwrap_or_else(|| self.text(error));
+            if self.errors.len() < MOST_ERRORS {
+                self.errors.insert(print, self.last_error);
+            }
+        }
+        self.last_error
     }
 
     fn text(&mut self, text: &[u8]) -> Span {
@@ -301,7 +342,7 @@ impl<'s> Found<'s> {
         let told = &mut self.told;
         let row = told.row(self.sheet.row(line), fate, &id, &error);
         let is_locked = fate == Fate::Failed && error.starts_with(LOCKED);
-        if is_locked && is_as_sent && told.locked.len() < COLLECTIONS_ROWS {
+        if is_locked && is_as_sent && !told.has_all_locked() {
             let before = told.records.len();
             told.records.push(if before == 0 { b'[' } else { b',' });
             let cell = |column: usize| {
@@ -382,5 +423,26 @@ fn error_of(stop: Stop) -> Error {
     match stop {
         Stop::Lost(lost) => without_answer(&lost, Effect::Read),
         Stop::Error(error) => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_errors_of_many_rows_are_held_once_each() {
+        let mut told = Told::default();
+        for row in 0..1_000 {
+            let error = ["A:first:--", "B:second:--", ""][row % 3];
+            told.tell(row, Fate::Failed, error);
+        }
+        assert_eq!(told.texts, b"A:first:--B:second:--");
+        let results = told.next(1_000, "Account").unwrap();
+        let code = |at: usize| match &results[at].1.outcome {
+            Outcome::Failed(problems) => problems[0].code.clone(),
+            _ => String::new(),
+        };
+        assert_eq!([code(999), code(997)], ["A", "B"]);
     }
 }

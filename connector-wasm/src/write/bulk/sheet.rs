@@ -150,12 +150,6 @@ impl Sheet {
         self.bytes = 0;
     }
 
-    /// Lets go of all.
-    pub(super) fn clear(&mut self) {
-        self.let_file_go();
-        self.lines = Vec::new();
-    }
-
     /// Takes no more rows. Those of one parent go up beside one another, since a
     /// job works on its rows in parts that overlap.
     pub(super) fn close(&mut self) {
@@ -398,7 +392,5 @@ mod tests {
         assert!(sheet.bytes() > JOB_BYTES / 2);
         sheet.let_file_go();
         assert!((1..1_000).contains(&sheet.bytes()));
-        sheet.clear();
-        assert_eq!(sheet.bytes(), 0);
     }
 }

@@ -3,6 +3,7 @@
 
 mod faults;
 mod memory;
+mod unread;
 
 use std::rc::Rc;
 

@@ -112,18 +112,61 @@ impl Reader {
         };
         let width = names.len();
         let shape = Shape::new(shape, width).map_err(Stop::Shape)?;
+        self.come(width, most, shape.fixed_bytes)
+            .await
+            .map_err(Stop::Lost)?;
+        Ok(self.cut(width, shape))
+    }
+
+    /// Waits for the next rows, at most so many, in which lines are to be found, and
+    /// gives the names of the columns; `None` if there are none.
+    pub(super) async fn to_be_found(
+        &mut self,
+        most: u32,
+    ) -> Result<Option<Vec<String>>, wit::Error> {
+        let Some(names) = self.header().await? else {
+            return Ok(None);
+        };
+        self.come(names.len(), most, 0).await?;
+        Ok(Some(names))
+    }
+
+    /// Has lines found in the rows that have come, and says whether these are the last;
+    /// `None` if something came that is no row.
+    pub(super) fn found<F>(
+        &mut self,
+        find: impl FnOnce((&[u8], &[Span])) -> F,
+    ) -> Option<(F, bool)> {
+        if self.flaw.is_some() {
+            return None;
+        }
+        let found = find((&self.buffer, &self.spans));
+        self.buffer.drain(..self.end);
+        self.end = 0;
+        self.spans.clear();
+        self.n_given += self.count as u64;
+        Some((found, self.is_over()))
+    }
+
+    /// Waits until enough rows are in the buffer, or none can follow.
+    async fn come(
+        &mut self,
+        width: usize,
+        most: u32,
+        fixed_bytes: usize,
+    ) -> Result<(), wit::Error> {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         // A call that was dropped may have left rows behind.
         self.spans.clear();
         (self.end, self.count) = (0, 0);
-        while !self.scan(width, most, shape.fixed_bytes) && !self.is_whole() {
+        while !self.scan(width, most, fixed_bytes) && !self.is_whole() {
             match self.lost {
-                Some(lost) if self.count == 0 => return Err(Stop::Lost(lost)),
+                Some(lost) if self.count == 0 => return Err(lost),
                 Some(_) => break,
                 None => self.fill().await,
             }
         }
-        Ok(self.cut(width, shape))
+        Ok(())
     }
 
     /// Looks for rows in the buffer; true once there are enough, or none can follow.
@@ -167,11 +210,10 @@ impl Reader {
         match Table::new(text, spans, width, shape) {
             Ok(table) => {
                 self.n_given += self.count as u64;
-                let is_line_end = |byte: &u8| matches!(*byte, b'\n' | b'\r');
                 Read {
                     records: Ok(table.into()),
                     bytes,
-                    is_last: self.is_whole() && self.buffer.iter().all(is_line_end),
+                    is_last: self.is_over(),
                 }
             }
             Err(misfit) => {
@@ -204,6 +246,12 @@ impl Reader {
     /// Whether nothing comes behind what is in the buffer.
     const fn is_whole(&self) -> bool {
         self.body.is_none() && self.lost.is_none()
+    }
+
+    /// Whether there is nothing behind the rows that were given.
+    fn is_over(&self) -> bool {
+        let is_line_end = |byte: &u8| matches!(*byte, b'\n' | b'\r');
+        self.is_whole() && self.buffer.iter().all(is_line_end)
     }
 
     /// Notes what one of the next rows would have to be.

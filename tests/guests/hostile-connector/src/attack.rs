@@ -7,6 +7,7 @@ mod exhaust;
 pub(crate) mod files;
 pub(crate) mod hooks;
 mod http;
+mod sheets;
 mod storage;
 mod tables;
 

@@ -159,3 +159,41 @@ async fn what_a_shape_adds_to_each_row_counts_as_well() {
     let records = read.records.unwrap();
     assert!(records.len() < 50 && records.as_bytes().len() < 5_000_000);
 }
+
+#[tokio::test]
+async fn lines_are_found_in_rows_that_came_whole_and_nothing_else() {
+    let lost = wit::Error::Unavailable(7);
+    /// The rows in which something is to be found, as texts.
+    async fn rows(reader: &mut Reader, most: u32) -> Result<Option<(Vec<String>, bool)>, String> {
+        let names = reader.to_be_found(most).await;
+        if names.map_err(|error| format!("{error:?}"))?.is_none() {
+            return Ok(None);
+        }
+        Ok(reader.found(|(text, spans)| {
+            let text = |span: &Span| String::from_utf8(span.of(text).value().into_owned()).unwrap();
+            spans.iter().map(text).collect()
+        }))
+    }
+
+    for part in [1, 3, 100] {
+        let mut reader = reader(b"A\n1\n2\n3\n4", part, Some(lost));
+        let (two, is_last) = rows(&mut reader, 2).await.unwrap().unwrap();
+        assert_eq!(
+            (two, is_last),
+            (vec!["1".to_owned(), "2".to_owned()], false)
+        );
+        let (one, is_last) = rows(&mut reader, 2).await.unwrap().unwrap();
+        assert_eq!((one, is_last), (vec!["3".to_owned()], false));
+        assert!(rows(&mut reader, 2).await.is_err());
+
+        let mut reader = super::tests::reader(b"A\n1\n\n", part, None);
+        let (one, is_last) = rows(&mut reader, 2).await.unwrap().unwrap();
+        assert_eq!((one.len(), is_last), (1, true));
+        let (none, is_last) = rows(&mut reader, 2).await.unwrap().unwrap();
+        assert_eq!((none.len(), is_last), (0, true));
+        for no_table in [&b""[..], b"A\n1,2\n", b"A\n\"1"] {
+            let mut reader = super::tests::reader(no_table, part, None);
+            assert_eq!(rows(&mut reader, 2).await.unwrap(), None, "{no_table:?}");
+        }
+    }
+}

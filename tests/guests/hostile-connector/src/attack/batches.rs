@@ -39,6 +39,10 @@ pub(crate) async fn push(
             echo(&batch, &vec![2; 1_000_000]).await,
             with_body(&batch).await,
         ]),
+        sheets if sheets.starts_with("sheet-") => {
+            let command = sheets.trim_start_matches("sheet-");
+            super::sheets::attack(command, &batch).await
+        }
         "results" => told(&told_of(&batch, form(1)).await.unwrap()),
         "large-form" => told(&told_of(&batch, form(9)).await.unwrap()),
         "hold" => {
