@@ -118,6 +118,22 @@ impl<'a> Skim<'a> {
         Ok(self.since(start))
     }
 
+    /// Reads one value as [`Self::value`] does, and tells whether it is a string in
+    /// which something is escaped. One in which nothing is says what stands between its
+    /// quotes.
+    ///
+    /// # Errors
+    /// As [`Self::value`].
+    #[inline]
+    pub fn value_escaped(&mut self) -> Result<(&'a str, bool), Malformed> {
+        if self.peek() != Some(b'"') {
+            return self.value().map(|value| (value, false));
+        }
+        let start = self.at;
+        let is_escaped = self.string()?;
+        Ok((self.since(start), is_escaped))
+    }
+
     /// Reads an array, calling `each` at the start of each element. It must read
     /// exactly that element.
     ///

@@ -31,7 +31,7 @@ impl Skim<'_> {
     #[inline]
     pub(crate) fn scalar(&mut self, first: Option<u8>) -> Result<(), Malformed> {
         match first {
-            Some(b'"') => self.string(),
+            Some(b'"') => self.string().map(drop),
             Some(b'-' | b'0'..=b'9') => self.number(),
             Some(b't') => self.word("true"),
             Some(b'f') => self.word("false"),
@@ -40,15 +40,15 @@ impl Skim<'_> {
         }
     }
 
-    /// Reads a string; its quote is what is there.
+    /// Reads a string, whose quote is what is there; true if something in it is escaped.
     #[inline]
-    pub(crate) fn string(&mut self) -> Result<(), Malformed> {
+    pub(crate) fn string(&mut self) -> Result<bool, Malformed> {
         self.at += 1;
         // Most keys and many values end within the first block: no loop for them.
         self.at += self.plain_of_block();
         if self.byte(self.at) == Some(b'"') {
             self.at += 1;
-            return Ok(());
+            return Ok(false);
         }
         self.rest_of_string()
     }
@@ -60,8 +60,9 @@ impl Skim<'_> {
         rest.first_chunk().map_or(0, block::plain)
     }
 
-    /// Reads on in a string.
-    fn rest_of_string(&mut self) -> Result<(), Malformed> {
+    /// Reads on in a string; true if something in the rest is escaped.
+    fn rest_of_string(&mut self) -> Result<bool, Malformed> {
+        let mut is_escaped = false;
         loop {
             let plain = self.plain_of_block();
             self.at += plain;
@@ -71,9 +72,12 @@ impl Skim<'_> {
             match self.byte(self.at) {
                 Some(b'"') => {
                     self.at += 1;
-                    return Ok(());
+                    return Ok(is_escaped);
                 }
-                Some(b'\\') => self.escape()?,
+                Some(b'\\') => {
+                    is_escaped = true;
+                    self.escape()?;
+                }
                 Some(b' '..) => self.at += 1,
                 Some(_) => return Err(self.expected("no control character")),
                 None => return Err(self.expected("the end of a string")),

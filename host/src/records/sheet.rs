@@ -7,7 +7,7 @@
 mod line;
 
 use std::collections::HashMap;
-use std::hash::BuildHasher as _;
+use std::hash::{BuildHasher as _, Hasher as _};
 
 use bytes::Bytes;
 use csv_skim::{Cell, Next, Span};
@@ -16,7 +16,7 @@ use json_skim::{Malformed, Skim};
 
 use super::given::{Given, unquoted};
 use super::told::{MAX_ID_BYTES, Written};
-use line::{Kind, Line, Unfit};
+use line::{Kind, Line, Unfit, Value};
 
 /// How many lines and bytes a file has at most, and columns, and how often some are
 /// added. The contract promises these numbers.
@@ -25,6 +25,9 @@ const MAX_BYTES: usize = 12 * 1024 * 1024;
 const MAX_COLUMNS: usize = 512;
 const MAX_NAME_BYTES: usize = 255;
 const MAX_WIDENED: u32 = 8;
+
+/// Tells places apart: odd, with as many ones as zeroes, without any pattern.
+const PLACE: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// A cell with nothing in it, where a line of nothing else would be no line.
 const NOTHING: &[u8] = b"\"\"";
@@ -150,7 +153,7 @@ impl Sheet {
         let (n_lines, n_bytes) = (self.lines.len(), file.len());
         // Lines of one batch are about as long as their records.
         file.reserve(text.len().min(MAX_BYTES.saturating_sub(n_bytes)));
-        let mut cells: Vec<(usize, &str)> = Vec::with_capacity(self.columns.len());
+        let mut cells: Vec<(usize, Value<'_>)> = Vec::with_capacity(self.columns.len());
         let mut at = 0;
         let walked = Skim::new(text).elements(|skim| {
             at += 1;
@@ -164,13 +167,15 @@ impl Sheet {
             let mut line = Line::default();
             let mut width = 1;
             for (place, value) in &cells {
-                file.extend(std::iter::repeat_n(b',', *place + 1 - width));
-                width = *place + 1;
+                while width <= *place {
+                    file.push(b',');
+                    width += 1;
+                }
                 let Some(column) = self.columns.get_mut(*place) else {
                     return Err(Stop::Unfit);
                 };
                 let print = |text: &[u8]| print_of(&self.prints, *place, text);
-                let kind = line::push_cell(file, value, &self.null, |text| {
+                let kind = line::push_cell(file, *value, &self.null, |text| {
                     line.print = line.print.wrapping_add(print(text));
                 })?;
                 column.kind = column.kind.and(kind);
@@ -182,7 +187,7 @@ impl Sheet {
             if self.columns.len() == 1 && file.len() == start {
                 file.extend_from_slice(NOTHING);
             }
-            file.extend(std::iter::repeat_n(b',', self.columns.len() - width));
+            file.extend((width..self.columns.len()).map(|_| b','));
             file.push(b'\n');
             let is_full = file.len() > MAX_BYTES || self.lines.len() == MAX_LINES;
             if is_full && !self.lines.is_empty() {
@@ -237,7 +242,7 @@ impl Sheet {
         let (text, spans) = rows;
         let mut search = match self.search.take() {
             Some(search) => search,
-            None => Search::of(&self.lines),
+            None => Search::new(&self.lines),
         };
         let mut found = Found::default();
         for row in spans.chunks_exact(names.len().max(1)) {
@@ -249,7 +254,7 @@ impl Sheet {
                     print = print.wrapping_add(self.print_of_cell(*place, cell));
                 }
             }
-            let Some(line) = search.take(print) else {
+            let Some(line) = search.take(&self.lines, print) else {
                 continue;
             };
             let cell = |at: usize| row.get(at).map(|span| span.of(text)).unwrap_or_default();
@@ -342,15 +347,20 @@ impl From<Unfit> for Stop {
 }
 
 /// What a cell adds to the print of its line, wherever it stands in it.
+#[inline]
 fn print_of(prints: &RandomState, place: usize, text: &[u8]) -> u64 {
-    prints.hash_one((place, text))
+    let mut print = prints.build_hasher();
+    print.write(text);
+    // Odd, so that no bit is lost.
+    let of_place = (place as u64 * 2 + 1).wrapping_mul(PLACE);
+    print.finish().wrapping_mul(of_place)
 }
 
 /// Reads the members of a record, by their columns, in the order of these.
 fn read_cells<'t>(
     skim: &mut Skim<'t>,
     (columns, places): (&[Column], &HashMap<String, usize, RandomState>),
-    cells: &mut Vec<(usize, &'t str)>,
+    cells: &mut Vec<(usize, Value<'t>)>,
 ) -> Result<(), Stop> {
     // Most records name their members in the order of the columns.
     let mut likely = 0;
@@ -366,7 +376,8 @@ fn read_cells<'t>(
         };
         is_sorted &= place >= likely;
         likely = place + 1;
-        cells.push((place, skim.value()?));
+        let (json, is_escaped) = skim.value_escaped()?;
+        cells.push((place, Value { json, is_escaped }));
         Ok::<(), Stop>(())
     })?;
     if is_sorted {
@@ -394,38 +405,73 @@ fn rows_of(file: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Finds lines by their prints, each once, those that are alike in their order.
+/// Finds lines by their prints, each once.
 #[derive(Debug)]
 struct Search {
-    /// The first line of each print, and the next one behind each line.
-    first: HashMap<u64, u32, RandomState>,
-    next: Vec<Option<u32>>,
+    is_found: Vec<bool>,
+    /// The line that was found last. Tables often tell of the next one, or of the one
+    /// before, so these are looked at first.
+    last: usize,
+    /// Lines by their prints: the first of each print, and the next one of the same
+    /// behind each line. Made when it is first needed.
+    by_print: Option<(HashMap<u64, u32, RandomState>, Vec<Option<u32>>)>,
 }
 
 impl Search {
-    fn of(lines: &[Line]) -> Self {
-        let mut first = HashMap::with_capacity_and_hasher(lines.len(), RandomState::default());
-        let mut next = vec![None; lines.len()];
-        let end = u32::try_from(lines.len()).unwrap_or(u32::MAX);
-        let numbered = (0..end).zip(lines).zip(&mut next);
-        // The last that is put in is the first that is found.
-        for ((number, line), next) in numbered.rev() {
-            *next = first.insert(line.print, number);
+    fn new(lines: &[Line]) -> Self {
+        Self {
+            is_found: vec![false; lines.len()],
+            // The first line is next.
+            last: usize::MAX,
+            by_print: None,
         }
-        Self { first, next }
     }
 
-    fn take(&mut self, print: u64) -> Option<u32> {
-        let first = self.first.get_mut(&print)?;
-        let line = *first;
-        match self.next.get(line as usize).copied().flatten() {
-            Some(next) => *first = next,
-            None => {
-                self.first.remove(&print);
+    fn take(&mut self, lines: &[Line], print: u64) -> Option<u32> {
+        let near = [self.last.wrapping_add(1), self.last.wrapping_sub(1)];
+        let is_it = |at: &usize| {
+            self.is_found.get(*at) == Some(&false)
+                && lines.get(*at).is_some_and(|line| line.print == print)
+        };
+        let at = match near.into_iter().find(is_it) {
+            Some(at) => at,
+            None => self.far(lines, print)?,
+        };
+        *self.is_found.get_mut(at)? = true;
+        self.last = at;
+        u32::try_from(at).ok()
+    }
+
+    /// Finds a line that is not near the last one.
+    fn far(&mut self, lines: &[Line], print: u64) -> Option<usize> {
+        let (first, next) = self.by_print.get_or_insert_with(|| by_print(lines));
+        loop {
+            let head = first.get_mut(&print)?;
+            let line = *head as usize;
+            match next.get(line).copied().flatten() {
+                Some(behind) => *head = behind,
+                None => {
+                    first.remove(&print);
+                }
+            }
+            // Some were found without a look here.
+            if self.is_found.get(line) == Some(&false) {
+                return Some(line);
             }
         }
-        Some(line)
     }
+}
+
+fn by_print(lines: &[Line]) -> (HashMap<u64, u32, RandomState>, Vec<Option<u32>>) {
+    let mut first = HashMap::with_capacity_and_hasher(lines.len(), RandomState::default());
+    let mut next = vec![None; lines.len()];
+    let end = u32::try_from(lines.len()).unwrap_or(u32::MAX);
+    let numbered = (0..end).zip(lines).zip(&mut next);
+    // The last that is put in is the first that is found.
+    for ((number, line), next) in numbered.rev() {
+        *next = first.insert(line.print, number);
+    }
+    (first, next)
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! One line of a sheet: its cells as CSV, and what is kept of it.
 
-use std::borrow::Cow;
-
 use crate::records::given::unquoted;
 
 /// A value has no place in a line.
@@ -57,53 +55,57 @@ fn bit(place: usize) -> Option<u64> {
     1_u64.checked_shl(u32::try_from(place).ok()?)
 }
 
-/// Appends a value that stands in JSON like this, and gives its kind. What it says is
-/// noted, unless that is null.
+/// A value of a record, as JSON.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Value<'t> {
+    pub(super) json: &'t str,
+    /// Something in it is escaped.
+    pub(super) is_escaped: bool,
+}
+
+/// Appends a value, and gives its kind. What it says is noted, unless that is null.
 #[inline]
 pub(super) fn push_cell(
     out: &mut Vec<u8>,
-    json: &str,
+    value: Value<'_>,
     null: &str,
     note: impl FnOnce(&[u8]),
 ) -> Result<Kind, Unfit> {
-    let text = match json.as_bytes().first() {
-        Some(b'"') => text_of(json)?,
-        Some(b'n') => Cow::Borrowed(""),
-        Some(b'{' | b'[') | None => return Err(Unfit),
+    let json = value.json;
+    match json.as_bytes().first() {
+        Some(b'"') if value.is_escaped => {
+            let text: String = serde_json::from_str(json).map_err(|_| Unfit)?;
+            if text == null {
+                return Err(Unfit);
+            }
+            note(text.as_bytes());
+            push_quoted(out, &text);
+            Ok(Kind::Text)
+        }
+        Some(b'"') => {
+            let text = unquoted(json);
+            if text.is_empty() {
+                out.extend_from_slice(null.as_bytes());
+                return Ok(Kind::Nothing);
+            }
+            if text == null {
+                return Err(Unfit);
+            }
+            note(text.as_bytes());
+            // Nothing in it is escaped, so it holds no quote, and stands in quotes.
+            out.extend_from_slice(json.as_bytes());
+            Ok(Kind::Text)
+        }
+        Some(b'n') => {
+            out.extend_from_slice(null.as_bytes());
+            Ok(Kind::Nothing)
+        }
+        Some(b'{' | b'[') | None => Err(Unfit),
         Some(_) => {
             note(json.as_bytes());
             out.extend_from_slice(json.as_bytes());
-            return Ok(Kind::Bare);
+            Ok(Kind::Bare)
         }
-    };
-    if text.is_empty() {
-        out.extend_from_slice(null.as_bytes());
-        return Ok(Kind::Nothing);
-    }
-    if text == null {
-        return Err(Unfit);
-    }
-    note(text.as_bytes());
-    match text {
-        // Nothing in it was escaped in JSON, so it holds no quote.
-        Cow::Borrowed(text) => {
-            out.push(b'"');
-            out.extend_from_slice(text.as_bytes());
-            out.push(b'"');
-        }
-        Cow::Owned(text) => push_quoted(out, &text),
-    }
-    Ok(Kind::Text)
-}
-
-/// The text of a JSON string.
-fn text_of(json: &str) -> Result<Cow<'_, str>, Unfit> {
-    let inner = unquoted(json);
-    match json_skim::plain(inner.as_bytes()) == inner.len() {
-        true => Ok(Cow::Borrowed(inner)),
-        false => serde_json::from_str(json)
-            .map(Cow::Owned)
-            .map_err(|_| Unfit),
     }
 }
 

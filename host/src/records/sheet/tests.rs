@@ -157,12 +157,12 @@ fn lines_are_found_by_what_they_say_each_once_in_any_order() {
     let table = "id,age,NAME,more\n\
                  4,#N/A,\"a\"\"b\",x\n1,\"1\",\"a\",\n9,2,a,\n2,,b,\n3,1,a,\n8,1,a,\n";
     let found = find(&mut sheet, table, &IDS);
-    assert_eq!(found.lines, [3, 0, 1, 2]);
+    assert_eq!(found.lines, [3, 2, 1, 0]);
     assert_eq!(ids(&found), [Some("4"), Some("1"), Some("2"), Some("3")]);
     // Another table tells of the rest, unless all are lost again.
     assert_eq!(find(&mut sheet, table, &IDS).lines, [0_u32; 0]);
     sheet.lose_all();
-    assert_eq!(find(&mut sheet, table, &IDS).lines, [3, 0, 1, 2]);
+    assert_eq!(find(&mut sheet, table, &IDS).lines, [3, 2, 1, 0]);
 }
 
 #[test]
@@ -204,6 +204,27 @@ fn null_beyond_the_columns_that_have_a_bit_for_it_is_not_made_up() {
     };
     let records = find(&mut sheet, table, &telling).records;
     assert_eq!(records, [None, Some(r#"{"c63":null,"c69":2}"#.to_owned())]);
+}
+
+#[test]
+fn lines_that_are_alike_are_each_found_once_near_and_far() {
+    let mut sheet = sheet(&["A"]);
+    let letters = ["x", "y", "x", "x", "y", "z", "x"];
+    let records = letters.map(|letter| format!(r#"{{"A":"{letter}"}}"#));
+    add(&mut sheet, &format!("[{}]", records.join(",")));
+    for order in ["xyxxyzx", "zyyxxxx", "xxxxyyz", "xzxyxyx"] {
+        sheet.lose_all();
+        let rows: Vec<String> = order
+            .chars()
+            .map(|letter| format!("i,{letter}\n"))
+            .collect();
+        let found = find(&mut sheet, &format!("id,a\n{}i,x\n", rows.concat()), &IDS);
+        let told = found.lines.iter().map(|line| letters[*line as usize]);
+        assert_eq!(told.collect::<String>(), order);
+        let mut lines = found.lines;
+        lines.sort_unstable();
+        assert_eq!(lines, [0, 1, 2, 3, 4, 5, 6], "{order}");
+    }
 }
 
 proptest! {
