@@ -65,6 +65,11 @@ pub(super) fn may_be_parent(name: &str) -> bool {
     may_refer(name) && (rank(name).is_some() || name.ends_with("__c"))
 }
 
+/// The same of a field of the org's own, which may as well hold any other text.
+pub(super) fn may_be_custom_parent(name: &str) -> bool {
+    may_be_parent(name) && rank(name).is_none()
+}
+
 /// Whether a field may refer to another record, by its name: most that hold texts do
 /// not, and need no further look.
 fn may_refer(name: &str) -> bool {

@@ -2,12 +2,12 @@
 //! holds it, and finds its lines in the results.
 //!
 //! Only new records with nothing in them but plain values go this way. Rows of one
-//! parent must go up beside one another, which takes a look at them: so there is no
-//! column that may name one.
+//! parent should go up beside one another, which takes a look at them: so no column
+//! names one, as far as the first records tell that have it.
 
 use super::line::NULL;
 use crate::host::{Host, Member};
-use crate::write::parent::may_be_parent;
+use crate::write::parent::{may_be_custom_parent, may_be_parent, named};
 
 /// About how many bytes of memory a line takes, here and with the host. In this way
 /// the jobs under way end where those do whose rows are here.
@@ -16,6 +16,9 @@ const LINE_BYTES: usize = 40;
 /// What a file counts as at least, however few lines it has: the host holds no more
 /// than 16 for a guest, so the first of their jobs is looked at in time.
 const LEAST_BYTES: usize = 2 * 1024 * 1024;
+
+/// The most columns that are read to find parents: for more, all is read.
+const MAX_COLUMNS: usize = 32;
 
 /// The file of a job.
 #[derive(Debug)]
@@ -68,7 +71,7 @@ impl<S> File<S> {
         let Some(members) = host.outline(batch) else {
             return false;
         };
-        if !members.iter().all(goes_unread) {
+        if !go_unread(host, batch, &members) {
             return false;
         }
         let is_new = |member: &Member| !self.has_column(&member.name);
@@ -126,10 +129,25 @@ impl<S> File<S> {
     }
 }
 
-/// Whether what records have under a name needs no look.
-fn goes_unread(member: &Member) -> bool {
-    let is_plain = !member.nested && member.name != "attributes";
-    // Those that follow may have texts where these have nothing but null.
-    let may_be_text = member.texts || !(member.numbers || member.booleans);
-    is_plain && !(may_be_text && may_be_parent(&member.name))
+/// Whether nothing that records have needs a look at each of them.
+fn go_unread<H: Host>(host: &H, batch: &H::Batch, members: &[Member]) -> bool {
+    let mut n_read = 0;
+    members.iter().enumerate().all(|(at, member)| {
+        let name = &member.name;
+        if member.nested || name == "attributes" {
+            return false;
+        }
+        // Those that follow may have texts where these have nothing but null.
+        let may_be_text = member.texts || !(member.numbers || member.booleans);
+        if !(may_be_text && may_be_parent(name)) {
+            return true;
+        }
+        n_read += 1;
+        if !may_be_custom_parent(name) || n_read > MAX_COLUMNS {
+            return false;
+        }
+        let column = host.column(batch, at);
+        let mut values = column.iter().flatten();
+        !values.any(|value| named(name, value).is_some())
+    })
 }

@@ -283,7 +283,7 @@ fn what_must_be_read_is_told_by_its_columns() {
         r#"[{"Name":"A","Tags":["a"]}]"#,
         r#"[{"Name":"A","ParentId":"0015J000004TNtzQAG"}]"#,
         r#"[{"Name":"A","ParentId":null}]"#,
-        r#"[{"Name":"A","Status__c":"new"}]"#,
+        r#"[{"Name":"A"},{"Trip__c":"001dM00003kRs59QAC"}]"#,
         r##"[{"Name":"#N/A"}]"##,
         r#"[{"Name":"A","Name":"B"}]"#,
         r#"[{"Name":"A","NAME":"B"}]"#,
@@ -297,6 +297,7 @@ fn what_must_be_read_is_told_by_its_columns() {
         "[]",
         r#"[{"Name":"A","Size__c":7,"Is__c":true,"Description":"a"}]"#,
         r#"[{"Name":"A","Size__c":null},{"Size__c":7}]"#,
+        r#"[{"Name":"A","Status__c":"new"},{"Status__c":"eighteen-characters"}]"#,
         r#"[{"Name":"A"},{}]"#,
     ] {
         assert!(!is_read(json), "{json}");
