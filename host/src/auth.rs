@@ -22,6 +22,7 @@ mod lease;
 mod login;
 mod quoted;
 mod renewal;
+mod seen;
 mod sessions;
 mod tokens;
 

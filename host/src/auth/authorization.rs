@@ -239,6 +239,7 @@ impl Sessions {
                     state.pause = None;
                     state.unsaved = None;
                     state.current = Some(access);
+                    state.seen.note(&update.sealed);
                     return Ok(());
                 }
                 // A refresh of the old grant: the new one replaces it.

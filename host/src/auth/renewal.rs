@@ -82,6 +82,14 @@ impl Sessions {
                 reason: reason.clone(),
             });
         }
+        if loaded.came_back {
+            return Err(AuthError::NeedsReconnect {
+                key: loaded.record.key.clone(),
+                reason: "older tokens were put back into the store in place of newer ones: look \
+                         who can write to it"
+                    .to_owned(),
+            });
+        }
         match &loaded.tokens {
             Some((version, tokens)) if stale != Some(*version) => {
                 let expired = tokens.expires_at_ms.is_some_and(|at| at <= self.now_ms());
@@ -240,7 +248,10 @@ impl Sessions {
         loop {
             tries += 1;
             match self.store().save_tokens(key, &update).await {
-                Ok(()) => return Ok(access),
+                Ok(()) => {
+                    entry.lock().seen.note(&update.sealed);
+                    return Ok(access);
+                }
                 // Somebody reconnected meanwhile: theirs are the good ones.
                 Err(StoreError::Conflict { .. }) => {
                     let now = self.load(key).await?;
@@ -314,7 +325,10 @@ impl Sessions {
             return Ok(None);
         };
         match self.store().save_tokens(key, &unsaved.update).await {
-            Ok(()) => Ok(Some(unsaved.access)),
+            Ok(()) => {
+                entry.lock().seen.note(&unsaved.update.sealed);
+                Ok(Some(unsaved.access))
+            }
             // Somebody else has newer ones, or the connection is gone.
             Err(StoreError::Conflict { .. } | StoreError::NotFound(_)) => Ok(None),
             Err(error) => {

@@ -15,12 +15,16 @@ use super::exchange::Exchange;
 use super::flight::{Flight, Outcome};
 use super::login::Place;
 use super::renewal::Unsaved;
+use super::seen::Seen;
 use super::tokens::Tokens;
 use super::{CLIENT_SECRET, PRIVATE_KEY, assertion};
 use crate::manifest::AuthManifest;
 use crate::seal::Sealer;
 use crate::store::{ConnectionKey, ConnectionRecord, Store, StoreError, TOKENS};
 use crate::transport::Transport;
+
+/// How often the store is asked whether it still has tokens that were replaced.
+const LOOKS: u32 = 3;
 
 /// Knows the manifests of the loaded connectors. Asked each time, so that a swap
 /// of a connector needs no word to anybody.
@@ -108,6 +112,7 @@ pub(super) struct EntryState {
     pub(super) unsaved: Option<Unsaved>,
     /// How often this was forgotten: what was read before is not kept after.
     pub(super) forgotten: u64,
+    pub(super) seen: Seen,
 }
 
 impl Entry {
@@ -126,6 +131,8 @@ pub(super) struct Loaded {
     pub(super) client_secret: Option<SecretString>,
     /// The tokens with their version.
     pub(super) tokens: Option<(u64, Tokens)>,
+    /// Others had taken the place of these tokens before: somebody has put them back.
+    pub(super) came_back: bool,
 }
 
 impl Loaded {
@@ -273,11 +280,19 @@ impl Sessions {
     /// Reads a connection with its secrets. The record is read before the tokens
     /// and once more after: an origin is never paired with other tokens.
     pub(super) async fn load(&self, key: &ConnectionKey) -> Result<Loaded, AuthError> {
+        let mut looks = 0;
         loop {
             let before = self.store().secret(key, TOKENS).await?;
             let record = self.store().connection(key).await?;
             let sealed = self.store().secret(key, TOKENS).await?;
             if before.as_ref().map(|s| s.version) != sealed.as_ref().map(|s| s.version) {
+                continue;
+            }
+            let entry = self.entry(key);
+            let came_back = sealed.as_ref().is_some_and(|s| !entry.lock().seen.note(s));
+            looks += 1;
+            // Another look of this process may have been later, and noted first.
+            if came_back && looks < LOOKS {
                 continue;
             }
             let auth = self.manifest(&record.package)?;
@@ -298,6 +313,7 @@ impl Sessions {
                 place,
                 client_secret,
                 tokens,
+                came_back,
             });
         }
     }

@@ -322,3 +322,39 @@ async fn a_connection_that_was_never_authorised_says_so_and_one_that_is_not_ther
     assert!(matches!(error, AuthError::Store(_)), "{error}");
     assert_eq!(world.server.requests().len(), 0);
 }
+
+#[tokio::test]
+async fn older_tokens_that_somebody_puts_back_are_not_used_and_a_person_can_reconnect() {
+    let world = World::authorised().await;
+    let rows = |change: &str| {
+        let store =
+            rusqlite::Connection::open(world.dir.path().join(crate::store::FILE_NAME)).unwrap();
+        store.execute_batch(change).unwrap();
+    };
+    rows("CREATE TABLE stolen AS SELECT * FROM secrets");
+    let first = world.sessions.access(&key()).await.unwrap();
+    let second = world
+        .sessions
+        .renew(&key(), first.generation)
+        .await
+        .unwrap();
+    rows("DELETE FROM secrets; INSERT INTO secrets SELECT * FROM stolen");
+    assert_eq!(world.stored_version().await, first.generation);
+    for _ in 0..2 {
+        let error = world.sessions.renew(&key(), second.generation).await;
+        let AuthError::NeedsReconnect { reason, .. } = error.unwrap_err() else {
+            panic!("not noticed");
+        };
+        assert!(reason.contains("older tokens were put back"), "{reason}");
+    }
+    assert_eq!(world.server.token_requests(), 2);
+    world.authorise().await.unwrap();
+    let third = world.sessions.access(&key()).await.unwrap();
+    assert_eq!(third.token.expose_secret(), "00D!access-token-3");
+    // From here on all is as before, with the next refresh.
+    world
+        .sessions
+        .renew(&key(), third.generation)
+        .await
+        .unwrap();
+}
