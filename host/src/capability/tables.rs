@@ -191,7 +191,7 @@ impl wit::HostTableWithStore<ConnectorState> for ConnectorHost {
         };
         let telling = Telling::from(telling);
         let mut reader = reader.lock().await;
-        let names = match reader.to_be_found(most).await {
+        let names = match reader.rows_to_search(most).await {
             Ok(Some(names)) => names,
             Ok(None) => return Ok(Ok(None)),
             Err(error) => return Ok(Err(error)),

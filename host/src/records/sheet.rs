@@ -412,9 +412,16 @@ struct Search {
     /// The line that was found last. Tables often tell of the next one, or of the one
     /// before, so these are looked at first.
     last: usize,
-    /// Lines by their prints: the first of each print, and the next one of the same
-    /// behind each line. Made when it is first needed.
-    by_print: Option<(HashMap<u64, u32, RandomState>, Vec<Option<u32>>)>,
+    /// Made when it is first needed.
+    by_print: Option<ByPrint>,
+}
+
+/// Lines by their prints.
+#[derive(Debug)]
+struct ByPrint {
+    first: HashMap<u64, u32, RandomState>,
+    /// The next one of the same print behind each line.
+    next: Vec<Option<u32>>,
 }
 
 impl Search {
@@ -444,7 +451,8 @@ impl Search {
 
     /// Finds a line that is not near the last one.
     fn far(&mut self, lines: &[Line], print: u64) -> Option<usize> {
-        let (first, next) = self.by_print.get_or_insert_with(|| by_print(lines));
+        let by_print = self.by_print.get_or_insert_with(|| ByPrint::of(lines));
+        let ByPrint { first, next } = by_print;
         loop {
             let head = first.get_mut(&print)?;
             let line = *head as usize;
@@ -462,16 +470,18 @@ impl Search {
     }
 }
 
-fn by_print(lines: &[Line]) -> (HashMap<u64, u32, RandomState>, Vec<Option<u32>>) {
-    let mut first = HashMap::with_capacity_and_hasher(lines.len(), RandomState::default());
-    let mut next = vec![None; lines.len()];
-    let end = u32::try_from(lines.len()).unwrap_or(u32::MAX);
-    let numbered = (0..end).zip(lines).zip(&mut next);
-    // The last that is put in is the first that is found.
-    for ((number, line), next) in numbered.rev() {
-        *next = first.insert(line.print, number);
+impl ByPrint {
+    fn of(lines: &[Line]) -> Self {
+        let mut first = HashMap::with_capacity_and_hasher(lines.len(), RandomState::default());
+        let mut next = vec![None; lines.len()];
+        let end = u32::try_from(lines.len()).unwrap_or(u32::MAX);
+        let numbered = (0..end).zip(lines).zip(&mut next);
+        // The last that is put in is the first that is found.
+        for ((number, line), next) in numbered.rev() {
+            *next = first.insert(line.print, number);
+        }
+        Self { first, next }
     }
-    (first, next)
 }
 
 #[cfg(test)]

@@ -120,7 +120,7 @@ impl Reader {
 
     /// Waits for the next rows, at most so many, in which lines are to be found, and
     /// gives the names of the columns; `None` if there are none.
-    pub(super) async fn to_be_found(
+    pub(super) async fn rows_to_search(
         &mut self,
         most: u32,
     ) -> Result<Option<Vec<String>>, wit::Error> {

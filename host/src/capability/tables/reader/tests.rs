@@ -165,7 +165,7 @@ async fn lines_are_found_in_rows_that_came_whole_and_nothing_else() {
     let lost = wit::Error::Unavailable(7);
     /// The rows in which something is to be found, as texts.
     async fn rows(reader: &mut Reader, most: u32) -> Result<Option<(Vec<String>, bool)>, String> {
-        let names = reader.to_be_found(most).await;
+        let names = reader.rows_to_search(most).await;
         if names.map_err(|error| format!("{error:?}"))?.is_none() {
             return Ok(None);
         }
