@@ -3,7 +3,7 @@
 //! but `search_words` into a search.
 
 /// A value as SOQL writes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Literal(String);
 
 impl Literal {
@@ -16,6 +16,28 @@ impl Literal {
         }
         out.push('\'');
         Self(out)
+    }
+
+    /// A number for fields that may hold fractions; `None` if the text is none.
+    ///
+    /// It has a point: without one, SOQL takes no number beyond 32 bits. All digits
+    /// stay, also those that are too many for a float.
+    pub(crate) fn number(text: &str) -> Option<Self> {
+        let number = text.parse::<f64>().ok().filter(|n| n.is_finite())?;
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+        let is_digits =
+            |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        let is_plain = is_digits(whole) && is_digits(fraction);
+        let mut out = match is_plain && (whole == "0" || !whole.starts_with('0')) {
+            true => text.to_owned(),
+            // Signs, exponents and the like, without them.
+            false => number.to_string(),
+        };
+        if !out.contains('.') {
+            out.push_str(".0");
+        }
+        Some(Self(out))
     }
 
     /// A pattern for LIKE that finds texts which start with `start`, whatever
@@ -135,6 +157,35 @@ mod tests {
         );
         assert_eq!(Literal::text("a\n\r\t\"b").to_string(), r#"'a\n\r\t\"b'"#);
         assert_eq!(Literal::text("100%_ü").to_string(), "'100%_ü'");
+    }
+
+    #[test]
+    fn a_number_has_a_point_and_all_its_digits_and_nothing_else_is_one() {
+        for (text, written) in [
+            ("7", "7.0"),
+            ("-7.50", "-7.50"),
+            ("0.5", "0.5"),
+            ("123456789012345678", "123456789012345678.0"),
+            ("1.5e3", "1500.0"),
+            ("+007", "7.0"),
+            ("5.", "5.0"),
+            (".5", "0.5"),
+        ] {
+            let number = Literal::number(text).map(|number| number.to_string());
+            assert_eq!(number.as_deref(), Some(written), "{text}");
+        }
+        for text in [
+            "",
+            "-",
+            "nan",
+            "inf",
+            "1e999",
+            "7 OR Id != ''",
+            "0x7",
+            "1_0",
+        ] {
+            assert_eq!(Literal::number(text), None, "{text}");
+        }
     }
 
     #[test]

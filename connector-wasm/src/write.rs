@@ -6,6 +6,7 @@
 //! records, and tells later. *Graphs* take records that hold others. Records are
 //! held until it is clear which is best, unless the caller has said so.
 
+mod absent;
 mod bulk;
 mod check;
 mod choice;

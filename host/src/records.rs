@@ -439,7 +439,9 @@ pub struct WriteOptions {
     pub name: Option<String>,
     /// Write nothing, and say of each record whether anything is wrong with it as
     /// far as descriptions tell: it is [`Outcome::Checked`] or
-    /// [`Outcome::Failed`]. The product's own rules are not among that.
+    /// [`Outcome::Failed`]. The product's own rules are not among that. Records of an
+    /// upsert that lack a required field are looked up, to tell whether they are new:
+    /// with Salesforce 200 in an API call.
     pub dry_run: bool,
 }
 

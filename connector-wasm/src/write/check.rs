@@ -41,9 +41,51 @@ pub(super) struct Question<'q, 'a> {
     /// A field that is filled in on the way.
     pub(super) parent_field: Option<&'q str>,
     pub(super) row: &'q Row<'a>,
+    /// Whether the record will be a new one; `None` where it is not known.
+    pub(super) is_new: Option<bool>,
 }
 
-impl Question<'_, '_> {
+/// A record in question, or what is wrong with it by itself.
+pub(super) type Asked<'q, 'a> = Result<Question<'q, 'a>, Vec<Problem>>;
+
+impl<'q, 'a> Question<'q, 'a> {
+    /// A question of which nothing was looked up.
+    pub(super) const fn new(
+        verb: Verb<'q>,
+        described: &'q Described,
+        schema: &'q Schema,
+        parent_field: Option<&'q str>,
+        row: &'q Row<'a>,
+    ) -> Self {
+        let is_new = match (verb, &row.key) {
+            (Verb::Create, _) | (_, Key::NoId) => Some(true),
+            (Verb::Upsert(_), Key::External { .. }) => None,
+            _ => Some(false),
+        };
+        Self {
+            verb,
+            described,
+            schema,
+            parent_field,
+            row,
+            is_new,
+        }
+    }
+
+    /// The key of a record that is sound if it is there and not if it is new, and the
+    /// field of the key.
+    pub(super) fn key_in_doubt(&self) -> Option<(&'q Field, &'q str)> {
+        let Key::External { value, .. } = &self.row.key else {
+            return None;
+        };
+        let field = self.described.field(self.verb.field()?)?;
+        let can_be_found = field.external_id
+            && self.described.object.summary.queryable
+            && value::too_long(field, value).is_none();
+        let is_open = self.is_new.is_none() && can_be_found && self.missing().is_some();
+        is_open.then_some((field, value))
+    }
+
     /// All that is wrong with the record; nothing if it may be written.
     pub(super) fn problems(&self, seen: &mut Seen) -> Vec<Problem> {
         let mut problems = Vec::new();
@@ -54,7 +96,7 @@ impl Question<'_, '_> {
                 problems.extend(self.member(name, value, seen));
             }
         }
-        if self.verb == Verb::Create {
+        if self.is_new == Some(true) {
             problems.extend(self.missing());
         }
         for problem in &mut problems {
@@ -65,17 +107,18 @@ impl Question<'_, '_> {
         problems
     }
 
-    fn object(&self) -> &str {
+    /// The name of its object, as the org writes it.
+    pub(super) fn object(&self) -> &'q str {
         &self.described.object.summary.name
     }
 
     fn permission(&self) -> Option<Problem> {
         let summary = &self.described.object.summary;
-        let (is_allowed, what) = match self.verb {
-            Verb::Create => (summary.createable, "create"),
-            Verb::Update => (summary.updateable, "change"),
-            Verb::Upsert(_) => (summary.createable || summary.updateable, "create or change"),
-            Verb::Delete => (summary.deletable, "delete"),
+        let (is_allowed, what) = match (self.verb, self.is_new) {
+            (Verb::Delete, _) => (summary.deletable, "delete"),
+            (_, Some(true)) => (summary.createable, "create"),
+            (_, Some(false)) => (summary.updateable, "change"),
+            (_, None) => (summary.createable || summary.updateable, "create or change"),
         };
         (!is_allowed).then(|| {
             problem(
@@ -134,11 +177,10 @@ impl Question<'_, '_> {
         let Some(field) = self.described.field(name) else {
             return self.relationship(name, value);
         };
-        let is_editable = match self.verb {
-            Verb::Create => field.createable,
-            Verb::Update => field.updateable,
-            // Which of the two it will be is not known.
-            Verb::Upsert(_) | Verb::Delete => field.createable || field.updateable,
+        let is_editable = match self.is_new {
+            Some(true) => field.createable,
+            Some(false) => field.updateable,
+            None => field.createable || field.updateable,
         };
         if !is_editable {
             return Some(about(
@@ -151,7 +193,7 @@ impl Question<'_, '_> {
         }
         if is_empty(value) {
             // What is missing on a create is told together.
-            let must_be = self.verb == Verb::Update && !field.nillable;
+            let must_be = self.is_new == Some(false) && !field.nillable;
             let is_checkbox = field.kind == "boolean";
             return (must_be || is_checkbox).then(|| {
                 about(
@@ -202,6 +244,11 @@ impl Question<'_, '_> {
             self.parent_field
                 .is_some_and(|name| name.eq_ignore_ascii_case(&field.name))
         };
+        // What finds a record is given to the one that is made for want of it.
+        let is_key = |field: &Field| {
+            let key = self.verb.field();
+            key.is_some_and(|name| name.eq_ignore_ascii_case(&field.name))
+        };
         // A person account has the name of the person.
         let is_person = self.described.field("IsPersonAccount").is_some()
             && self
@@ -210,7 +257,8 @@ impl Question<'_, '_> {
                 .any(|name| name.eq_ignore_ascii_case("LastName"));
         let fields = self.described.object.fields.iter();
         let missing: Vec<String> = fields
-            .filter(|field| field.required && !is_filled_in(field) && !is_set(field))
+            .filter(|field| field.required && !is_filled_in(field))
+            .filter(|field| !is_key(field) && !is_set(field))
             .filter(|field| !(is_person && field.name == "Name"))
             .map(|field| field.name.clone())
             .collect();

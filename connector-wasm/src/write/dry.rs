@@ -1,23 +1,24 @@
 //! A write that writes nothing: each record is held against the description of its
-//! object, and the way and its calls are told.
+//! object, upserts are looked up where that decides, and the way and its calls are
+//! told.
 
 use std::collections::HashSet;
 
-use super::check::{Question, Seen};
+use super::absent::Keys;
+use super::check::{Asked, Question, Seen};
 use super::choice::{Kind, Work};
 use super::held::Chunk;
-use super::plan::{Job, Verb};
-use super::schema::Described;
+use super::plan::Verb;
 use super::tree::Trees;
 use super::{
-    FOREST_BYTES, FOREST_ROWS, State, Writer, collections, failed, may_be_tried_again, row_result,
-    told,
+    FOREST_BYTES, FOREST_ROWS, State, Writer, collections, failed, failed_as_one,
+    may_be_tried_again, row_result, told,
 };
 use crate::actions::graph::MAX_NODES;
 use crate::bindings::exports::lockgate::connector::records::{
     Advice, Error, Outcome, Problem, RecordResult, RelatedResult, RowResult,
 };
-use crate::body::{KeyedBy, Row, read_rows};
+use crate::body::{Row, read_rows};
 use crate::fault::problem;
 use crate::host::Host;
 
@@ -25,6 +26,7 @@ use crate::host::Host;
 #[derive(Debug, Default)]
 pub(super) struct Found {
     seen: Seen,
+    keys: Keys,
     /// What would be written.
     pub(super) work: Work,
     /// Objects whose descriptions the write needs as well.
@@ -55,18 +57,30 @@ impl<H: Host> Writer<H> {
             FOREST_ROWS
         };
         let mut results = Vec::new();
+        let mut n_look_ups = 0;
         while let Some(chunk) = state.held.take(max_rows, FOREST_BYTES) {
+            let (found, n) = (&mut state.found, &mut n_look_ups);
             let checked = match self.hold_children(&chunk.json) {
-                true => self.check_trees(kind, &chunk, &mut state.found).await,
-                false => self.check_rows(&chunk, &mut state.found).await,
+                true => self.check_trees(kind, &chunk, found, n).await,
+                false => self.check_rows(&chunk, found, n).await,
             };
             match checked {
-                Ok(checked) => results.extend(checked),
+                Ok(Some(checked)) => results.extend(checked),
+                // The next call goes on.
+                Ok(None) => {
+                    state.held.put_back(chunk);
+                    break;
+                }
+                // What is known is told first; the next call meets the error again.
+                Err(_) if !results.is_empty() => {
+                    state.held.put_back(chunk);
+                    break;
+                }
                 Err(error) => {
-                    if may_be_tried_again(&error) {
-                        state.held.put_back(chunk);
+                    if !may_be_tried_again(&error) {
+                        state.found.keys = Keys::default();
                     }
-                    return Err(error);
+                    results.extend(failed_as_one(state, chunk, error)?);
                 }
             }
         }
@@ -81,55 +95,93 @@ impl<H: Host> Writer<H> {
         Ok(results)
     }
 
-    async fn check_rows(&self, chunk: &Chunk, found: &mut Found) -> Result<Vec<RowResult>, Error> {
+    /// Results of records that hold no others; `None` if too many look-ups are needed
+    /// for this call.
+    async fn check_rows(
+        &self,
+        chunk: &Chunk,
+        found: &mut Found,
+        n_look_ups: &mut usize,
+    ) -> Result<Option<Vec<RowResult>>, Error> {
         let described = self.schema.of(&self.api, &self.object).await?;
         let job = self.job();
+        let rows = self.rows(&chunk.json)?;
+        let asked = rows.iter().map(|row| match row {
+            Ok(row) => Ok(Question::new(job.verb, &described, &self.schema, None, row)),
+            Err(problem) => Err(vec![of_object(problem.clone(), job.object)]),
+        });
+        let mut asked: Vec<Asked<'_, '_>> = asked.collect();
+        if !found.keys.tell(&self.api, n_look_ups, &mut asked).await? {
+            return Ok(None);
+        }
         if job.verb == Verb::Delete && chunk.rows > 1 {
             found.needed.insert(self.object.clone());
         }
-        let rows = self.rows(&chunk.json)?.into_iter().enumerate();
-        let results = rows.map(|(at, row)| {
-            let outcome = match row {
-                Ok(row) => {
-                    let question = Question {
-                        verb: job.verb,
-                        described: &described,
-                        schema: &self.schema,
-                        parent_field: None,
-                        row: &row,
-                    };
+        let results = (chunk.first..).zip(asked).map(|(number, asked)| {
+            let outcome = match asked {
+                Ok(question) => {
                     let problems = question.problems(&mut found.seen);
                     if problems.is_empty() {
-                        found.work.add_row(row.size());
+                        found.work.add_row(question.row.size());
                     }
                     answer(problems)
                 }
-                Err(problem) => answer(vec![of_object(problem, job.object)]),
+                Err(problems) => answer(problems),
             };
-            row_result(chunk.first + at as u64, outcome)
+            row_result(number, outcome)
         });
-        Ok(results.collect())
+        Ok(Some(results.collect()))
     }
 
+    /// The same of trees.
     async fn check_trees(
         &self,
         kind: Option<Kind>,
         chunk: &Chunk,
         found: &mut Found,
-    ) -> Result<Vec<RowResult>, Error> {
+        n_look_ups: &mut usize,
+    ) -> Result<Option<Vec<RowResult>>, Error> {
         let (api, schema) = (&self.api, &self.schema);
         let trees = Trees::of(api, schema, &self.object, &self.operation, &chunk.json).await?;
         let mut described = Vec::with_capacity(trees.kinds.len());
         for kind in &trees.kinds {
             described.push(schema.of(api, &kind.object).await?);
         }
-        let mut problems = Vec::with_capacity(trees.nodes.len());
-        for (at, node) in trees.nodes.iter().enumerate() {
-            problems.push(match (&node.problem, described.get(node.kind)) {
-                (None, Some(described)) => self.node(&trees, at, described, found),
-                (problem, _) => problem.iter().cloned().collect(),
-            });
+        let texts = (0..trees.nodes.len()).map(|at| format!("[{}]", trees.json(at, None)));
+        let texts: Vec<String> = texts.collect();
+        let rows = trees.nodes.iter().zip(&texts).map(|(node, text)| {
+            let keyed_by = trees.kinds.get(node.kind)?.verb().keyed_by();
+            read_rows(text.as_bytes(), keyed_by).ok()?.pop()
+        });
+        let rows: Vec<Option<Result<Row<'_>, Problem>>> = rows.collect();
+        let asked = trees.nodes.iter().zip(&rows).map(|(node, row)| {
+            if let Some(problem) = &node.problem {
+                return Err(vec![problem.clone()]);
+            }
+            let place = node.kind;
+            let (Some(kind), Some(described)) = (trees.kinds.get(place), described.get(place))
+            else {
+                return Err(Vec::new());
+            };
+            let parent_field = kind.parent_field.as_deref();
+            match row {
+                Some(Ok(row)) => {
+                    let verb = kind.verb();
+                    Ok(Question::new(verb, described, schema, parent_field, row))
+                }
+                Some(Err(problem)) => Err(vec![of_object(problem.clone(), &kind.object)]),
+                None => Err(Vec::new()),
+            }
+        });
+        let mut asked: Vec<Asked<'_, '_>> = asked.collect();
+        if !found.keys.tell(api, n_look_ups, &mut asked).await? {
+            return Ok(None);
         }
+        let problems = asked.into_iter().map(|asked| match asked {
+            Ok(question) => question.problems(&mut found.seen),
+            Err(problems) => problems,
+        });
+        let problems: Vec<Vec<Problem>> = problems.collect();
         let parents = trees.nodes.iter().filter_map(|node| node.parent);
         let parents = parents.filter_map(|parent| trees.kind_of(parent));
         found.needed.extend(parents.map(|kind| kind.object.clone()));
@@ -177,36 +229,7 @@ impl<H: Host> Writer<H> {
                 .add_tree(sound, bytes, members.len() <= MAX_NODES);
             row_result(chunk.first + root as u64, whole)
         });
-        Ok(results.collect())
-    }
-
-    fn node(
-        &self,
-        trees: &Trees,
-        at: usize,
-        described: &Described,
-        found: &mut Found,
-    ) -> Vec<Problem> {
-        let Some(kind) = trees.kind_of(at) else {
-            return Vec::new();
-        };
-        let json = format!("[{}]", trees.json(at, None));
-        let keyed_by: KeyedBy<'_> = kind.verb().keyed_by();
-        let row: Option<Result<Row<'_>, Problem>> = read_rows(json.as_bytes(), keyed_by)
-            .ok()
-            .and_then(|mut rows| rows.pop());
-        match row {
-            Some(Ok(row)) => Question {
-                verb: Job::new(&kind.object, &kind.operation).verb,
-                described,
-                schema: &self.schema,
-                parent_field: kind.parent_field.as_deref(),
-                row: &row,
-            }
-            .problems(&mut found.seen),
-            Some(Err(problem)) => vec![of_object(problem, &kind.object)],
-            None => Vec::new(),
-        }
+        Ok(Some(results.collect()))
     }
 }
 

@@ -223,6 +223,27 @@ async fn a_dry_run_finds_what_the_write_then_fails_at_and_writes_nothing() {
     let (results, ..) = written(&crm, "Contact", Operation::Create, &rows, options).await;
     assert_eq!(failures(&tried), failures(&results));
     assert_eq!(failures(&tried).len(), 8);
+
+    // Of an upsert, which records are new has to be looked up.
+    create(&crm, "Contact", json!({ KEY: "There", "LastName": "A" })).await;
+    let rows = [
+        json!({ KEY: "there", "Phone": "1" }),
+        json!({ KEY: "new", "Phone": "2" }),
+        json!({ KEY: "new and whole", "LastName": "B" }),
+    ];
+    let by_key = Operation::Upsert(KEY.to_owned());
+    let known = query(&crm, "SELECT Id FROM Contact").await.len();
+    let before = site.control.quota().used;
+    let (tried, _, calls) = written(&crm, "Contact", by_key.clone(), &rows, dry_run()).await;
+    // The description is known.
+    assert_eq!((site.control.quota().used - before, calls), (1, Some(1)));
+    let still = query(&crm, "SELECT Id FROM Contact").await.len();
+    assert_eq!(still, known);
+
+    let options = WriteOptions::default();
+    let (results, ..) = written(&crm, "Contact", by_key, &rows, options).await;
+    assert_eq!(failures(&tried), failures(&results));
+    assert_eq!(failures(&tried), [(1, "REQUIRED_FIELD_MISSING".to_owned())]);
 }
 
 #[tokio::test]
