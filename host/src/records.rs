@@ -66,7 +66,7 @@ impl Records {
     /// [`Error::Input`] if the bytes are anything else, saying where.
     pub fn from_json(json: impl Into<Bytes>) -> Result<Self, Error> {
         let json = json.into();
-        let json = json.slice_ref(json.trim_ascii());
+        let json = json.slice_ref(without_space(&json));
         let count = count_objects(&json)?;
         Ok(Self::counted(json, count))
     }
@@ -166,6 +166,16 @@ impl Records {
         serde_json::from_str(text)
             .map_err(|error| Error::Input(format!("the records do not fit: {error}")))
     }
+}
+
+/// A text without the white space around it: that of JSON, which is less than that of
+/// ASCII.
+fn without_space(json: &[u8]) -> &[u8] {
+    let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+    let start = json.iter().take_while(|byte| is_space(byte)).count();
+    let inner = json.get(start..).unwrap_or_default();
+    let end = inner.iter().rev().take_while(|byte| is_space(byte)).count();
+    inner.get(..inner.len() - end).unwrap_or_default()
 }
 
 /// Checks that the text is an array of objects, and counts them.
