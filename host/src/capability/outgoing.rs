@@ -80,6 +80,10 @@ pub struct Written {
     _place: OwnedSemaphorePermit,
 }
 
+/// A place among the `written` of an instance.
+#[derive(Debug)]
+pub(crate) struct Place(OwnedSemaphorePermit);
+
 impl fmt::Debug for Batch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Batch").finish_non_exhaustive()
@@ -124,22 +128,27 @@ impl ConnectorState {
         Ok(self.table.get_mut(sheet)?.lines.file())
     }
 
-    /// Holds ids of written records; `None` if too much is held.
+    /// A place for ids of written records; `None` if too much is held.
+    pub(crate) fn place_for_written(&self) -> Option<Place> {
+        let place = Arc::clone(&self.outgoing.held).try_acquire_owned();
+        place.ok().map(Place)
+    }
+
+    /// Holds ids of written records.
     pub(crate) fn written(
         &mut self,
         ids: records::Written,
-    ) -> wasmtime::Result<Option<Resource<Written>>> {
-        let Ok(place) = Arc::clone(&self.outgoing.held).try_acquire_owned() else {
-            return Ok(None);
-        };
-        Ok(Some(self.table.push(Written { ids, _place: place })?))
+        Place(place): Place,
+    ) -> wasmtime::Result<Resource<Written>> {
+        Ok(self.table.push(Written { ids, _place: place })?)
     }
 
     /// Holds what an answer tells of written records; `None` if too much is held.
     pub(crate) fn told(&mut self, told: Told) -> wasmtime::Result<Option<wit::Told>> {
-        let Some(written) = self.written(told.written)? else {
+        let Some(place) = self.place_for_written() else {
             return Ok(None);
         };
+        let written = self.written(told.written, place)?;
         let other = |(at, object)| wit::Other {
             at: number(at),
             object,

@@ -182,7 +182,12 @@ impl wit::HostTableWithStore<ConnectorState> for ConnectorHost {
         telling: wit::Telling,
         most: u32,
     ) -> wasmtime::Result<Result<Option<wit::Found>, wit::Error>> {
-        let Some(reader) = accessor.with(|mut access| access.get().reader(&this))? else {
+        let begun = accessor.with(|mut access| {
+            let state = access.get();
+            wasmtime::error::Ok(state.reader(&this)?.zip(state.place_for_written()))
+        })?;
+        // The place comes first: lines that were found are not found again.
+        let Some((reader, place)) = begun else {
             return Ok(Err(wit::Error::Denied));
         };
         let most = match telling.records {
@@ -208,9 +213,7 @@ impl wit::HostTableWithStore<ConnectorState> for ConnectorHost {
             else {
                 return Ok(Ok(None));
             };
-            let Some(written) = state.written(found.written)? else {
-                return Ok(Err(wit::Error::Denied));
-            };
+            let written = state.written(found.written, place)?;
             Ok(Ok(Some(wit::Found {
                 lines: found.lines,
                 cells: found.cells,

@@ -44,6 +44,16 @@ async fn a_guest_holds_two_files_and_the_lines_of_sixteen() {
 }
 
 #[tokio::test]
+async fn a_line_is_not_lost_to_a_guest_that_has_no_place_for_what_is_told_of_it() {
+    let server = Loopback::start().await;
+    let (_host, crm) = server.attacked_by(&connector("")).await;
+    let records: Vec<_> = (0..70).map(|n| json!({ "a": n.to_string() })).collect();
+    let records = serde_json::Value::from(records).to_string();
+    let report = found(&crm, "sheet-written", &records).await;
+    assert_eq!(report, json!({ "held": 64, "next": [64] }));
+}
+
+#[tokio::test]
 async fn who_breaks_a_rule_of_sheets_and_batches_is_stopped() {
     let server = Loopback::start().await;
     let (_host, crm) = server.attacked_by(&connector("")).await;

@@ -18,6 +18,7 @@ pub(super) async fn attack(command: &str, batch: &Batch) -> Value {
     match command {
         "echo" => echo(batch).await,
         "hold" => hold(),
+        "written" => written(batch).await,
         "null" => json!(Sheet::open("a,b").is_some()),
         "column" => find(&sheet(batch), 9, Vec::new(), 1).await,
         "cells" => find(&sheet(batch), 0, vec![0; 5], 1).await,
@@ -72,6 +73,27 @@ async fn find(sheet: &Sheet, id: u32, cells: Vec<u32>, most: u32) -> Value {
         "records": found.records,
         "is_last": found.is_last,
     })))
+}
+
+/// Holds what rows tell of one line each until it may hold no more, then lets go of it
+/// and looks on.
+async fn written(batch: &Batch) -> Value {
+    let sheet = sheet(batch);
+    let sent = http::send_sheet(request(Method::Post, "/echo"), &sheet).await;
+    let table = Response::take_table(sent.unwrap());
+    let telling = Telling {
+        id: 0,
+        cells: Vec::new(),
+        records: false,
+    };
+    let mut held = Vec::new();
+    while let Ok(found) = table.find(&sheet, telling.clone(), 1).await {
+        held.push(found.unwrap());
+    }
+    let n_held = held.len();
+    held.clear();
+    let next = table.find(&sheet, telling, 1).await.unwrap().unwrap();
+    json!({ "held": n_held, "next": next.lines })
 }
 
 /// How many sheets there may be with their file, and how many in all.
