@@ -30,7 +30,7 @@ const SHORTEST_PARK_MS: u64 = 60_000;
 const BLIND_PARK_MS: u64 = 300_000;
 
 /// A ledger is written back at once when so many calls are not yet stored.
-pub(super) const UNSAVED_CALLS: u64 = 20;
+pub(super) const UNSAVED_CALLS: u64 = 100;
 
 /// Wakes whoever writes ledgers back.
 #[derive(Debug, Default)]

@@ -1,7 +1,7 @@
 //! All budgets of a host: loaded from the store at first use, written back soon
 //! after a change.
 //!
-//! A crash forgets at most the calls of the last second or the last 20 calls,
+//! A crash forgets at most the calls of the last second or the last 100 calls,
 //! whichever is less, and those made while the last write was under way. The
 //! product's own count, in its next answer, corrects that.
 
