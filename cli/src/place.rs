@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use lockgate::store::FILE_NAME as STORE_FILE;
 use lockgate::{MASTER_KEY_FILE, MasterKey};
 
 use crate::args::Common;
@@ -91,6 +92,9 @@ pub(crate) fn has_key(common: &Common) -> Result<bool> {
 /// The master key, wherever it comes from.
 pub(crate) fn read_key(common: &Common) -> Result<MasterKey> {
     let key = match key(common)? {
+        KeyPlace::File(file) if has_data(common)? => {
+            MasterKey::from_kept_file(&file.dir, &file.name)
+        }
         KeyPlace::File(file) => MasterKey::from_file(&file.dir, &file.name),
         KeyPlace::Variable(name) => match std::env::var(name) {
             Ok(value) => MasterKey::from_variable(name, &value),
@@ -98,6 +102,11 @@ pub(crate) fn read_key(common: &Common) -> Result<MasterKey> {
         },
     };
     Ok(key.map_err(lockgate::Error::Key)?)
+}
+
+/// Whether the data directory holds data that some key has sealed.
+fn has_data(common: &Common) -> Result<bool> {
+    Ok(store(common).is_none() && data_dir(common)?.join(STORE_FILE).exists())
 }
 
 /// The master key, unless it is the data directory's own.

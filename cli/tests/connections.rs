@@ -234,7 +234,13 @@ async fn a_master_key_from_the_environment_opens_what_was_sealed_with_it_and_not
     .ended(0);
     with_key(&["connection", "test", "crm"]).ended(0);
     let run = bench.lockgate(&["connection", "test", "crm"]).ended(1);
-    assert!(run.err.contains("key"), "{run:#?}");
+    assert!(run.err.contains("is missing"), "{run:#?}");
+    assert!(!bench.data.path().join("master.key").exists());
+    let elsewhere = bench.data.path().join("elsewhere.key");
+    let given = ["--master-key-file", elsewhere.to_str().unwrap()];
+    let run = bench.lockgate(&[&["connection", "test", "crm"], &given[..]].concat());
+    assert!(run.ended(1).err.contains("`elsewhere.key` is missing"));
+    assert!(!elsewhere.exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

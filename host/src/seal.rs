@@ -69,6 +69,15 @@ pub enum SealError {
         /// Where it was read.
         origin: String,
     },
+    /// There is data, but no key file.
+    #[error(
+        "the key file `{name}` is missing, and there is data that was sealed with a key: put the \
+         file back, or give the key that was used; no new one was made"
+    )]
+    Missing {
+        /// Its name in its directory.
+        name: String,
+    },
     /// The key file is readable or writable for others.
     #[error("the key file `{name}` is open to others (mode {mode:03o}): run `chmod 600 {name}`")]
     TooOpen {

@@ -21,7 +21,7 @@ use crate::private_file;
 use crate::rollout::{VersionChange, Watcher};
 use crate::seal::{MasterKey, Sealer};
 use crate::shares::Shares;
-use crate::store::{SqliteStore, Store};
+use crate::store::{FILE_NAME as STORE_FILE, SqliteStore, Store};
 use crate::transport::{Transport, TransportConfig};
 use crate::trust::{Revoked, Trust};
 
@@ -196,19 +196,17 @@ impl HostBuilder {
         if !problems.is_empty() {
             return Err(Error::Options(problems));
         }
-        let store = match self.store {
-            Some(store) => {
-                private_file::make_directory(&data_dir).map_err(|source| Error::DataDir {
-                    path: data_dir.display().to_string(),
-                    source,
-                })?;
-                store
-            }
-            None => Arc::new(SqliteStore::open(&data_dir).await?),
-        };
+        private_file::make_directory(&data_dir).map_err(|source| Error::DataDir {
+            path: data_dir.display().to_string(),
+            source,
+        })?;
         let key = match self.master_key {
             Some(key) => key,
-            None => MasterKey::from_file(&open(&data_dir)?, MASTER_KEY_FILE)?,
+            None => own_key(&data_dir)?,
+        };
+        let store = match self.store {
+            Some(store) => store,
+            None => Arc::new(SqliteStore::open(&data_dir).await?),
         };
         let code_dir = self
             .code_dir
@@ -251,6 +249,17 @@ impl HostBuilder {
             data_dir,
         })))
     }
+}
+
+/// The key of a data directory, which is made with it. Before its store is: where that
+/// is there, a key file has been, even if another process begins at this moment.
+fn own_key(data_dir: &Path) -> Result<MasterKey, Error> {
+    let has_data = data_dir.join(STORE_FILE).exists();
+    let dir = open(data_dir)?;
+    Ok(match has_data {
+        true => MasterKey::from_kept_file(&dir, MASTER_KEY_FILE),
+        false => MasterKey::from_file(&dir, MASTER_KEY_FILE),
+    }?)
 }
 
 fn open(directory: &Path) -> Result<Dir, Error> {

@@ -94,6 +94,22 @@ impl MasterKey {
         }
     }
 
+    /// The key in the file `name` of `dir`, which must be there: for data that was sealed
+    /// before.
+    ///
+    /// # Errors
+    /// [`SealError::Missing`] if it is not; otherwise as [`Self::from_file`].
+    pub fn from_kept_file(dir: &Dir, name: &str) -> Result<Self, SealError> {
+        match Self::read_file(dir, name) {
+            Err(SealError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                Err(SealError::Missing {
+                    name: name.to_owned(),
+                })
+            }
+            other => other,
+        }
+    }
+
     /// Puts a new key before those in a key file: from now on it seals. Processes that
     /// have the file open read it again when they meet what they cannot open.
     ///
