@@ -16,6 +16,12 @@ use super::tokens::Tokens;
 use crate::redact::Redactor;
 use crate::transport::AddressPolicy;
 
+/// From this many bytes on a client secret is looked for in what comes back. It goes to
+/// the token endpoint alone, so no other answer echoes it; it may stand in one that tells
+/// of the product's own settings. A shorter one is a word that somebody chose, and stands
+/// in innocent texts, which would be damaged.
+const CLIENT_SECRET_BYTES: usize = 16;
+
 /// All that a request of a connection needs: where to, and as whom.
 pub struct Access {
     /// The access token.
@@ -88,10 +94,11 @@ impl Sessions {
         let mut value = HeaderValue::try_from(format!("{}{token}", auth.token_prefix))
             .map_err(|_| bad("the token does not fit into a header field: reconnect"))?;
         value.set_sensitive(true);
+        let client_secret = loaded.client_secret.as_ref();
         let secrets = [
             Some(&tokens.access),
             tokens.refresh.as_ref(),
-            loaded.client_secret.as_ref(),
+            client_secret.filter(|secret| secret.expose_secret().len() >= CLIENT_SECRET_BYTES),
         ];
         Ok(Arc::new(Access {
             token: tokens.access.clone(),
