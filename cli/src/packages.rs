@@ -71,10 +71,10 @@ fn unpack(manifest: &str, component: &'static [u8]) -> Result<Package> {
 }
 
 /// The package in a directory, or else the one of that name: the installed version that
-/// calls go to, or the built-in one. A directory wins, so that a name never hides one's
-/// own work.
+/// calls go to, or the built-in one. A package in a directory wins, so that a name never
+/// hides one's own work; the source of one does not.
 pub(crate) fn find(common: &Common, place: &Path) -> Result<Package> {
-    if place.is_dir() {
+    if place.is_dir() && !is_source(place) {
         return open(place);
     }
     let named = place
@@ -83,6 +83,7 @@ pub(crate) fn find(common: &Common, place: &Path) -> Result<Package> {
         .transpose()?;
     match named.flatten() {
         Some(package) => Ok(package),
+        None if place.is_dir() => open(place),
         None => Err(usage(format!(
             "`{}` is neither a package directory nor an installed package nor one of {}",
             place.display(),
@@ -102,7 +103,7 @@ pub(crate) fn current(common: &Common, name: &str) -> Result<Option<Package>> {
 
 /// The package in a directory.
 pub(crate) fn open(directory: &Path) -> Result<Package> {
-    if Language::of(directory).is_some() && !directory.join("component.wasm").exists() {
+    if is_source(directory) {
         let directory = directory.display();
         return Err(advised(
             format!("{directory} is source and not yet a package"),
@@ -115,6 +116,11 @@ pub(crate) fn open(directory: &Path) -> Result<Package> {
     Package::open(directory)
         .map_err(lockgate::Error::from)
         .with_context(|| format!("cannot open the package in {}", directory.display()))
+}
+
+/// Whether a directory holds the source of a package, and none that is built.
+fn is_source(directory: &Path) -> bool {
+    Language::of(directory).is_some() && !directory.join("component.wasm").exists()
 }
 
 /// Loads the connector `name`: from the directory if one is given, else the installed
@@ -141,14 +147,19 @@ pub(crate) async fn load_connector(
 /// Loads a plugin: from a directory, or by its name as [`load_connector`] does. Gives
 /// its name.
 pub(crate) async fn load_plugin(host: &Host, place: &Path) -> Result<String> {
-    if place.is_dir() {
+    let name = place.to_string_lossy().into_owned();
+    let is_known = || anyhow::Ok(built_in(&name).is_some() || has_course(host, &name)?);
+    if place.is_dir() && !(is_source(place) && is_known()?) {
         let package = open(place)?;
         load(host, &package, World::Transform).await?;
         return Ok(package.name().to_owned());
     }
-    let name = place.to_string_lossy().into_owned();
     load_named(host, &name, World::Transform).await?;
     Ok(name)
+}
+
+fn has_course(host: &Host, name: &str) -> Result<bool> {
+    Ok(Shelf::of_host(host).course(name)?.is_some())
 }
 
 /// Loads what is installed under a name, with all versions that calls may go to, or else

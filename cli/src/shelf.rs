@@ -17,7 +17,7 @@ use anyhow::{Context as _, Result};
 use lockgate::{Host, MANIFEST_FILE, Package, SIGNATURE_FILE, VersionChange};
 use semver::Version;
 
-pub(crate) use course::{Canary, Course};
+pub(crate) use course::{Canary, Course, is_revoked};
 pub(crate) use standing::{Standing, Standings, all_waiting};
 pub(crate) use wish::{Wish, carry_out};
 

@@ -164,6 +164,37 @@ async fn a_version_is_installed_swapped_to_pinned_and_rolled_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_is_revoked_is_left_by_a_swap_and_holds_up_no_other() {
+    let bench = Bench::connected().await;
+    for number in ["0.2.0", "0.3.0"] {
+        install(&bench, &version(&bench, number, ""));
+    }
+    let package = |action: &str, arguments: &[&str]| {
+        let command = [&["package", action, "salesforce"], arguments].concat();
+        bench.lockgate(&command)
+    };
+    // Revoked while another one is on trial against it.
+    package("swap", &["0.2.0"]).ended(0);
+    package("pin", &["0.1.0", "--connection", "crm"]).ended(0);
+    package("revoke", &["0.1.0"]).ended(0);
+    bench.lockgate(&QUERY).ended(0);
+    assert_eq!(roles(&bench)[1], role("0.2.0", "current"));
+    // Revoked while calls go to it.
+    package("revoke", &["0.2.0"]).ended(0);
+    let refused = bench.lockgate(&QUERY).ended(1);
+    assert!(
+        refused.err.contains("lockgate package swap salesforce"),
+        "{refused:#?}"
+    );
+    let swapped = package("swap", &["0.3.0"]).ended(0);
+    assert!(swapped.out.contains("calls go to 0.3.0"), "{swapped:#?}");
+    bench.lockgate(&QUERY).ended(0);
+    package("swap", &["0.2.0"]).ended(1);
+    bench.lockgate(&QUERY).ended(0);
+    assert_eq!(roles(&bench)[2], role("0.3.0", "current"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_version_that_cannot_be_is_refused_and_nothing_changes() {
     let bench = Bench::connected().await;
     let unknown = bench

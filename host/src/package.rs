@@ -95,7 +95,10 @@ pub enum PackageError {
         key: PublicKey,
     },
     /// It was revoked.
-    #[error("{package} {version} is not loaded: {reason}; take a newer version")]
+    #[error(
+        "{package} {version} is not loaded: {reason}; have calls go to another version: `lockgate \
+         package swap {package} VERSION`"
+    )]
     Revoked {
         /// The package.
         package: String,

@@ -9,7 +9,7 @@ use crate::args::{Common, Shape};
 use crate::exit::{Status, usage};
 use crate::progress::Progress;
 use crate::run::control;
-use crate::shelf::{Canary, Shelf, Wish, all_waiting, carry_out};
+use crate::shelf::{Canary, Course, Shelf, Wish, all_waiting, carry_out, is_revoked};
 use crate::{output, session};
 
 const SWAP: &str = "\
@@ -114,6 +114,7 @@ pub(super) async fn swap(common: &Common, args: SwapArgs) -> Result<Status> {
 }
 
 pub(super) async fn canary(common: &Common, args: CanaryArgs) -> Result<Status> {
+    are_there(common, &args.connections).await?;
     let connections: BTreeSet<String> = args.connections.iter().map(|name| full(name)).collect();
     let wish = Wish::Canary(Canary {
         version: args.version,
@@ -128,6 +129,7 @@ pub(super) async fn rollback(common: &Common, args: RollbackArgs) -> Result<Stat
 }
 
 pub(super) async fn pin(common: &Common, args: PinArgs) -> Result<Status> {
+    are_there(common, std::slice::from_ref(&args.connection)).await?;
     let wish = Wish::Pin {
         connection: full(&args.connection),
         version: args.version,
@@ -168,8 +170,13 @@ async fn alone(common: &Common, shelf: &Shelf, name: &str, wish: &Wish) -> Resul
         .course(name)?
         .ok_or_else(|| usage("it was removed meanwhile"))?;
     let world = shelf.package(name, &course.current)?.world();
-    course.begin(&host, shelf, name, world).await?;
-    carry_out(&[host], shelf, name, wish).await
+    match (course.begin(&host, shelf, name, world).await, wish) {
+        (Ok(()), _) => carry_out(&[host], shelf, name, wish).await,
+        (Err(error), Wish::Swap { version, .. }) if is_revoked(&error) => {
+            Course::begin_anew(&host, shelf, name, version).await
+        }
+        (Err(error), _) => Err(error),
+    }
 }
 
 fn tell(name: &str, change: &VersionChange, shape: Shape) -> Result<()> {
@@ -178,6 +185,17 @@ fn tell(name: &str, change: &VersionChange, shape: Shape) -> Result<()> {
     }
     let to = change.to.as_deref().unwrap_or("the others");
     output::line(&format!("{name}: calls go to {to} ({})", change.reason))
+}
+
+/// Refuses connections that do not exist: nobody would notice a slip.
+async fn are_there(common: &Common, connections: &[String]) -> Result<()> {
+    let host = session::open(common, None).await?;
+    for connection in connections {
+        let full = full(connection);
+        let (tenant, name) = full.split_once('/').unwrap_or_default();
+        host.connection(tenant, name).await?;
+    }
+    Ok(())
 }
 
 /// A connection as `tenant/name`.

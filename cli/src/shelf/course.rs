@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use lockgate::manifest::World;
-use lockgate::{ConnectionKey, Host, Move, Reach, Step, Trial, VersionChange};
+use lockgate::{ConnectionKey, Error, Host, Move, PackageError, Reach, Step, Trial, VersionChange};
 use serde::{Deserialize, Serialize};
 
 use super::{Shelf, Wish, standing};
@@ -89,8 +89,17 @@ impl Course {
         if !self.earlier.is_empty() && standing::is_waited_for(host, &trusted).await? {
             self.begin_earlier(host, shelf, name, world).await;
         }
-        packages::load(host, &trusted, world).await?;
-        if let Some(until_ms) = self.trial_until_ms {
+        let trial = match packages::load(host, &trusted, world).await {
+            Ok(()) => self.trial_until_ms,
+            // What it is held against is gone, and with it the trial.
+            Err(error) if is_revoked(&error) && self.trusted() != self.current => {
+                left_out(name, self.trusted(), &error);
+                Self::begin_anew(host, shelf, name, &self.current).await?;
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        if let Some(until_ms) = trial {
             let left = Duration::from_millis(until_ms.saturating_sub(now_ms()));
             let trial = Trial {
                 lasts: left,
@@ -101,20 +110,43 @@ impl Course {
                 trial: Some(trial),
                 drain: Duration::ZERO,
             };
-            go_to(host, shelf, name, &self.current, &step).await?;
+            go_unless_revoked(host, shelf, name, &self.current, &step).await?;
         }
         if let Some(canary) = &self.canary {
             let step = Step::canary(&canary.version, canary.reach()?);
-            go_to(host, shelf, name, &canary.version, &step).await?;
+            go_unless_revoked(host, shelf, name, &canary.version, &step).await?;
         }
         for (connection, version) in &self.pins {
             let step = Step::Pin {
                 connection: key(connection)?,
                 version: version.clone(),
             };
-            go_to(host, shelf, name, version, &step).await?;
+            go_unless_revoked(host, shelf, name, version, &step).await?;
         }
         Ok(())
+    }
+
+    /// Begins with a version in place of one that was revoked, and keeps it so. Nothing is
+    /// left to hold it against, and nothing to go back to.
+    pub(crate) async fn begin_anew(
+        host: &Host,
+        shelf: &Shelf,
+        name: &str,
+        version: &str,
+    ) -> Result<VersionChange> {
+        let package = shelf.package(name, version)?;
+        packages::load(host, &package, package.world()).await?;
+        let mut change = host.changes(name)?.pop().context("nothing was loaded")?;
+        change.what = Move::Swapped;
+        "the version before is revoked".clone_into(&mut change.reason);
+        shelf.change(name, |course| {
+            change.from = Some(course.trusted().to_owned());
+            version.clone_into(&mut course.current);
+            (course.before, course.trial_until_ms, course.canary) = (None, None, None);
+            course.note(change.clone());
+            Ok(())
+        })?;
+        Ok(change)
     }
 
     /// Loads the versions that connections wait in. What is missing, or was revoked, holds
@@ -209,6 +241,33 @@ impl Course {
         }
         self.changes.push(change);
     }
+}
+
+/// The same, and where that version was revoked, it is left out: it holds up no other.
+async fn go_unless_revoked(
+    host: &Host,
+    shelf: &Shelf,
+    name: &str,
+    version: &str,
+    step: &Step,
+) -> Result<()> {
+    match go_to(host, shelf, name, version, step).await {
+        Err(error) if is_revoked(&error) => {
+            left_out(name, version, &error);
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+fn left_out(name: &str, version: &str, error: &anyhow::Error) {
+    tracing::warn!(package = name, version, %error, "no calls go to it");
+}
+
+/// Whether a version was not loaded because it is revoked.
+pub(crate) fn is_revoked(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<Error>();
+    matches!(error, Some(Error::Package(PackageError::Revoked { .. })))
 }
 
 /// Loads a version beside the others, and goes a step.
