@@ -22,7 +22,7 @@ use crate::park::QuotaWait;
 use crate::records::{
     ConnectorDescription, Operation, RecordResult, Records, RowResult, WriteOptions,
 };
-use crate::rollout::{Lasting, Rollout};
+use crate::rollout::{Caller, Lasting, Rollout};
 use crate::store::{ConnectionKey, ConnectionRecord, StoreError};
 use crate::writer::Writer;
 
@@ -284,7 +284,7 @@ impl Connection {
         let record = self.record().await?;
         let rollout = self.host.connector(&record.package)?;
         let grants = self.host.live_grants(&record).await?;
-        let loaded = rollout.route(Some(&grants), Lasting::Once)?;
+        let loaded = rollout.route(Caller::Granted(&grants), Lasting::Once)?;
         Ok((record, loaded))
     }
 

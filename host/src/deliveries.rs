@@ -16,7 +16,7 @@ use crate::error::{Blame, Error};
 use crate::events::{Delivery, Flaw, Start, SubscribeOptions, delivery};
 use crate::grant::live::Live;
 use crate::records::Way;
-use crate::rollout::{Lasting, Rollout, Versioned as _};
+use crate::rollout::{Caller, Lasting, Rollout, Versioned as _};
 
 /// What errors and logs call the next delivery.
 const NEXT: &str = "next delivery";
@@ -125,7 +125,7 @@ impl Subscription {
         let rollout = connection.rollout().await?;
         let record = connection.record().await?;
         let grants = connection.host.live_grants(&record).await?;
-        let loaded = rollout.route(Some(&grants), Lasting::Subscription)?;
+        let loaded = rollout.route(Caller::Granted(&grants), Lasting::Subscription)?;
         let mut subscription = Self {
             created_ms: record.created_ms,
             grants,
@@ -176,7 +176,7 @@ impl Subscription {
         let key = self.connection.key().clone();
         let routed = self
             .rollout
-            .route(Some(&self.grants), Lasting::Subscription);
+            .route(Caller::Granted(&self.grants), Lasting::Subscription);
         let loaded = routed?;
         let (from, to) = (
             self.loaded.version().to_owned(),

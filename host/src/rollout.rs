@@ -38,6 +38,7 @@ use crate::error::Error;
 use crate::grant::Grants;
 use crate::grant::live::Live;
 use crate::package::Package;
+use crate::store::ConnectionKey;
 
 /// Changes that are remembered of a package; the oldest go first.
 const MAX_CHANGES: usize = 1_000;
@@ -67,6 +68,27 @@ pub(crate) trait Versioned: Send + Sync + 'static {
     /// Its version.
     fn version(&self) -> &str {
         &self.package().manifest().package.version
+    }
+}
+
+/// For whom a call is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Caller<'c> {
+    /// For no connection.
+    Anybody,
+    /// For this connection, by what has nothing to be granted: a transform.
+    For(&'c ConnectionKey),
+    /// For a connection, by what it was granted.
+    Granted(&'c Live),
+}
+
+impl<'c> Caller<'c> {
+    fn key(self) -> Option<&'c ConnectionKey> {
+        match self {
+            Self::Anybody => None,
+            Self::For(key) => Some(key),
+            Self::Granted(live) => Some(live.key()),
+        }
     }
 }
 
@@ -136,11 +158,7 @@ impl<L: Versioned> Rollout<L> {
     ///
     /// # Errors
     /// [`Error::NotGranted`] if there is none for the connection.
-    pub(crate) fn route(
-        &self,
-        connection: Option<&Live>,
-        lasting: Lasting,
-    ) -> Result<Arc<L>, Error> {
+    pub(crate) fn route(&self, caller: Caller<'_>, lasting: Lasting) -> Result<Arc<L>, Error> {
         let now = Instant::now();
         let turn = match lasting {
             Lasting::Once => self.turn.fetch_add(1, Ordering::Relaxed),
@@ -149,27 +167,27 @@ impl<L: Versioned> Rollout<L> {
         {
             let versions = self.read();
             if !versions.is_due(now) {
-                return self.told(versions.pick(connection, lasting, turn), connection);
+                return self.told(versions.pick(caller, lasting, turn), caller);
             }
         }
         let (change, picked) = {
             let mut versions = self.write();
             // Another call may have done it meanwhile; then nothing is due.
             let change = versions.advance(now);
-            (change, versions.pick(connection, lasting, turn))
+            (change, versions.pick(caller, lasting, turn))
         };
         change.into_iter().for_each(|change| self.note(change));
-        self.told(picked, connection)
+        self.told(picked, caller)
     }
 
     /// What a connection is given of what it is to go to.
     fn told(
         &self,
         picked: Result<Arc<L>, Missing<L>>,
-        connection: Option<&Live>,
+        caller: Caller<'_>,
     ) -> Result<Arc<L>, Error> {
         picked.map_err(|Missing { loaded, grants }| Error::NotGranted {
-            connection: connection.map_or_else(String::new, |live| live.key().to_string()),
+            connection: caller.key().map_or_else(String::new, ToString::to_string),
             package: loaded.package().name().to_owned(),
             version: loaded.version().to_owned(),
             grants,
@@ -207,7 +225,7 @@ impl<L: Versioned> Rollout<L> {
         loop {
             moved.borrow_and_update();
             granted.mark_unchanged();
-            match self.route(Some(connection), Lasting::Subscription) {
+            match self.route(Caller::Granted(connection), Lasting::Subscription) {
                 Ok(to) if Arc::ptr_eq(&to, from) => *refused = None,
                 Ok(to) if refused.as_ref().is_some_and(|it| Arc::ptr_eq(it, &to)) => {}
                 // Who takes it up is told why it can go nowhere.

@@ -16,7 +16,7 @@ use crate::limits::Limits;
 use crate::meter::Meter;
 use crate::package::Package;
 use crate::records::{Records, Rejected, bounded, setting_problems};
-use crate::rollout::{Lasting, Rollout, Service, Versioned};
+use crate::rollout::{Caller, Lasting, Rollout, Service, Versioned};
 use crate::state::TransformState;
 use crate::store::ConnectionKey;
 
@@ -125,7 +125,8 @@ impl Transform {
     }
 
     /// The same transform at work for a connection: its tenant's share of the host
-    /// counts, and logs and figures name it. Pages, syncs and intakes do so by
+    /// counts, a pin or canary for the connection decides which version works, and logs
+    /// and figures name it. Pages, syncs and intakes do so by
     /// themselves.
     #[must_use]
     pub fn on_behalf_of(&self, connection: &ConnectionKey) -> Self {
@@ -139,7 +140,7 @@ impl Transform {
     /// # Errors
     /// If the guest fails.
     pub async fn describe(&self) -> Result<TransformDescription, Error> {
-        self.rollout.route(None, Lasting::Once)?.describe().await
+        self.route()?.describe().await
     }
 
     /// Transforms one batch in an instance of its own, which is gone afterwards.
@@ -167,8 +168,14 @@ impl Transform {
     }
 
     async fn instance(&self) -> Result<WarmTransform, Error> {
-        let loaded = self.rollout.route(None, Lasting::Once)?;
+        let loaded = self.route()?;
         loaded.configured(&self.settings, self.owner.as_ref()).await
+    }
+
+    /// The version that a call goes to: that of its connection, if it is for one.
+    fn route(&self) -> Result<Arc<LoadedTransform>, Error> {
+        let caller = self.owner.as_ref().map_or(Caller::Anybody, Caller::For);
+        self.rollout.route(caller, Lasting::Once)
     }
 }
 

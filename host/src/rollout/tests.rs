@@ -76,7 +76,9 @@ fn swap_at_once(version: &str) -> Step {
 
 /// One call that ends so, and the version that it went to.
 fn call(rollout: &Rollout<Fake>, ends: impl Fn(&str) -> Ended) -> String {
-    let loaded = rollout.route(Some(&live("crm")), Lasting::Once).unwrap();
+    let loaded = rollout
+        .route(Caller::Granted(&live("crm")), Lasting::Once)
+        .unwrap();
     let ended = ends(loaded.version());
     let took = Duration::from_millis(2);
     let used = Used {
@@ -180,7 +182,7 @@ async fn a_slow_version_is_taken_back() {
     rollout.steer(&Step::swap("2.0.0")).unwrap();
     let mut n_slow = 0;
     for _ in 0..100 {
-        let loaded = rollout.route(None, Lasting::Once).unwrap();
+        let loaded = rollout.route(Caller::Anybody, Lasting::Once).unwrap();
         let is_slow = loaded.version() == "2.0.0";
         n_slow += usize::from(is_slow);
         let took = Duration::from_millis(if is_slow { 20 } else { 2 });
@@ -202,7 +204,9 @@ async fn a_canary_gets_its_share_of_any_few_calls_and_no_subscription() {
         assert_eq!(calls(&rollout, 10, well), 2);
     }
     for _ in 0..100 {
-        let subscription = rollout.route(None, Lasting::Subscription).unwrap();
+        let subscription = rollout
+            .route(Caller::Anybody, Lasting::Subscription)
+            .unwrap();
         assert_eq!(subscription.version(), "1.0.0");
     }
     // Time alone makes it no more than a canary.
@@ -221,7 +225,11 @@ async fn a_canary_for_a_connection_is_for_its_calls_and_subscriptions() {
     let canary = Step::canary("2.0.0", Reach::Connections(keys));
     rollout.steer(&canary).unwrap();
     for lasting in [Lasting::Once, Lasting::Subscription] {
-        let routed = |name: &str| rollout.route(Some(&live(name)), lasting).unwrap();
+        let routed = |name: &str| {
+            rollout
+                .route(Caller::Granted(&live(name)), lasting)
+                .unwrap()
+        };
         assert_eq!(routed("crm").version(), "2.0.0");
         assert_eq!(routed("other").version(), "1.0.0");
     }
@@ -239,9 +247,16 @@ async fn a_pinned_connection_stays_whatever_the_others_do() {
     rollout.steer(&swap_at_once("2.0.0")).unwrap();
     rollout.stage(fake("3.0.0"));
     rollout.steer(&swap_at_once("3.0.0")).unwrap();
-    let routed = |name: &str| rollout.route(Some(&live(name)), Lasting::Once).unwrap();
+    let routed = |name: &str| {
+        rollout
+            .route(Caller::Granted(&live(name)), Lasting::Once)
+            .unwrap()
+    };
     assert_eq!(routed("crm").version(), "1.0.0");
     assert_eq!(routed("other").version(), "3.0.0");
+    // What a transform does for it is its own as well.
+    let by_transform = rollout.route(Caller::For(&pinned), Lasting::Once);
+    assert_eq!(by_transform.unwrap().version(), "1.0.0");
     // It was never told to end.
     let hold = routed("crm").service().hold("acme/crm");
     assert!(
@@ -279,7 +294,7 @@ async fn a_rollback_ends_a_trial_or_goes_to_the_version_before() {
 #[tokio::test(start_paused = true)]
 async fn calls_of_a_replaced_version_have_time_to_end_and_no_more() {
     let rollout = two();
-    let first = rollout.route(None, Lasting::Once).unwrap();
+    let first = rollout.route(Caller::Anybody, Lasting::Once).unwrap();
     let hold = first.service().hold("acme/crm");
     rollout.steer(&swap_at_once("2.0.0")).unwrap();
     assert_eq!(rollout.status()[1].instances, 1);
@@ -297,7 +312,9 @@ async fn calls_of_a_replaced_version_have_time_to_end_and_no_more() {
 #[tokio::test(start_paused = true)]
 async fn a_subscription_learns_that_it_is_to_go_elsewhere() {
     let rollout = Arc::new(two());
-    let first = rollout.route(None, Lasting::Subscription).unwrap();
+    let first = rollout
+        .route(Caller::Anybody, Lasting::Subscription)
+        .unwrap();
     let key = live("crm");
     let mut refused = None;
     {
@@ -312,7 +329,11 @@ async fn a_subscription_learns_that_it_is_to_go_elsewhere() {
         timeout(Duration::from_secs(1), moved).await.unwrap();
     }
     // One that it could not go to is not offered again.
-    refused = Some(rollout.route(None, Lasting::Subscription).unwrap());
+    refused = Some(
+        rollout
+            .route(Caller::Anybody, Lasting::Subscription)
+            .unwrap(),
+    );
     let moved = rollout.moved(&key, &first, &mut refused);
     assert!(timeout(Duration::from_secs(1), moved).await.is_err());
     rollout.steer(&Step::Rollback).unwrap();

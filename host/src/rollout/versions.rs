@@ -9,10 +9,10 @@ use tokio::time::Instant;
 use super::candidate::{Candidate, Phase};
 use super::waiting::Missing;
 use super::{
-    CallFigures, Lasting, Move, Reach, Stand, Step, Trial, VersionChange, VersionStatus, Versioned,
+    CallFigures, Caller, Lasting, Move, Reach, Stand, Step, Trial, VersionChange, VersionStatus,
+    Versioned,
 };
 use crate::error::Error;
-use crate::grant::live::Live;
 use crate::store::ConnectionKey;
 
 /// The versions that are loaded.
@@ -42,19 +42,19 @@ impl<L: Versioned> Versions<L> {
     /// The version that a call goes to.
     pub(super) fn pick(
         &self,
-        connection: Option<&Live>,
+        caller: Caller<'_>,
         lasting: Lasting,
         turn: u64,
     ) -> Result<Arc<L>, Missing<L>> {
-        let key = connection.map(Live::key);
+        let key = caller.key();
         let pinned = key.and_then(|key| self.pins.get(key));
         let candidate = self.candidate.as_ref();
         let candidate = candidate.filter(|candidate| candidate.takes(key, lasting, turn));
         let candidate = candidate.map(|candidate| &candidate.loaded);
         let wanted = pinned.or(candidate).unwrap_or(&self.trusted);
-        match connection {
-            Some(connection) => self.allowed(wanted, connection),
-            None => Ok(Arc::clone(wanted)),
+        match caller {
+            Caller::Granted(connection) => self.allowed(wanted, connection),
+            Caller::Anybody | Caller::For(_) => Ok(Arc::clone(wanted)),
         }
     }
 
@@ -235,9 +235,14 @@ impl<L: Versioned> Versions<L> {
     ) -> Result<VersionChange, Error> {
         let loaded = self.find(version)?;
         if Arc::ptr_eq(&loaded, &self.trusted) {
-            return Err(Error::Input(format!(
-                "{version} is what calls go to already"
-            )));
+            return Err(Error::Input(match &self.candidate {
+                Some(candidate) => format!(
+                    "{version} is the version that {} is on trial against: roll back, or pin the \
+                     connections that are to stay on it",
+                    candidate.loaded.version()
+                ),
+                None => format!("{version} is what calls go to already"),
+            }));
         }
         if let Some(candidate) = &self.candidate
             && candidate.reach == Reach::All

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use lockgate::{
-    Error, Event, Grant, Move, PackageError, PackageStatus, Reach, Stand, Start, Step,
-    SubscribeOptions, Trial,
+    ConnectionKey, Error, Event, Grant, Move, PackageError, PackageStatus, Reach, Stand, Start,
+    Step, SubscribeOptions, Trial,
 };
 use lockgate_tests::handmade;
 use lockgate_tests::loopback::Loopback;
@@ -153,6 +153,34 @@ async fn a_call_that_outlasts_the_time_to_drain_is_stopped_and_says_why() {
     assert!(matches!(stopped, Error::Drained(_)), "{stopped:?}");
     assert!(stopped.is_retryable());
     one(&crm, "send get /bytes/3").await;
+}
+
+#[tokio::test]
+async fn a_transform_does_its_work_for_a_connection_in_the_version_that_this_is_pinned_to() {
+    let host = TestHost::new().await;
+    host.load(&version("hostile-transform", "0.1.0", "")).await;
+    stage(&host, &version("hostile-transform", "0.2.0", ""))
+        .await
+        .unwrap();
+    let connection = ConnectionKey::new("acme", "crm").unwrap();
+    let pin = Step::Pin {
+        connection: connection.clone(),
+        version: "0.2.0".to_owned(),
+    };
+    host.steer("hostile-transform", &pin).unwrap();
+    let transform = host.transform("hostile-transform", &json!({})).await;
+    let transform = transform.unwrap();
+    transform.apply("Contact", &batch(1)).await.unwrap();
+    let for_it = transform.on_behalf_of(&connection);
+    for_it.apply("Contact", &batch(1)).await.unwrap();
+    let figures = host.figures().into_iter();
+    let mut calls: Vec<(String, String)> = figures
+        .filter(|calls| calls.figures.calls > 0)
+        .map(|calls| (calls.connection, calls.version))
+        .collect();
+    calls.sort();
+    let owned = |(connection, version): (&str, &str)| (connection.to_owned(), version.to_owned());
+    assert_eq!(calls, [("", "0.1.0"), ("acme/crm", "0.2.0")].map(owned));
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ fn decide(live: &Live, give: &[Grant], refuse: &[Grant]) {
 }
 
 fn route(rollout: &Rollout<Fake>, live: &Live) -> String {
-    let loaded = rollout.route(Some(live), Lasting::Once).unwrap();
+    let loaded = rollout.route(Caller::Granted(live), Lasting::Once).unwrap();
     loaded.version().to_owned()
 }
 
@@ -94,7 +94,10 @@ async fn canaries_pins_and_ways_back_wait_for_grants_too() {
 async fn a_connection_that_can_stay_nowhere_is_told_what_is_missing_and_who_gives_it() {
     let rollout = Rollout::new(asking("1.0.0", MORE), None);
     let waits = given("crm", LITTLE);
-    let refused = rollout.route(Some(&waits), Lasting::Once).err().unwrap();
+    let refused = rollout
+        .route(Caller::Granted(&waits), Lasting::Once)
+        .err()
+        .unwrap();
     assert_eq!(refused.blame(), crate::Blame::Caller);
     let refused = refused.to_string();
     let command = "`lockgate connection grant crm stream --tenant acme`";
@@ -144,7 +147,9 @@ async fn what_was_refused_or_taken_back_holds_no_version_up() {
 async fn a_subscription_moves_by_itself_once_it_is_granted_what_it_waits_for() {
     let rollout = two_that_ask();
     let live = given("crm", LITTLE);
-    let first = rollout.route(Some(&live), Lasting::Subscription).unwrap();
+    let first = rollout
+        .route(Caller::Granted(&live), Lasting::Subscription)
+        .unwrap();
     let hold = first.service().hold("acme/crm");
     let mut refused = None;
     let moved = rollout.moved(&live, &first, &mut refused);
