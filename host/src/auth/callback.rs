@@ -25,11 +25,15 @@ pub struct Callback {
 }
 
 impl Callback {
-    /// Reads the query of the callback's URL. Of a repeated parameter the first
-    /// counts.
+    /// Reads the query of the callback's URL, or the whole of it, as a person pastes it.
+    /// Of a repeated parameter the first counts.
     #[must_use]
     pub fn from_query(query: &str) -> Self {
         let mut callback = Self::default();
+        let query = match query.split_once('?') {
+            Some((address, query)) if address.contains("://") && !address.contains('=') => query,
+            _ => query,
+        };
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             let value = value.into_owned();
             match name.as_ref() {
@@ -96,5 +100,25 @@ pub(super) fn declined(code: &str, description: Option<&str>) -> AuthError {
         code: clean(code),
         description: description.map(clean).unwrap_or_default(),
         advice,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_may_come_with_the_address_before_it() {
+        for pasted in [
+            "code=a%3D&state=s?t",
+            "http://localhost:1717/callback?code=a%3D&state=s?t",
+        ] {
+            let callback = Callback::from_query(pasted);
+            assert_eq!(callback.state.as_deref(), Some("s?t"), "{pasted}");
+            let code = callback.code.unwrap();
+            assert_eq!(secrecy::ExposeSecret::expose_secret(&code), "a=");
+        }
+        let asked = Callback::from_query("error=e&error_description=see http://a?b=c");
+        assert_eq!(asked.error_description.as_deref(), Some("see http://a?b=c"));
     }
 }
