@@ -83,7 +83,11 @@ fn run(args: Args) -> Result<Status> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(dispatch(args))
+    runtime.block_on(async {
+        let done = dispatch(args).await;
+        session::keep_count().await;
+        done
+    })
 }
 
 async fn dispatch(args: Args) -> Result<Status> {

@@ -1,6 +1,7 @@
 //! Opens the host on the data directory, and a connection with its connector.
 
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
 use lockgate::store::PostgresStore;
@@ -60,14 +61,33 @@ pub(crate) async fn open_trusting(
     Ok(options(trust::trusting(common, builder)?).build().await?)
 }
 
+/// The host whose connection this command calls, if it does.
+static CALLING: Mutex<Option<Host>> = Mutex::new(None);
+
 /// The host and a connection, ready to call.
 pub(crate) async fn connect(common: &Common, target: &Target) -> Result<(Host, Connection)> {
     let host = of(common, target).await?;
+    *calling() = Some(host.clone());
     let connection = host
         .connection(&target.owner.tenant, &target.connection)
         .await?;
     load_connector(&host, &connection, &target.owner).await?;
     Ok((host, connection))
+}
+
+/// Stores how many calls the command has made: a host does so within a second, and most
+/// commands end before.
+pub(crate) async fn keep_count() {
+    let Some(host) = calling().take() else {
+        return;
+    };
+    if let Err(error) = host.flush().await {
+        tracing::warn!(%error, "the count of API calls was not stored");
+    }
+}
+
+fn calling() -> MutexGuard<'static, Option<Host>> {
+    CALLING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The host as a connection needs it, with nothing loaded.

@@ -346,3 +346,18 @@ fn a_transform_has_no_product_to_be_played() {
     let refused = folders.plugin("conform", &[]).ended(2);
     assert!(refused.err.contains("lockgate plugin test"), "{refused:#?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_calls_of_a_command_are_counted_when_the_next_one_begins() {
+    let (_list, data) = list().await;
+    let lockgate = |arguments: &[&str]| {
+        let mut command = command(data.path());
+        command.args(arguments);
+        tokio::task::block_in_place(|| run(command, "")).ended(0)
+    };
+    lockgate(&["query", "list", "Member"]);
+    let told = lockgate(&["limits", "list", "--output", "json"]).json();
+    let budget = &told["budget"];
+    assert!(budget["used"].as_u64().unwrap() > 0, "{told}");
+    assert_eq!(budget["limit"], 10_000);
+}
