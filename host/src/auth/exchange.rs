@@ -299,7 +299,11 @@ impl Exchange {
         let bad = || {
             Failure::Other(AuthError::BadAnswer {
                 host: self.place.host(),
-                what: "it is not JSON of the expected form".to_owned(),
+                what: format!(
+                    "it is JSON, but neither a token nor an error as RFC 6749 has them; what was \
+                     asked is `{}`, the `token_path` of the connector's manifest",
+                    self.auth.token_path
+                ),
             })
         };
         match answer {

@@ -105,7 +105,7 @@ pub(crate) fn check_object(object: &str) -> Result<(), Error> {
         _ => Err(api::refused(
             Advice::FixSchema,
             "unknown_object",
-            "there is one object, Note",
+            &format!("there is one object, {NOTE}"),
         )),
     }
 }
