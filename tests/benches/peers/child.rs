@@ -1,5 +1,5 @@
 //! A process under measurement: bound to a core, led by lines, watched from
-//! outside by what Linux says of it in `/proc`.
+//! outside by its CPU clock and by what Linux says of it in `/proc`.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{ChildStdin, Command, Stdio};
@@ -10,9 +10,6 @@ use anyhow::{Context as _, Result, bail};
 
 /// How often the memory of a working process is looked at.
 const LOOK: Duration = Duration::from_millis(20);
-
-/// The clock tick of `/proc/PID/stat`: 100 a second on every Linux of today.
-const TICK: Duration = Duration::from_millis(10);
 
 /// A started process. It ends with this.
 pub(crate) struct Child {
@@ -93,15 +90,7 @@ impl Child {
 
     /// CPU time so far, of all its threads, in user and kernel.
     pub(crate) fn cpu(&self) -> Result<Duration> {
-        let stat = self.file("stat")?;
-        // The name in brackets may hold anything; user and system time are the
-        // 12th and 13th field behind it.
-        let (_, fields) = stat.rsplit_once(')').context("an odd stat")?;
-        let mut times = fields.split_whitespace().skip(11);
-        let mut ticks = || times.next()?.parse::<u32>().ok();
-        let (user, system) = (ticks(), ticks());
-        let ticks = user.zip(system).map(|(user, system)| user + system);
-        Ok(TICK * ticks.context("an odd stat")?)
+        cpu_of(self.process.id())
     }
 
     /// The most memory that it ever had resident, in MiB.
@@ -126,6 +115,21 @@ impl Child {
         let path = format!("/proc/{}/{name}", self.process.id());
         std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))
     }
+}
+
+/// To the nanosecond; what `/proc/PID/stat` counts in are hundredths of a second.
+#[cfg(target_os = "linux")]
+fn cpu_of(process: u32) -> Result<Duration> {
+    use nix::time::{clock_getcpuclockid, clock_gettime};
+    use nix::unistd::Pid;
+
+    let clock = clock_getcpuclockid(Pid::from_raw(process.try_into()?))?;
+    Ok(clock_gettime(clock)?.into())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn cpu_of(_process: u32) -> Result<Duration> {
+    bail!("clients are measured on Linux only: their memory is read from `/proc`")
 }
 
 impl Drop for Child {

@@ -36,7 +36,7 @@ impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:<18} {:7.2} s CPU {:7.2} s wall {:7.1} MiB {:6} calls, org {:3.0} % of its core",
+            "{:<18} {:7.3} s CPU {:7.2} s wall {:7.1} MiB {:6} calls, org {:3.0} % of its core",
             self.client.name(),
             self.cpu.as_secs_f64(),
             self.wall.as_secs_f64(),
