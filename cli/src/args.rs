@@ -228,4 +228,21 @@ mod tests {
     fn the_arguments_of_all_commands_fit_together() {
         Args::command().debug_assert();
     }
+
+    #[test]
+    fn each_command_has_an_example_of_itself_in_its_help() {
+        fn without(command: &clap::Command, path: &str, found: &mut Vec<String>) {
+            let help = command.get_after_help().map(ToString::to_string);
+            let help = help.unwrap_or_default();
+            if !(help.contains("Example") && help.contains(path)) {
+                found.push(path.to_owned());
+            }
+            for inner in command.get_subcommands() {
+                without(inner, &format!("{path} {}", inner.get_name()), found);
+            }
+        }
+        let mut found = Vec::new();
+        without(&Args::command(), "lockgate", &mut found);
+        assert!(found.is_empty(), "{found:#?}");
+    }
 }

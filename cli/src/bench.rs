@@ -9,7 +9,13 @@ use clap::Subcommand;
 
 use crate::exit::Status;
 
+const EXAMPLES: &str = "\
+Examples:
+  lockgate bench neighbour
+  lockgate bench swap";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,

@@ -18,7 +18,15 @@ use clap::Subcommand;
 use crate::args::{Common, Target};
 use crate::exit::Status;
 
+const EXAMPLES: &str = "\
+Examples:
+  lockgate connection create crm --login production --client-id ID
+  lockgate connection list
+  lockgate connection test crm || lockgate connection reconnect crm
+  lockgate connection remove crm";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,

@@ -9,7 +9,13 @@ use clap::Subcommand;
 use crate::args::{Common, Target};
 use crate::exit::Status;
 
+const EXAMPLES: &str = "\
+Examples:
+  lockgate file put crm report.pdf --on 001XX0000000001AAA
+  lockgate file get crm 068XX0000000001AAA --to report.pdf";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,

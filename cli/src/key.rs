@@ -35,12 +35,24 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Show which keys there are, and nothing of the keys themselves
+    #[command(
+        after_help = "Examples:\n  lockgate key show\n  lockgate key show --output json | jq -r .key"
+    )]
     Show(Shape),
     /// Make a new key and seal everything with it
+    #[command(
+        after_help = "Examples:\n  lockgate key rotate\n      The old key stays in the key file until `lockgate key forget`."
+    )]
     Rotate(Shape),
     /// Seal everything with the first of the keys that are given
+    #[command(
+        after_help = "Examples:\n  LOCKGATE_MASTER_KEY=NEW,OLD lockgate key reseal\n      NEW seals everything; OLD can be left out from then on."
+    )]
     Reseal(Shape),
     /// Seal everything with the first key, and take the others out of the key file
+    #[command(
+        after_help = "Examples:\n  lockgate key forget\n      Once it is sure that the new key is backed up."
+    )]
     Forget(Shape),
 }
 

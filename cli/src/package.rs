@@ -17,7 +17,7 @@ use crate::exit::Status;
 use crate::plugin::build;
 
 const EXAMPLES: &str = "\
-A new version, at noon:
+Examples, a new version at noon:
   lockgate package install ./target/package
   lockgate package canary salesforce 0.2.0 --share 0.05
   lockgate package list
@@ -27,6 +27,11 @@ A new version, at noon:
 Calls under way end on the version that they began with, and subscriptions go on behind
 their last checkpoint. `lockgate run` takes each of these up at once; without one, the next
 command or start does.";
+
+const BUILD: &str = "\
+Examples:
+  lockgate package build ./my-connector
+  lockgate package build ./my-connector --into packages/my-connector";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -40,6 +45,7 @@ enum Command {
     /// Show what a package is, what it imports, and what it asks for
     Inspect(inspect::Args),
     /// Build a plugin's or connector's source into a package
+    #[command(after_help = BUILD)]
     Build(build::Args),
     /// Keep a version of a package in the data directory
     Install(install::Args),

@@ -29,6 +29,10 @@ use stage::Stage;
 const EXAMPLES: &str = "\
 Examples:
   lockgate recipe list
+  lockgate recipe run contact-sync";
+
+const RUN: &str = "\
+Examples:
   lockgate recipe run contact-sync --keep recipe
       The database stays in the folder `recipe`, to be looked at.
   lockgate recipe run customer-360 --output json | jq .result
@@ -36,6 +40,7 @@ Examples:
 docs/recipes.md has the commands with which to do the same against a real org.";
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -50,13 +55,16 @@ enum Command {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  lockgate recipe list\n  lockgate recipe list --output json | jq -r .[].name"
+)]
 struct ListArgs {
     #[command(flatten)]
     shape: Shape,
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = RUN)]
 struct RunArgs {
     /// The recipe
     #[arg(value_enum, value_name = "NAME")]

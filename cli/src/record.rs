@@ -14,7 +14,14 @@ use clap::Subcommand;
 use crate::args::{Common, Target};
 use crate::exit::Status;
 
+const EXAMPLES: &str = "\
+Examples:
+  lockgate record create crm Account '{\"Name\": \"Acme\"}'
+  lockgate record get crm Account 001XX0000000001AAA
+  lockgate record upsert crm Contact --key Email --file contacts.json --dry-run";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,

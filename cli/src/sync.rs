@@ -22,7 +22,16 @@ use clap::Subcommand;
 use crate::args::{Common, Target};
 use crate::exit::Status;
 
+const EXAMPLES: &str = "\
+Examples:
+  lockgate sync create crm --object Account --object Contact --to sqlite:crm.db
+  lockgate run
+      Has all syncs at work until Ctrl-C.
+  lockgate sync status crm
+  lockgate sync conflicts crm";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -35,14 +44,17 @@ enum Command {
     /// List syncs
     List(list::Args),
     /// Let a sync work again that was paused
+    #[command(after_help = steer::START)]
     Start(steer::Args),
     /// Let a sync rest until it is started again
+    #[command(after_help = steer::PAUSE)]
     Pause(steer::Args),
     /// Show how far a sync is, what waits, and what went wrong
     Status(status::Args),
     /// Make both sides equal once, here and now
     RunOnce(run_once::Args),
     /// Compare all records of both sides, and mend what differs
+    #[command(after_help = steer::RECONCILE)]
     Reconcile(steer::Args),
     /// List conflicts, and decide them
     Conflicts(conflicts::Args),

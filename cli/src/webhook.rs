@@ -20,7 +20,16 @@ use clap::Subcommand;
 use crate::args::{Common, Target};
 use crate::exit::Status;
 
+const EXAMPLES: &str = "\
+Examples:
+  lockgate webhook create crm Account Contact --to https://app.example.com/hooks
+  lockgate run
+      Has all webhooks at work until Ctrl-C.
+  lockgate webhook status crm
+  lockgate webhook receive create crm --name form --signed --into Lead --key Email";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,

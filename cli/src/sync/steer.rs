@@ -11,6 +11,22 @@ use crate::exit::Status;
 use crate::run::control;
 use crate::{kept, output};
 
+pub(super) const START: &str = "\
+Examples:
+  lockgate sync start crm
+      Goes on where it was paused, with `lockgate run`.";
+
+pub(super) const PAUSE: &str = "\
+Examples:
+  lockgate sync pause crm
+      Changes of both sides wait, and are taken over once it is started again.";
+
+pub(super) const RECONCILE: &str = "\
+Examples:
+  lockgate sync reconcile crm
+  lockgate sync reconcile crm && lockgate sync run-once crm
+      Here and now, where no `lockgate run` is at work.";
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]

@@ -17,7 +17,15 @@ use super::Named;
 use crate::args::{Common, Target};
 use crate::exit::Status;
 
+const EXAMPLES: &str = "\
+Examples:
+  lockgate webhook receive create crm --name form --signed --into Lead --key Email
+  lockgate run --listen 127.0.0.1:8723
+  lockgate webhook receive status
+  lockgate webhook receive letters form";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
