@@ -224,7 +224,14 @@ fn what_comes_out_otherwise_is_shown_not_packed_and_can_be_blessed() {
     assert!(!desk.path("target/to-be-blessed-0.1.0").exists());
     let error = || std::fs::read_to_string(desk.path("golden/refuses-settings/error.txt"));
     let written = error().unwrap();
-    desk.plugin("test", &["--bless"]).ended(0);
+    // A folder that cannot be used holds up no other, and is not blessed.
+    let broken = desk.path("golden/broken");
+    std::fs::create_dir(&broken).unwrap();
+    std::fs::write(broken.join("input.json"), r#"{"a":1}"#).unwrap();
+    let tested = desk.plugin("test", &["--bless"]).ended(1);
+    assert!(tested.out.contains("FAILED broken"), "{tested:#?}");
+    assert!(tested.out.contains("1 of 4 folders"), "{tested:#?}");
+    std::fs::remove_dir_all(&broken).unwrap();
     assert_eq!(error().unwrap(), written, "what is as expected stays");
     desk.plugin("test", &[]).ended(0);
     desk.plugin("pack", &[]).ended(0);

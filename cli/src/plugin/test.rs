@@ -15,7 +15,7 @@ use super::record::{self, RecordArgs};
 use super::stand::Stand;
 use super::tested::{Cost, Tested, Tests};
 use crate::args::{Common, Shape};
-use crate::exit::Status;
+use crate::exit::{Status, Usage};
 use crate::{output, packages, session};
 
 const EXAMPLES: &str = "\
@@ -109,9 +109,10 @@ impl Tests {
         let bench = Bench::new(common, package).await?;
         let mut tests = Self::default();
         for folder in folders {
+            let tested = bench.test(package.name(), folder, bless).await;
             tests
                 .tested
-                .push(bench.test(package.name(), folder, bless).await?);
+                .push(tested.or_else(|error| unusable(folder, error))?);
         }
         Ok(tests)
     }
@@ -163,6 +164,19 @@ impl Bench {
             difference: (!told.is_empty()).then(|| told.join("\n")),
         })
     }
+}
+
+/// A folder with a file that cannot be used fails by itself; the others are tested.
+fn unusable(folder: &Folder, error: anyhow::Error) -> Result<Tested> {
+    if !error.is::<Usage>() {
+        return Err(error);
+    }
+    Ok(Tested {
+        name: folder.name.clone(),
+        cost: Cost::None,
+        bytes_out: 0,
+        difference: Some(error.to_string()),
+    })
 }
 
 /// What came out, unless the host itself has failed, which says nothing of the plugin.

@@ -19,6 +19,8 @@ pub(super) struct Tested {
 
 /// What it has cost.
 pub(super) enum Cost {
+    /// Nothing was called: a file of the folder cannot be used.
+    None,
     Transform {
         /// None if the settings were refused.
         usage: Option<Usage>,
@@ -109,6 +111,7 @@ impl Tested {
             "difference": self.difference,
         });
         let cost = match self.cost {
+            Cost::None => json!({ "instructions": null, "bytes_in": null, "requests": null }),
             Cost::Transform { usage, bytes_in } => json!({
                 "instructions": usage.and_then(|usage| usage.instructions),
                 "memory_bytes": usage.map(|usage| usage.memory_bytes),
@@ -147,6 +150,7 @@ impl Tested {
             format!("{bytes_in} bytes in, {out} out")
         };
         match self.cost {
+            Cost::None => parts.push("it was not called".to_owned()),
             Cost::Transform { usage: None, .. } => {
                 parts.push("its settings were refused".to_owned())
             }
