@@ -8,12 +8,13 @@ use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 use lockgate::{Host, Page, Pages, QueryOptions, Rejected};
 use serde::Deserialize;
-use serde_json::Value as Json;
 
 use crate::args::{Common, Target};
 use crate::calls::Calls;
 use crate::exit::{Status, usage};
 use crate::progress::{Note, Progress};
+use crate::sync::definition::Plugin;
+use crate::sync::plugin;
 use crate::{input, output, packages, session, text};
 use sink::Sink;
 
@@ -23,8 +24,8 @@ Examples:
   lockgate query crm \"SELECT Id, Email FROM Contact\" --output csv > contacts.csv
   lockgate query crm \"SELECT Id, Email FROM Contact\" --way bulk --output csv > all.csv
   lockgate query crm \"SELECT Id FROM Task\" --priority backfill --wait --output csv > tasks.csv
-  lockgate query crm \"SELECT Id, Name, Phone FROM Contact\" --plugin contact-normalizer \\
-      --plugin-settings settings.json --output json
+  lockgate query crm \"SELECT Id, Name, Phone FROM Contact\" \\
+      --plugin contact-normalizer=settings.json --output json
   lockgate query crm - < report.soql";
 
 /// Rejected records whose reasons are shown; more would bury the count.
@@ -57,11 +58,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     page_size: u32,
     /// Send the rows through this plugin: a package directory or the name of a
-    /// built-in one; repeat it for several, one after the other
-    #[arg(long = "plugin", value_name = "DIR")]
-    plugins: Vec<PathBuf>,
-    /// Settings of a plugin, a JSON file; repeat it for several plugins, in their
-    /// order; those behind the last file get none
+    /// built-in one, perhaps with its settings, a JSON file; repeat it for several, one
+    /// after the other
+    #[arg(long = "plugin", value_name = "PACKAGE[=FILE]", value_parser = plugin::plugin)]
+    plugins: Vec<Plugin>,
+    /// Settings of a plugin that is named without a file; repeat it for several plugins,
+    /// in their order; those behind the last file get none
     #[arg(long = "plugin-settings", value_name = "FILE", requires = "plugins")]
     plugin_settings: Vec<PathBuf>,
     /// What the records are, for plugins; by default what the query is FROM
@@ -150,15 +152,21 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
 }
 
 async fn through_plugins(host: &Host, mut pages: Pages, args: &Args, query: &str) -> Result<Pages> {
-    for (at, place) in args.plugins.iter().enumerate() {
+    for (at, Plugin { place, settings }) in args.plugins.iter().enumerate() {
         let plugin = packages::load_plugin(host, place).await?;
-        let settings = args
-            .plugin_settings
-            .get(at)
-            .map(|file| input::settings(file))
-            .transpose()?;
-        let settings = settings.unwrap_or_else(|| Json::Object(serde_json::Map::new()));
-        let transform = host.transform(&plugin, &settings).await?;
+        let given = args.plugin_settings.get(at);
+        let given = given.map(|file| input::settings(file)).transpose()?;
+        let has_own = settings
+            .as_object()
+            .is_none_or(|settings| !settings.is_empty());
+        if has_own && given.is_some() {
+            return Err(usage(format!(
+                "{plugin} has two files of settings: name its own with --plugin or with \
+                 --plugin-settings"
+            )));
+        }
+        let settings = given.as_ref().unwrap_or(settings);
+        let transform = host.transform(&plugin, settings).await?;
         let object = args
             .object
             .as_deref()

@@ -1,4 +1,4 @@
-//! Plugins as arguments.
+//! Plugins as arguments, of syncs and of all else that sends records through them.
 
 use std::path::{Path, PathBuf};
 
@@ -13,12 +13,12 @@ pub(crate) fn plugin(text: &str) -> Result<Plugin, String> {
         None => (text, None),
     };
     let settings = settings.map(input::settings).transpose();
-    let settings = settings.map_err(|error| error.to_string())?;
+    let settings = settings.map_err(|error| format!("{error:#}"))?;
     let place = PathBuf::from(place);
     // A name is looked up where it is used: it may be installed.
     let place = match place.is_dir() {
         true => {
-            packages::open(&place).map_err(|error| error.to_string())?;
+            packages::open(&place).map_err(|error| format!("{error:#}"))?;
             std::path::absolute(&place).map_err(|error| error.to_string())?
         }
         false => place,
