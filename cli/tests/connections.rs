@@ -241,6 +241,32 @@ async fn a_master_key_from_the_environment_opens_what_was_sealed_with_it_and_not
     let run = bench.lockgate(&[&["connection", "test", "crm"], &given[..]].concat());
     assert!(run.ended(1).err.contains("`elsewhere.key` is missing"));
     assert!(!elsewhere.exists());
+    let mut command = support::command(bench.data.path());
+    command.args(["connection", "list"]);
+    command.env("LOCKGATE_MASTER_KEY", "no key");
+    let run = tokio::task::block_in_place(|| support::run(command, "")).ended(2);
+    assert!(run.err.contains("openssl rand -base64 32"), "{run:#?}");
+}
+
+#[test]
+fn what_is_missing_for_a_connection_is_told_with_its_option_and_nothing_else_is() {
+    let create = ["connection", "create", "crm", "--client-id", "ID"];
+    for (more, option) in [
+        (&["--login", "my-domain"][..], "--subdomain"),
+        (
+            &["--login", "production", "--flow", "client-credentials"],
+            "--client-secret",
+        ),
+    ] {
+        let run = support::lockgate(&[&create[..], more].concat()).ended(2);
+        assert!(run.err.contains(option), "{run:#?}");
+        assert_eq!(run.err.lines().count(), 1, "{run:#?}");
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mut command = support::command(file.path());
+    command.args(["connection", "list"]);
+    let run = support::run(command, "").ended(2);
+    assert!(run.err.contains("is a file"), "{run:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -130,3 +130,22 @@ async fn a_login_that_is_interrupted_ends_with_130_and_leaves_no_half_connection
         .create("crm", &["--flow", "client-credentials", "--ca", ca])
         .ended(0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_was_killed_can_be_finished_or_taken_away() {
+    let bench = Bench::start().await;
+    let redirect = format!("http://127.0.0.1:{}/callback", free_port());
+    let create = bench.creating("rr", &["--redirect-uri", &redirect]);
+    bench.killed(&create);
+    let again = bench.lockgate(&create).ended(1);
+    for command in ["connection reconnect rr`", "connection remove rr`"] {
+        assert!(again.err.contains(command), "{command}: {again:#?}");
+    }
+    assert!(again.err.contains("never finished"), "{again:#?}");
+    bench
+        .with_login(&["connection", "reconnect", "rr", "--no-browser"])
+        .await
+        .ended(0);
+    let taken = bench.lockgate(&create).ended(1);
+    assert!(taken.err.contains("take another name"), "{taken:#?}");
+}

@@ -27,21 +27,37 @@ impl std::str::FromStr for Given {
     }
 }
 
+/// What is given to a connection.
+pub(super) struct Consent {
+    pub(super) grants: Grants,
+    /// What to tell once the connection is made, where nobody was asked.
+    pub(super) told: Option<String>,
+}
+
+impl From<Grants> for Consent {
+    fn from(grants: Grants) -> Self {
+        Self { grants, told: None }
+    }
+}
+
 /// What is given: as the arguments say, or else all that is asked for, after a yes of
-/// the person at the terminal. Where nobody sits it is told in one line.
-pub(super) fn of(connection: &str, package: &Package, arguments: &[Given]) -> Result<Grants> {
+/// the person at the terminal. Where nobody sits there is a line that tells it.
+pub(super) fn of(connection: &str, package: &Package, arguments: &[Given]) -> Result<Consent> {
     let (manifest, asked) = (package.manifest(), package.asked_grants());
     let head = &manifest.package;
     if !arguments.is_empty() {
-        return among(package, &asked, arguments);
+        return among(package, &asked, arguments).map(Consent::from);
     }
     let words = in_words(manifest, &asked);
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        output::tell(&format!(
+        let told = format!(
             "{connection} grants {} {} what it asks for (see --grant): {words}",
             head.name, head.version
-        ));
-        return Ok(asked);
+        );
+        return Ok(Consent {
+            grants: asked,
+            told: Some(told),
+        });
     }
     output::tell(&format!("{} {} asks for:", head.name, head.version));
     for (grant, reason) in &manifest.grants {
@@ -53,7 +69,7 @@ pub(super) fn of(connection: &str, package: &Package, arguments: &[Given]) -> Re
     let read = std::io::stdin().lock().read_line(&mut answer);
     read.context("cannot read the answer")?;
     match is_yes(&answer) {
-        true => Ok(asked),
+        true => Ok(asked.into()),
         false => Err(advised(
             "there is no connection: what its connector asks for was not granted",
             "name what it may do: --grant http,storage for instance, or --grant none",

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::ValueEnum;
-use lockgate::{Flow, Host, LoginTo, NewConnection, Reserve};
+use lockgate::auth::AuthError;
+use lockgate::store::StoreError;
+use lockgate::{ConnectionState, Error, Flow, Host, LoginTo, NewConnection, Reserve};
 use secrecy::SecretString;
 use serde_json::Value as Json;
 
@@ -13,7 +15,7 @@ use super::reserve::ReserveArgs;
 use super::view;
 use crate::args::{Common, Owner, Shape};
 use crate::authorize::{self, LoginArgs, Visitor};
-use crate::exit::{Status, usage};
+use crate::exit::{Status, advised, tenant_argument, usage};
 use crate::interrupt::Interrupt;
 use crate::{input, output, packages, roots, session};
 
@@ -137,11 +139,18 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
         Some(directory) => Some(packages::open(directory)?),
         None => packages::current(common, &args.connector)?,
     };
+    let mut granted = None;
     if let Some(package) = package {
-        new.grants = Some(consent::of(&name, &package, &args.grants)?);
+        let consent = consent::of(&name, &package, &args.grants)?;
+        (new.grants, granted) = (Some(consent.grants), consent.told);
     }
     let mut interrupt = Interrupt::listen()?;
-    let connection = host.add_connection(new).await?;
+    let connection = match host.add_connection(new).await {
+        Err(Error::Store(StoreError::Exists(_))) => {
+            return Err(is_there(&host, &tenant, &name).await?);
+        }
+        other => other.map_err(completed)?,
+    };
     let visitor = Visitor::from(args.person);
     let made = async {
         if let Some(root) = &root {
@@ -154,8 +163,48 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
         host.remove_connection(&tenant, &name).await?;
         return Err(error);
     }
+    if let Some(granted) = granted {
+        output::tell(&granted);
+    }
     view::told(&connection.record().await?, args.shape, "is connected")?;
     Ok(Status::Done)
+}
+
+/// Why there cannot be another connection of a name, with what to do about the one that
+/// is there.
+async fn is_there(host: &Host, tenant: &str, name: &str) -> Result<anyhow::Error> {
+    let record = host.connection(tenant, name).await?.record().await?;
+    let arguments = format!("{name}{}", tenant_argument(tenant));
+    Ok(match record.state {
+        ConnectionState::Pending => advised(
+            format!(
+                "there is a connection {} already, whose login was never finished",
+                record.key
+            ),
+            format!(
+                "finish it with `lockgate connection reconnect {arguments}`, or remove it with \
+                 `lockgate connection remove {arguments}` and create it anew"
+            ),
+        ),
+        _ => advised(
+            format!("the connection {} exists already", record.key),
+            format!(
+                "take another name, or remove it first with `lockgate connection remove {arguments}`"
+            ),
+        ),
+    })
+}
+
+/// Names the option where the host says what is missing.
+fn completed(error: Error) -> anyhow::Error {
+    let needs_subdomain = matches!(
+        &error,
+        Error::Auth(AuthError::BadLogin(text)) if text.contains("needs your own subdomain")
+    );
+    match needs_subdomain {
+        true => usage(format!("{error}: give it with --subdomain")),
+        false => error.into(),
+    }
 }
 
 /// Authorises a connection as its flow wants it.
@@ -214,6 +263,12 @@ fn new_connection(args: &Args) -> Result<NewConnection> {
         Some(file) => Some(input::secret(file)?),
         None => args.client_secret.clone(),
     };
+    if flow == Flow::ClientCredentials && new.client_secret.is_none() {
+        return Err(usage(
+            "client credentials need a client secret: give it in LOCKGATE_CLIENT_SECRET, with \
+             --client-secret-file, or with --client-secret",
+        ));
+    }
     new.private_key = args
         .private_key_file
         .as_deref()

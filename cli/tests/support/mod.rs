@@ -195,6 +195,14 @@ impl Bench {
         tokio::task::block_in_place(|| ended(child, errors))
     }
 
+    /// Runs a command that waits for a login, and kills it meanwhile.
+    pub(crate) fn killed<A: AsRef<OsStr>>(&self, arguments: &[A]) {
+        let (mut child, _, address) = self.until_login(arguments);
+        assert!(address.is_some(), "it does not wait for a login");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
     /// Starts a command, and reads standard error up to the address of the login
     /// page.
     fn until_login<A: AsRef<OsStr>>(&self, arguments: &[A]) -> (Child, String, Option<String>) {
