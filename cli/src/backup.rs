@@ -43,6 +43,12 @@ pub(crate) struct RestoreArgs {
 
 pub(crate) async fn back_up(common: &Common, args: BackupArgs) -> Result<Status> {
     is_a_file(common)?;
+    if args.file.exists() {
+        return Err(usage(format!(
+            "{} is there already, and is not overwritten: name another file, or remove it first",
+            args.file.display()
+        )));
+    }
     let data_dir = place::data_dir(common)?;
     let file = args.file.clone();
     let copied = tokio::task::spawn_blocking(move || store::back_up(&data_dir, &file)).await?;

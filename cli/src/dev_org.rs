@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::args::Shape;
 use crate::exit::Status;
-use crate::{input, output};
+use crate::{exit, input, output};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -76,7 +76,9 @@ pub(crate) async fn run(args: Args) -> Result<Status> {
     };
     let (client_id, client_secret) = (config.client_id.clone(), config.client_secret.clone());
     let password = config.password.clone();
-    let org = DevOrg::start(config).await?;
+    let org = DevOrg::start(config)
+        .await
+        .map_err(exit::may_listen_elsewhere)?;
     let user = dev_org::org::ADMIN;
     if args.shape.is_json() {
         output::json(&json!({

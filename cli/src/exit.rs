@@ -7,11 +7,15 @@ use std::time::Duration;
 
 use lockgate::auth::AuthError;
 use lockgate::store::StoreError;
-use lockgate::{Advice, Error};
+use lockgate::{Advice, Error, Problem};
 use lockgate_sync::DatabaseError;
 
 use crate::args::Target;
-use crate::output;
+use crate::{output, packages};
+
+/// What to do about an address that somebody else listens on.
+pub(crate) const LISTEN_ELSEWHERE: &str =
+    "end the program that has the port, or name another one with --listen";
 
 /// What a command ends with. The numbers never change their meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +75,16 @@ pub(crate) fn advised(message: impl Into<String>, advice: impl Into<String>) -> 
         message: message.into(),
         advice: advice.into(),
     })
+}
+
+/// The same error, with what to do if it is that an address is taken.
+pub(crate) fn may_listen_elsewhere(error: anyhow::Error) -> anyhow::Error {
+    let is_taken = |cause: &io::Error| cause.kind() == io::ErrorKind::AddrInUse;
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref());
+    match causes.any(is_taken) {
+        true => advised(message_of(&error), LISTEN_ELSEWHERE),
+        false => error,
+    }
 }
 
 /// Tells what failed and what to do, and gives the exit code. `target` is the
@@ -153,8 +167,14 @@ fn status_of_host(error: &Error) -> Status {
 
 /// The whole chain in one line, without a cause that only repeats.
 fn message_of(error: &anyhow::Error) -> String {
+    with_causes(&**error)
+}
+
+/// The same of any error.
+pub(crate) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut message = error.to_string();
-    for cause in error.chain().skip(1) {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    for cause in causes {
         let cause = cause.to_string();
         if !message.contains(&cause) {
             message.push_str(": ");
@@ -188,15 +208,15 @@ fn advice_for(error: &anyhow::Error, target: Option<&Target>) -> Option<String> 
         Error::Store(StoreError::Exists(_)) => Some(
             "take another name, or remove it first with `lockgate connection remove`".to_owned(),
         ),
-        Error::Refused { problem, .. } => match (problem.advice, &problem.object) {
-            (Advice::FixSchema, Some(object)) => Some(format!(
-                "see what there is with `lockgate describe {connection} {object}`"
-            )),
-            (Advice::FixSchema, None) => Some(format!(
-                "see what there is with `lockgate objects {connection}`"
-            )),
-            _ => None,
-        },
+        Error::Refused { problem, .. } => schema_advice(problem, &connection),
+        Error::UnknownObject { call, .. } => {
+            Some(match packages::objects_known_to(&call.package) {
+                Some(known) => format!(
+                    "it knows {known}: name another with its fields in `objects` of its settings"
+                ),
+                None => "its own description says which objects it knows".to_owned(),
+            })
+        }
         Error::OverQuota { retry_after, .. } => Some(format!(
             "calls are expected to be free in {}; see `lockgate limits {connection}`",
             duration(*retry_after)
@@ -211,6 +231,21 @@ fn advice_for(error: &anyhow::Error, target: Option<&Target>) -> Option<String> 
             .retry_after()
             .map(|pause| format!("run the same command again in {}", duration(pause))),
     }
+}
+
+/// The command that shows what there is, if a problem is that something is not: the
+/// objects where the object is unknown, its fields where a field is.
+pub(crate) fn schema_advice(problem: &Problem, connection: &str) -> Option<String> {
+    if problem.advice != Advice::FixSchema {
+        return None;
+    }
+    let is_about_object = matches!(problem.code.as_str(), "INVALID_TYPE" | "NOT_FOUND");
+    Some(match &problem.object {
+        Some(object) if !is_about_object => {
+            format!("see what there is with `lockgate describe {connection} {object}`")
+        }
+        _ => format!("see what there is with `lockgate objects {connection}`"),
+    })
 }
 
 fn reconnect(connection: &str) -> String {

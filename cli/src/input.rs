@@ -4,7 +4,7 @@
 use std::io::{IsTerminal as _, Read as _};
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use secrecy::SecretString;
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
@@ -111,25 +111,30 @@ pub(crate) fn secret(file: &Path) -> Result<SecretString> {
     Ok(SecretString::from(secret))
 }
 
+/// A file of the person's that cannot be read: wrong input.
+pub(crate) fn unreadable(file: &Path, error: &std::io::Error) -> anyhow::Error {
+    usage(format!("cannot read {}: {error}", file.display()))
+}
+
 /// A file as text; `-` is standard input.
 pub(crate) fn read(file: &Path, max_bytes: u64) -> Result<String> {
     let mut text = String::new();
     let is_stdin = file == Path::new("-");
-    let doing = || match is_stdin {
-        true => "cannot read standard input".to_owned(),
-        false => format!("cannot read {}", file.display()),
+    let failed = |error: std::io::Error| match is_stdin {
+        true => usage(format!("cannot read standard input: {error}")),
+        false => unreadable(file, &error),
     };
     let length = if is_stdin {
         std::io::stdin()
             .lock()
             .take(max_bytes + 1)
             .read_to_string(&mut text)
-            .with_context(doing)?
+            .map_err(failed)?
     } else {
-        let file = std::fs::File::open(file).with_context(doing)?;
+        let file = std::fs::File::open(file).map_err(failed)?;
         file.take(max_bytes + 1)
             .read_to_string(&mut text)
-            .with_context(doing)?
+            .map_err(failed)?
     };
     if length as u64 > max_bytes {
         return Err(usage(format!(

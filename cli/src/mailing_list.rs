@@ -8,7 +8,7 @@ use mailing_list::{Config, MailingList};
 use serde_json::json;
 
 use crate::args::Shape;
-use crate::exit::Status;
+use crate::exit::{self, Status};
 use crate::output;
 
 const EXAMPLES: &str = "\
@@ -47,7 +47,8 @@ pub(crate) async fn run(args: Args) -> Result<Status> {
         calls_an_hour: args.calls_an_hour,
         ..Config::default()
     })
-    .await?;
+    .await
+    .map_err(exit::may_listen_elsewhere)?;
     if args.shape.is_json() {
         output::json(&json!({
             "url": list.url(),

@@ -60,6 +60,11 @@ pub(crate) fn built_in(name: &str) -> Option<Result<Package>> {
     Some(unpack(manifest, component))
 }
 
+/// The objects that a built-in plugin knows without settings, if it does not know all.
+pub(crate) fn objects_known_to(plugin: &str) -> Option<&'static str> {
+    (plugin == "contact-normalizer").then_some("Contact and Lead")
+}
+
 /// A plugin that attacks its sandbox, for the demo.
 pub(crate) fn hostile() -> Result<Package> {
     let (manifest, component) = HOSTILE;

@@ -20,6 +20,10 @@ pub(crate) fn data_dir(common: &Common) -> Result<PathBuf> {
         Some(directory) if directory.as_os_str().is_empty() => Err(usage(
             "the data directory is empty: give one with --data-dir",
         )),
+        Some(directory) if directory.is_file() => Err(usage(format!(
+            "{} is a file: give a directory with --data-dir, which is made if it is not there",
+            directory.display()
+        ))),
         Some(directory) => Ok(directory.clone()),
         None => users_own().ok_or_else(|| {
             usage("there is no home directory to keep data in: give one with --data-dir")
@@ -97,7 +101,10 @@ pub(crate) fn read_key(common: &Common) -> Result<MasterKey> {
         }
         KeyPlace::File(file) => MasterKey::from_file(&file.dir, &file.name),
         KeyPlace::Variable(name) => match std::env::var(name) {
-            Ok(value) => MasterKey::from_variable(name, &value),
+            Ok(value) => {
+                let key = MasterKey::from_variable(name, &value);
+                return key.map_err(|error| usage(error.to_string()));
+            }
             Err(_) => return Err(usage(format!("{name} is not 32 bytes in base64"))),
         },
     };

@@ -6,10 +6,11 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use lockgate::{Connection, Error, Host};
 
 use crate::exit::usage;
+use crate::input::unreadable;
 
 /// The name under which a root is kept.
 const KEPT: &str = "root";
@@ -19,15 +20,15 @@ const MAX_BYTES: u64 = 256 * 1024;
 
 /// Reads a certificate that the person named.
 pub(crate) fn read(file: &Path) -> Result<Vec<u8>> {
-    let doing = || format!("cannot read the certificate {}", file.display());
-    let length = std::fs::metadata(file).with_context(doing)?.len();
+    let failed = |error| unreadable(file, &error);
+    let length = std::fs::metadata(file).map_err(failed)?.len();
     if length > MAX_BYTES {
         return Err(usage(format!(
             "{} has {length} bytes, which is no certificate",
             file.display()
         )));
     }
-    std::fs::read(file).with_context(doing)
+    std::fs::read(file).map_err(failed)
 }
 
 /// The root of a connection, if it has one, and if there is such a connection.

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
-use lockgate::store::PostgresStore;
+use lockgate::store::{PostgresStore, StoreError};
 use lockgate::{Connection, Error, Host, HostBuilder};
 
 use crate::args::{Common, Owner, Target};
+use crate::exit::{advised, with_causes};
 use crate::{packages, place, roots, trust};
 
 /// What requests say in `User-Agent`.
@@ -29,9 +30,8 @@ pub(crate) async fn open_with(
     root: Option<Vec<u8>>,
     options: impl FnOnce(HostBuilder) -> HostBuilder,
 ) -> Result<Host> {
-    let mut builder = Host::builder()
-        .data_dir(place::data_dir(common)?)
-        .user_agent(USER_AGENT);
+    let data_dir = place::data_dir(common)?;
+    let mut builder = Host::builder().data_dir(&data_dir).user_agent(USER_AGENT);
     if let Some(key) = place::master_key(common)? {
         builder = builder.master_key(key);
     }
@@ -41,7 +41,21 @@ pub(crate) async fn open_with(
     if let Some(root) = root {
         builder = builder.trust_root(root);
     }
-    Ok(options(trust::trusting(common, builder)?).build().await?)
+    let built = options(trust::trusting(common, builder)?).build().await;
+    built.map_err(|error| match error {
+        Error::DataDir { .. }
+        | Error::Store(StoreError::Io { .. } | StoreError::Backend { .. })
+            if place::store(common).is_none() =>
+        {
+            let directory = data_dir.display();
+            let advice = format!(
+                "see that {directory} is a directory which you may read and write, or name \
+                 another one with --data-dir"
+            );
+            advised(with_causes(&error), advice)
+        }
+        error => error.into(),
+    })
 }
 
 /// A host that keeps nothing: for work that needs no connection. The directory

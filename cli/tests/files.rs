@@ -121,8 +121,14 @@ async fn what_is_wrong_with_a_file_ends_with_its_code_and_says_what_to_do() {
     let missing = bench.data.path().join("missing.txt");
     let run = bench
         .lockgate(&["file", "put", "crm", missing.to_str().unwrap()])
-        .ended(1);
+        .ended(2);
     assert!(run.err.contains("missing.txt"), "{run:#?}");
+    let nowhere = bench.data.path().join("nowhere").join("copy.txt");
+    let nowhere = ["--to", nowhere.to_str().unwrap()];
+    let run = bench
+        .lockgate(&[&["file", "get", "crm", "068000000000001AAA"], &nowhere[..]].concat())
+        .ended(2);
+    assert!(run.err.contains("nowhere is no directory"), "{run:#?}");
     let run = bench.lockgate(&["file", "put", "crm", bench.data.path().to_str().unwrap()]);
     run.ended(2);
     let run = bench

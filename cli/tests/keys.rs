@@ -72,7 +72,8 @@ async fn a_backup_is_restored_elsewhere_with_the_key_and_is_of_no_use_without() 
     let file = bench.data.path().join("backup");
     let file = file.to_str().unwrap();
     bench.lockgate(&["backup", file]).ended(0);
-    bench.lockgate(&["backup", file]).ended(1);
+    let again = bench.lockgate(&["backup", file]).ended(2);
+    assert!(again.err.contains("name another file"), "{again:#?}");
 
     let elsewhere = tempfile::tempdir().unwrap();
     let key = bench.data.path().join("master.key");

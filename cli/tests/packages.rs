@@ -220,48 +220,20 @@ fn a_mailing_list_is_started_connected_to_and_read_from_the_command_line() {
 }
 
 #[test]
-fn every_command_has_help_with_examples() {
-    for command in [
-        "demo",
-        "dev-org",
-        "mailing-list",
-        "recipe run",
-        "objects",
-        "describe",
-        "query",
-        "limits",
-        "transform",
-        "connection create",
-        "connection list",
-        "connection show",
-        "connection test",
-        "connection grants",
-        "connection grant",
-        "connection revoke",
-        "connection reconnect",
-        "connection remove",
-        "record create",
-        "record get",
-        "record update",
-        "record upsert",
-        "record delete",
-        "package build",
-        "package inspect",
-        "package install",
-        "package publish",
-        "plugin",
-        "plugin new",
-        "plugin build",
-        "plugin test",
-        "plugin dev",
-        "plugin inspect",
-        "plugin pack",
-    ] {
-        let mut arguments: Vec<&str> = command.split(' ').collect();
-        arguments.push("--help");
-        let run = lockgate(&arguments).ended(0);
-        assert!(run.out.contains("Examples:"), "{command}: {run:#?}");
+fn a_port_that_is_taken_is_told_with_what_to_do() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for service in ["dev-org", "mailing-list"] {
+        let run = lockgate(&[service, "--listen", &address]).ended(1);
+        assert!(run.err.contains(&address), "{run:#?}");
+        assert!(run.err.contains("another one with --listen"), "{run:#?}");
     }
+}
+
+#[test]
+fn help_has_examples_and_exit_codes() {
+    let run = lockgate(&["sync", "pause", "--help"]).ended(0);
+    assert!(run.out.contains("lockgate sync pause crm"), "{run:#?}");
     let run = lockgate(&["--help"]).ended(0);
     assert!(run.out.contains("Exit codes:"), "{run:#?}");
 }

@@ -19,11 +19,32 @@ async fn objects_and_their_fields_are_shown_for_people_and_for_programs() {
     assert_eq!(objects.json()[0]["name"], "Invoice__c");
     let run = bench.lockgate(&["describe", "crm", "Invoice__c"]).ended(0);
     assert!(run.out.contains("reference to Account"), "{run:#?}");
-    let run = bench.lockgate(&["describe", "crm", "Nothing__c"]).ended(1);
-    assert!(
-        run.err.contains("`lockgate objects crm`") || run.err.contains("`lockgate describe crm"),
-        "{run:#?}"
-    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn for_an_object_that_is_not_there_the_command_is_named_that_lists_those_that_are() {
+    let bench = Bench::connected().await;
+    for (arguments, code) in [
+        (&["describe", "crm", "Contct"][..], 1),
+        (&["query", "crm", "SELECT Id FROM Contacts"], 1),
+        (&["record", "create", "crm", "Contct", r#"{"A":1}"#], 5),
+        (&["record", "get", "crm", "Contct", "003000000000000AAA"], 1),
+        (
+            &[
+                "sync",
+                "create",
+                "crm",
+                "--object",
+                "Contct",
+                "--to",
+                "sqlite:never.db",
+            ],
+            1,
+        ),
+    ] {
+        let run = bench.lockgate(arguments).ended(code);
+        assert!(run.err.contains("`lockgate objects crm`"), "{run:#?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,8 +156,16 @@ async fn records_that_fail_are_told_one_by_one_and_the_exit_code_is_5() {
             r#"[{"LastName":"A"},{"FirstName":"B"}]"#,
         ])
         .ended(5);
-    assert!(run.out.contains("created"), "{run:#?}");
-    assert!(run.out.contains("REQUIRED_FIELD_MISSING"), "{run:#?}");
+    let lines: Vec<&str> = run.out.lines().collect();
+    assert!(lines[0].starts_with("RECORD"), "{run:#?}");
+    assert!(
+        lines[1].starts_with('0') && lines[1].contains("created"),
+        "{run:#?}"
+    );
+    assert!(
+        lines[2].starts_with('1') && lines[2].contains("REQUIRED_FIELD_MISSING"),
+        "{run:#?}"
+    );
     assert!(run.err.contains("1 record of 2"), "{run:#?}");
     let all_or_none = bench
         .lockgate(&[
@@ -154,6 +183,23 @@ async fn records_that_fail_are_told_one_by_one_and_the_exit_code_is_5() {
         all_or_none.json()[0]["problems"][0]["advice"],
         "rolled-back"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_no_record_has_is_told_with_the_command_that_shows_the_right_one() {
+    let bench = Bench::connected().await;
+    let rows = r#"[{"LastName":"A","Email":"a@example.com"},{"LastName":"B"}]"#;
+    let upsert = ["record", "upsert", "crm", "Contact", rows, "--key"];
+    let misspelt = bench
+        .lockgate(&[&upsert[..], &["Emaill"]].concat())
+        .ended(5);
+    assert!(
+        misspelt.err.contains("`Emaill`") && misspelt.err.contains("lockgate describe crm Contact"),
+        "{misspelt:#?}"
+    );
+    // Where some records have it, it is theirs that is missing.
+    let run = bench.lockgate(&[&upsert[..], &["Email"]].concat()).ended(5);
+    assert!(!run.err.contains("lockgate describe"), "{run:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -256,7 +302,23 @@ async fn wrong_input_ends_with_2_before_anything_is_sent() {
         assert!(run.err.starts_with("error: "), "{run:#?}");
     }
     bench.lockgate(&["record", "make", "crm"]).ended(2);
+    let missing = ["record", "create", "crm", "Account", "--file", "nope.json"];
+    let run = bench.lockgate(&missing).ended(2);
+    assert!(run.err.contains("cannot read nope.json: "), "{run:#?}");
     assert!(bench.control.requests().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_a_call_is_not_said_of_a_record() {
+    let bench = Bench::connected().await;
+    for wrong in [
+        &["query", "crm", "SELECTX"][..],
+        &["record", "get", "crm", "Account", "12"],
+        &["query", "crm", FIVE, "--way", "zzz"],
+    ] {
+        let run = bench.lockgate(wrong).ended(1);
+        assert!(run.err.contains("; change what was given"), "{run:#?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -344,6 +406,29 @@ async fn a_query_goes_through_plugins_and_what_they_reject_is_told() {
         .ended(5);
     assert_eq!(rejected.json(), json!([]));
     assert!(rejected.err.contains("Phone"), "{rejected:#?}");
+    let with_settings = format!("contact-normalizer={}", settings[1]);
+    let same = ["query", "crm", query, "--plugin", &with_settings];
+    let same = bench.lockgate(&same).ended(5);
+    assert!(same.err.contains("Phone"), "{same:#?}");
+    let twice = ["query", "crm", query, "--plugin", &with_settings];
+    let twice = bench.lockgate(&[&twice[..], &settings].concat()).ended(2);
+    assert!(twice.err.contains("two files of settings"), "{twice:#?}");
+    let missing = [
+        "query",
+        "crm",
+        query,
+        "--plugin",
+        "contact-normalizer=no.json",
+    ];
+    let missing = bench.lockgate(&missing).ended(2);
+    assert!(missing.err.contains("cannot read no.json"), "{missing:#?}");
+    // An object that the plugin does not know.
+    let unknown = ["query", "crm", FIVE, "--plugin", "contact-normalizer"];
+    let unknown = bench.lockgate(&unknown).ended(1);
+    assert!(
+        unknown.err.contains("it knows Contact and Lead"),
+        "{unknown:#?}"
+    );
     // Settings that the plugin refuses are wrong usage.
     let wrong = bench.file("wrong.json", r#"{"invalid_phone":"shout"}"#);
     let wrong = ["--plugin-settings", wrong.to_str().unwrap()];
@@ -371,7 +456,10 @@ async fn a_wrong_field_is_named_with_the_command_that_shows_the_right_ones() {
     let run = bench
         .lockgate(&["query", "crm", "SELECT Nope FROM Account"])
         .ended(1);
-    assert!(run.err.contains("Nope"), "{run:#?}");
+    assert!(
+        run.err.contains("Nope") && run.err.contains("typing mistake first"),
+        "{run:#?}"
+    );
     assert!(
         run.err.contains("`lockgate describe crm Account`"),
         "{run:#?}"

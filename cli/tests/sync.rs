@@ -62,6 +62,12 @@ async fn a_sync_is_previewed_set_up_run_once_and_removed() {
     let created = bench.lockgate(&create).ended(0);
     assert!(created.err.contains("without a key field"), "{created:#?}");
     bench.lockgate(&create).ended(1);
+    let nowhere = ["--to", "sqlite:/nonexistent/crm.db", "--name", "other"];
+    let nowhere = bench.lockgate(&[&create[..5], &nowhere].concat()).ended(2);
+    assert!(
+        nowhere.err.contains("no directory /nonexistent"),
+        "{nowhere:#?}"
+    );
     let preview = bench.lockgate(&["sync", "run-once", "crm", "--dry-run", "--output", "json"]);
     let contacts = preview.ended(0).json()["incoming"]["Contact"]["inserted"]
         .as_i64()

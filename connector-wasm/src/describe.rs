@@ -369,8 +369,8 @@ pub(crate) fn explain_unseen(mut problem: Problem) -> Problem {
     if is_about_fields(&problem) && !problem.fields.is_empty() {
         problem.message = cut(
             format!(
-                "{} cannot be seen by the connected user: most likely field-level security hides \
-                 it, unless it does not exist. Salesforce says: {}",
+                "{} is no field that the connected user can see: look for a typing mistake first, \
+                 otherwise field-level security hides it. Salesforce says: {}",
                 problem.fields.join(", "),
                 problem.message
             ),

@@ -9,7 +9,7 @@ use crate::grant::Grants;
 use crate::ledger::Budget;
 use crate::meter::Limit;
 use crate::package::PackageError;
-use crate::records::{Problem, SettingProblem};
+use crate::records::{Advice, Problem, SettingProblem};
 use crate::seal::SealError;
 use crate::store::StoreError;
 
@@ -166,7 +166,7 @@ pub enum Error {
     Input(String),
 
     /// The product refused the request as it is.
-    #[error("{call} was refused: {problem}")]
+    #[error("{call} was refused: {}", of_call(.problem))]
     Refused {
         /// Which package and which call.
         call: GuestCall,
@@ -310,6 +310,19 @@ fn command(connection: &str, grants: &Grants) -> String {
         "lockgate connection grant {name} {}{tenant}",
         names.join(" ")
     )
+}
+
+/// A problem of a whole call, where what has to be changed may be a query or an option
+/// as well as a record.
+fn of_call(problem: &Problem) -> String {
+    let text = problem.to_string();
+    match problem.advice {
+        Advice::FixRecord => text.strip_suffix(Advice::FixRecord.text()).map_or_else(
+            || text.clone(),
+            |said| format!("{said}change what was given"),
+        ),
+        _ => text,
+    }
 }
 
 fn join(problems: &[SettingProblem]) -> String {

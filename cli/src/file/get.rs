@@ -43,6 +43,16 @@ pub(super) async fn run(common: &Common, args: Args) -> Result<Status> {
              a pipe",
         ));
     }
+    if let Some(file) = &args.to {
+        let directory = directory_of(file);
+        if !directory.is_dir() {
+            return Err(usage(format!(
+                "cannot write {}: {} is no directory; make it first, or name another file with --to",
+                file.display(),
+                directory.display()
+            )));
+        }
+    }
     // What is half written goes with the program, unless a signal ends it.
     let mut interrupt = Interrupt::listen()?;
     let (_host, connection) = session::connect(common, &args.target).await?;
@@ -67,15 +77,18 @@ pub(super) async fn run(common: &Common, args: Args) -> Result<Status> {
 /// Writes beside the place and moves there what is whole.
 async fn into_file(content: Download, path: &Path) -> Result<()> {
     let failed = || format!("cannot write {}", path.display());
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let beside = beside(directory).with_context(failed)?;
+    let beside = beside(directory_of(path)).with_context(failed)?;
     copy(content, &mut BufWriter::new(beside.as_file())).await?;
     beside.as_file().sync_all().with_context(failed)?;
     beside.persist(path).with_context(failed)?;
     Ok(())
+}
+
+fn directory_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
 }
 
 fn beside(directory: &Path) -> std::io::Result<NamedTempFile> {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use lockgate::{Connection, Content, Error, Outcome, RecordResult};
 use serde_json::{Map, Value as Json};
 use tokio::fs::File;
@@ -129,9 +129,9 @@ async fn put(connection: &Connection, args: &Args, record: &Json) -> Result<Reco
 }
 
 async fn open(path: &Path) -> Result<(File, u64)> {
-    let failed = || format!("cannot read {}", path.display());
-    let file = File::open(path).await.with_context(failed)?;
-    let about = file.metadata().await.with_context(failed)?;
+    let failed = |error| input::unreadable(path, &error);
+    let file = File::open(path).await.map_err(failed)?;
+    let about = file.metadata().await.map_err(failed)?;
     if !about.is_file() {
         return Err(usage(format!("{} is not a file", path.display())));
     }

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::plan::Plan;
 use crate::args::{Shape, Target};
 use crate::calls::Calls;
-use crate::exit::Status;
+use crate::exit::{Status, schema_advice};
 use crate::progress::{Note, Progress};
 use crate::{input, output, table, text};
 
@@ -84,7 +84,11 @@ impl Write {
             name: self.name.clone(),
             dry_run: self.dry_run,
         };
-        let mut results = Results::new(self.shape, items.len(), self.dry_run);
+        let key = match &operation {
+            Operation::Upsert(key) => Some(key.clone()),
+            _ => None,
+        };
+        let mut results = Results::new(self, items.len(), key);
         let connection = self.calls.of(connection, Note::default());
         let mut writer = connection.write(&self.object, operation, options).await?;
         let ended = async {
@@ -121,44 +125,47 @@ impl Source {
 }
 
 /// Outcomes as they come.
-struct Results {
+struct Results<'w> {
+    write: &'w Write,
+    /// The field that tells which record is meant, of an upsert.
+    key: Option<String>,
     all: Vec<RowResult>,
-    shape: Shape,
     expected: usize,
-    is_dry_run: bool,
-    progress: Progress,
+    progress: Option<Progress>,
 }
 
-impl Results {
-    fn new(shape: Shape, expected: usize, is_dry_run: bool) -> Self {
-        let doing = if is_dry_run { "checking" } else { "writing" };
+impl<'w> Results<'w> {
+    fn new(write: &'w Write, expected: usize, key: Option<String>) -> Self {
+        let doing = if write.dry_run { "checking" } else { "writing" };
         let progress = Progress::spinner(format!("{doing} {}", text::counted(expected, "record")));
         Self {
+            write,
+            key,
             all: Vec::with_capacity(expected),
-            shape,
             expected,
-            is_dry_run,
-            progress,
+            progress: Some(progress),
         }
     }
 
     fn add(&mut self, results: Vec<RowResult>) {
         self.all.extend(results);
-        self.progress
-            .say(format!("{} of {}", self.all.len(), self.expected));
+        if let Some(progress) = &self.progress {
+            progress.say(format!("{} of {}", self.all.len(), self.expected));
+        }
     }
 
     /// Tells what became of the records, also of those before a failure.
     fn finish(mut self, ended: Result<(Option<Way>, Option<u64>), Error>) -> Result<Status> {
-        drop(self.progress);
+        self.progress = None;
+        let shape = self.write.shape;
         self.all.sort_unstable_by_key(|result| result.row);
-        if self.is_dry_run {
+        if self.write.dry_run {
             let (way, calls) = ended?;
-            return Plan::of(&self.all, way, calls).tell(self.shape);
+            return Plan::of(&self.all, way, calls).tell(shape);
         }
         let failed = self.all.iter().filter(|row| !row.result.is_ok()).count();
         if !self.all.is_empty() || ended.is_ok() {
-            tell(&self.all, self.shape)?;
+            tell(&self.all, shape)?;
         }
         let (done, expected) = (self.all.len(), self.expected);
         match ended {
@@ -182,10 +189,46 @@ impl Results {
                     false => "",
                 };
                 let failed = text::counted(failed, "record");
-                output::error(&format!("{failed} of {expected} not written{whole}"), None);
+                output::error(
+                    &format!("{failed} of {expected} not written{whole}"),
+                    self.advice().as_deref(),
+                );
                 Ok(Status::SomeFailed)
             }
         }
+    }
+
+    /// The command that shows what there is, if records failed because an object or a
+    /// field is not there.
+    fn advice(&self) -> Option<String> {
+        let target = self.write.target.as_arguments();
+        let schema = self
+            .problems()
+            .find_map(|problem| schema_advice(problem, &target));
+        if schema.is_some() {
+            return schema;
+        }
+        // A key that no record has is rather one that is misspelt.
+        let key = self.key.as_ref()?;
+        let lacks_key = |problem: &Problem| {
+            problem.code == "MISSING_ARGUMENT" && problem.fields.as_slice() == [key.as_str()]
+        };
+        let object = &self.write.object;
+        (self.all.iter().all(|row| !row.result.is_ok()) && self.problems().all(lacks_key)).then(
+            || {
+                format!(
+                    "no record has a value for `{key}`: see with `lockgate describe {target} \
+                     {object}` whether that is the field's name"
+                )
+            },
+        )
+    }
+
+    fn problems(&self) -> impl Iterator<Item = &Problem> {
+        self.all.iter().flat_map(|row| match &row.result.outcome {
+            Outcome::Failed { problems } => problems.as_slice(),
+            _ => &[],
+        })
     }
 }
 
@@ -193,12 +236,11 @@ fn tell(results: &[RowResult], shape: Shape) -> Result<()> {
     if shape.is_json() {
         return output::json(results);
     }
-    let is_flat = |row: &RowResult| row.result.related.is_empty();
-    if results.iter().all(is_flat) {
-        let rows = results
-            .iter()
-            .map(|row| cells(row.result.id.as_ref(), &row.result.outcome));
-        return table::print(["outcome", "id", "problem"], rows);
+    if let [one] = results
+        && one.result.related.is_empty()
+    {
+        let row = cells(one.result.id.as_ref(), &one.result.outcome);
+        return table::print(["outcome", "id", "problem"], [row]);
     }
     let rows = results.iter().flat_map(|RowResult { row, result }| {
         let related = result.related.iter().map(move |related| {

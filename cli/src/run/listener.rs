@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use crate::exit::advised;
+use crate::exit::{LISTEN_ELSEWHERE, advised};
 
 /// Connections at a time. More wait in the system's queue.
 const MAX_CONNECTIONS: usize = 512;
@@ -94,7 +94,7 @@ impl Listener {
         let listener = TcpListener::bind(address).await.map_err(|error| {
             advised(
                 format!("cannot listen on {address}: {error}"),
-                "end the program that has the port, or name another one with --listen",
+                LISTEN_ELSEWHERE,
             )
         })?;
         Ok(Some(Self {

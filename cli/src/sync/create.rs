@@ -271,6 +271,13 @@ fn absolute(address: &str) -> Result<String> {
         Some(file) => {
             let file = std::path::absolute(file)
                 .with_context(|| format!("{} is no file", file.display()))?;
+            if let Some(directory) = file.parent().filter(|directory| !directory.is_dir()) {
+                return Err(usage(format!(
+                    "there is no directory {} for the database: make it first, or name another \
+                     file with --to",
+                    directory.display()
+                )));
+            }
             format!("sqlite:{}", file.display())
         }
         None => address.to_owned(),

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::builder::RangedU64ValueParser;
-use lockgate::{ConnectionKey, SubscribeOptions};
+use lockgate::{ConnectionKey, Host, SubscribeOptions};
 use serde_json::json;
 
 use super::definition::{Definition, KeptSecret, Webhook};
@@ -81,7 +81,12 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
     let webhook = webhook(&args)?;
     let host = session::of(common, &args.target).await?;
     kept::must_be_new(&host, &webhook).await?;
-    let courier = open::courier(&host, &webhook).await?;
+    let courier = match open::courier(&host, &webhook).await {
+        Err(error) if would_do_locally(&host, &webhook).await => {
+            return Err(usage(format!("{error}; with --allow-local it is taken")));
+        }
+        other => other?,
+    };
     {
         // Whether the org tells of these is told now rather than at night.
         let _progress = Progress::spinner("asking the org whether it tells of this");
@@ -134,6 +139,13 @@ fn webhook(args: &Args) -> Result<Webhook> {
             gone_ms: None,
         },
     })
+}
+
+/// Whether an address that was refused is right but for where it leads.
+async fn would_do_locally(host: &Host, webhook: &Webhook) -> bool {
+    let mut local = webhook.clone();
+    local.definition.allows_local = true;
+    open::courier(host, &local).await.is_ok()
 }
 
 fn tell(webhook: &Webhook, shape: Shape) -> Result<()> {
