@@ -186,11 +186,19 @@ impl<T: Metered> Guest<T> {
             _ => Ended::Well,
         };
         self.count(call, took, ended);
-        tracing::warn!(
-            package = speaker.package, version = speaker.version,
-            connection = speaker.connection, call, blame = ?error.blame(), %error,
-            "a call was stopped"
-        );
+        if error.blame() == Blame::Caller {
+            // It is told what to do, as with any other mistake of its own.
+            tracing::info!(
+                package = speaker.package, version = speaker.version,
+                connection = speaker.connection, call, %error, "a call was refused"
+            );
+        } else {
+            tracing::warn!(
+                package = speaker.package, version = speaker.version,
+                connection = speaker.connection, call, blame = ?error.blame(), %error,
+                "a call was stopped"
+            );
+        }
         Err(error)
     }
 
