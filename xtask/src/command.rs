@@ -34,6 +34,12 @@ pub(crate) fn target() -> Result<PathBuf> {
         .map_or_else(|| root.join("target"), |target| root.join(target)))
 }
 
+/// A program in cargo's target directory: `debug/lockgate`.
+pub(crate) fn built(program: &str) -> Result<PathBuf> {
+    let program = target()?.join(program);
+    Ok(program.with_extension(std::env::consts::EXE_EXTENSION))
+}
+
 /// One program to run in the repository.
 #[derive(Debug)]
 pub(crate) struct Step {

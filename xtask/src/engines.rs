@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::command::{Step, root, say, target};
+use crate::command::{Step, built, root, say, target};
 use crate::setup;
 
 /// The bench, a workspace of its own.
@@ -80,8 +80,7 @@ fn lockgate() -> Result<PathBuf> {
         .arguments(["--bin", "lockgate", "--bench", "peers"])
         .announced()
         .run()?;
-    let program = target()?.join("release/lockgate");
-    Ok(program.with_extension(std::env::consts::EXE_EXTENSION))
+    built("release/lockgate")
 }
 
 /// Where what is compared is built.
