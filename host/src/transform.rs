@@ -162,6 +162,13 @@ impl Transform {
         self.instance().await
     }
 
+    /// Makes an instance and drops it before it takes its settings: the part of a start
+    /// that is the host's own, for benches.
+    #[doc(hidden)]
+    pub async fn start(&self) -> Result<(), Error> {
+        self.route()?.fresh(self.owner.as_ref()).await.map(drop)
+    }
+
     /// The settings, for as long as somebody uses them.
     pub(crate) fn settings(&self) -> std::sync::Weak<str> {
         Arc::downgrade(&self.settings)

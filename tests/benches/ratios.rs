@@ -104,8 +104,8 @@ fn transforms(criterion: &mut Criterion, runtime: &Runtime) {
     group.finish();
     drop(warm);
 
-    // Store, instance, settings, and the drop of it all: once with settings that
-    // are nothing to read, once with rules.
+    // Store, instance, and the drop of both; then with the call that gives settings to
+    // the guest: once with nothing to read in them, once with rules.
     let plain = runtime.block_on(async {
         host.load(&package("contact-normalizer")).await;
         let transform = host.transform("contact-normalizer", &json!({})).await;
@@ -113,6 +113,9 @@ fn transforms(criterion: &mut Criterion, runtime: &Runtime) {
     });
     let mut group = criterion.benchmark_group("instance");
     group.bench_function("start", |bencher| {
+        bencher.iter(|| runtime.block_on(plain.start()).expect("starts"));
+    });
+    group.bench_function("start-with-settings", |bencher| {
         bencher.iter(|| runtime.block_on(plain.warm()).expect("starts"));
     });
     group.bench_function("start-with-rules", |bencher| {
@@ -209,6 +212,7 @@ fn report() {
         median("transform/warm"),
         median("transform/fresh"),
         median("instance/start"),
+        median("instance/start-with-settings"),
         median("instance/start-with-rules"),
         median("http/reqwest"),
         median("http/capability"),
@@ -218,6 +222,7 @@ fn report() {
         Some(warm),
         Some(fresh),
         Some(start),
+        Some(start_with_settings),
         Some(start_with_rules),
         Some(bare),
         Some(capability),
@@ -241,7 +246,11 @@ fn report() {
         start / 1_000.0
     );
     println!(
-        "| the same with the rules of the lead scorer, p50 | {:.1} µs | none |",
+        "| the same with a call that gives it no settings, p50 | {:.1} µs | none |",
+        start_with_settings / 1_000.0
+    );
+    println!(
+        "| the same with a call that gives it the rules of the lead scorer, p50 | {:.1} µs | none |",
         start_with_rules / 1_000.0
     );
     println!(

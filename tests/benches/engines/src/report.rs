@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value as Json, json};
 
 use crate::job::Job;
-use crate::ours;
+use crate::{ours, scripts};
 
 /// The middle of some figures, and what half of them lie between.
 #[derive(Clone, Copy, Debug)]
@@ -171,7 +171,7 @@ impl Report {
             };
             let (warm, native) = (us(ours::WARM), us("native Rust"));
             ratio("throughput over native", native, warm, Aim::AtLeast(0.75));
-            let extism = us("Extism, warm");
+            let extism = us(scripts::EXTISM_WARM);
             ratio("throughput over Extism", extism, warm, Aim::AtLeast(2.0));
             let fresh = us(ours::FRESH);
             ratio("time of fresh over warm", fresh, warm, Aim::AtMost(1.1));

@@ -24,21 +24,24 @@ pub fn measure(options: &Options, report: &mut Report) -> Result<()> {
     let rules: Json = serde_json::from_str(work::RULES)?;
     let plain = bench.transform(options, "contact-normalizer", &json!({}))?;
     let scorer = bench.transform(options, "lead-scorer", &rules)?;
-    let start = starts(&bench, &plain)?;
+    let start = starts(|| Ok(bench.runtime.block_on(plain.start())?))?;
     let aim = Some(Aim::AtMost(10.0));
     report.figure("an instance made and dropped, p50", start, "µs", aim);
-    let start = starts(&bench, &scorer)?;
-    let task = "the same with the rules of the scorer, p50";
+    let start = starts(|| Ok(drop(bench.runtime.block_on(plain.warm())?)))?;
+    let task = "the same with a call that gives it no settings, p50";
+    report.figure(task, start, "µs", None);
+    let start = starts(|| Ok(drop(bench.runtime.block_on(scorer.warm())?)))?;
+    let task = "the same with a call that gives it the rules of the scorer, p50";
     report.figure(task, start, "µs", None);
     compiling(options, report, &bench, &scorer)
 }
 
 /// Wall time of a start and an end, in microseconds: half of them take less.
-fn starts(bench: &Bench, transform: &Transform) -> Result<f64> {
+fn starts(start: impl Fn() -> Result<()>) -> Result<f64> {
     let mut times = Vec::with_capacity(STARTS);
     for _ in 0..STARTS {
         let begun = Instant::now();
-        drop(bench.runtime.block_on(transform.warm())?);
+        start()?;
         times.push(begun.elapsed());
     }
     Ok(percentile(&mut times, 50))

@@ -26,6 +26,12 @@ pub fn score(batch: Vec<u8>) -> FnResult<Vec<u8>> {
         .records)
 }
 
+/// Gives back what it gets: a call of it is Extism's work and next to nothing else.
+#[plugin_fn]
+pub fn echo(batch: Vec<u8>) -> FnResult<Vec<u8>> {
+    Ok(batch)
+}
+
 fn failure(text: &str) -> WithReturnCode<Error> {
     Error::msg(text.to_owned()).into()
 }
