@@ -152,7 +152,7 @@ fn status_of_host(error: &Error) -> Status {
         | Error::Store(StoreError::BadAddress) => Status::Usage,
         Error::NeedsReconnect { .. } => Status::NeedsReconnect,
         Error::Auth(error) if error.needs_person() => Status::NeedsReconnect,
-        Error::Auth(AuthError::BadLogin(_)) => Status::Usage,
+        Error::Auth(AuthError::BadLogin(_) | AuthError::NeedsSubdomain(_)) => Status::Usage,
         Error::OverQuota { .. } => Status::OverQuota,
         Error::Refused { problem, .. } => match problem.advice {
             Advice::Reconnect => Status::NeedsReconnect,

@@ -28,6 +28,7 @@ mod package;
 mod packages;
 mod place;
 mod plugin;
+mod plugin_argument;
 mod progress;
 mod query;
 mod recipe;

@@ -12,9 +12,9 @@ use serde::Deserialize;
 use crate::args::{Common, Target};
 use crate::calls::Calls;
 use crate::exit::{Status, usage};
+use crate::plugin_argument::plugin;
 use crate::progress::{Note, Progress};
 use crate::sync::definition::Plugin;
-use crate::sync::plugin;
 use crate::{input, output, packages, session, text};
 use sink::Sink;
 
@@ -60,7 +60,7 @@ pub(crate) struct Args {
     /// Send the rows through this plugin: a package directory or the name of a
     /// built-in one, perhaps with its settings, a JSON file; repeat it for several, one
     /// after the other
-    #[arg(long = "plugin", value_name = "PACKAGE[=FILE]", value_parser = plugin::plugin)]
+    #[arg(long = "plugin", value_name = "PACKAGE[=FILE]", value_parser = plugin)]
     plugins: Vec<Plugin>,
     /// Settings of a plugin that is named without a file; repeat it for several plugins,
     /// in their order; those behind the last file get none

@@ -9,7 +9,6 @@ mod key_field;
 mod letters;
 mod list;
 pub(crate) mod open;
-pub(crate) mod plugin;
 mod remove;
 mod reset;
 mod run_once;

@@ -114,7 +114,7 @@ pub enum Error {
     },
 
     /// A guest went over a limit and was stopped. The next call is not affected.
-    #[error("{guest} was stopped: over the limit of {limit} ({allowed})")]
+    #[error("{guest} was stopped: over the limit of {limit} ({allowed}{})", asked_with(*limit))]
     LimitExceeded {
         /// Which package and which call.
         guest: GuestCall,
@@ -130,7 +130,7 @@ pub enum Error {
     Crashed {
         /// Which package and which call.
         guest: GuestCall,
-        /// The trap in wasmtime's words.
+        /// The trap in wasmtime's words, and what it means where they say little.
         reason: String,
     },
 
@@ -358,6 +358,13 @@ impl fmt::Display for GuestCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}", self.package, self.version, self.call)
     }
+}
+
+/// Where a package asks for more of a limit, behind its value.
+fn asked_with(limit: Limit) -> String {
+    limit.manifest_key().map_or_else(String::new, |key| {
+        format!(", `{key}` in `[limits]` of its manifest")
+    })
 }
 
 impl Error {

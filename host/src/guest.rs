@@ -37,6 +37,10 @@ const HANDLES_TEXT: &str = "handle limit exceeded";
 /// the host has no memory or no files left for an instance.
 const SYSTEM_TEXT: &str = "(os error ";
 
+/// What wasmtime's "unreachable" means: how guests of every language give up.
+const GAVE_UP_TEXT: &str = "it panicked, threw what nothing caught, or gave an answer that is \
+                            none of the contract's";
+
 /// With as much memory as this, a guest takes a turn to be dropped: giving much memory
 /// back takes milliseconds, and a tenant that fills its memory again and again must not
 /// have a core for that beside its turns.
@@ -266,10 +270,13 @@ impl<T: Metered> Guest<T> {
         if let Some(exceeded) = meter.explanation() {
             return over(exceeded, guest);
         }
-        Error::Crashed {
-            guest,
-            reason: text,
-        }
+        let reason = match trap {
+            // All that is left of a guest's own last words: of an exception that nobody
+            // caught, or an answer that its bindings cannot put into the contract's types.
+            Some(Trap::UnreachableCodeReached) => format!("{text}: {GAVE_UP_TEXT}"),
+            _ => text,
+        };
+        Error::Crashed { guest, reason }
     }
 }
 

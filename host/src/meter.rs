@@ -38,6 +38,22 @@ pub enum Limit {
     Log,
 }
 
+impl Limit {
+    /// How a manifest asks for more of it in `[limits]`; `None` where it cannot.
+    #[must_use]
+    pub const fn manifest_key(self) -> Option<&'static str> {
+        match self {
+            Self::Cpu => Some("cpu_ms"),
+            Self::Wall => Some("wall_ms"),
+            Self::Memory => Some("memory_mib"),
+            Self::Table => Some("table_elements"),
+            Self::HostCalls => Some("host_calls"),
+            Self::Log => Some("log_kib"),
+            Self::Stack | Self::Handles | Self::HostCallBytes => None,
+        }
+    }
+}
+
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

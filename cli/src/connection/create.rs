@@ -197,13 +197,11 @@ async fn is_there(host: &Host, tenant: &str, name: &str) -> Result<anyhow::Error
 
 /// Names the option where the host says what is missing.
 fn completed(error: Error) -> anyhow::Error {
-    let needs_subdomain = matches!(
-        &error,
-        Error::Auth(AuthError::BadLogin(text)) if text.contains("needs your own subdomain")
-    );
-    match needs_subdomain {
-        true => usage(format!("{error}: give it with --subdomain")),
-        false => error.into(),
+    match error {
+        Error::Auth(AuthError::NeedsSubdomain(_)) => {
+            usage(format!("{error}: give it with --subdomain"))
+        }
+        error => error.into(),
     }
 }
 

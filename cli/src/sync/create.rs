@@ -10,10 +10,10 @@ use lockgate_sync::{Database, Direction, ObjectPlan, Plan, Target as Place};
 use serde_json::json;
 
 use super::definition::{self, Definition, Plugin, Sync};
-use super::plugin::plugin;
 use super::{key_field, open};
 use crate::args::{Common, Shape, Target};
 use crate::exit::{Status, advised, usage};
+use crate::plugin_argument::plugin;
 use crate::progress::Progress;
 use crate::run::control;
 use crate::{input, kept, output, session, text};

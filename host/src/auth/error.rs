@@ -62,6 +62,9 @@ pub enum AuthError {
     /// The login cannot be used as it is written.
     #[error("the login is not usable: {0}")]
     BadLogin(String),
+    /// The login host is one of each user's own, and the user's is not said.
+    #[error("the login is not usable: the login host `{0}` needs your own subdomain")]
+    NeedsSubdomain(String),
     /// A setting of the connection is wrong or missing.
     #[error("the connection {key} cannot be authorised: {problem}")]
     BadConnection {

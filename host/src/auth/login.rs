@@ -79,9 +79,7 @@ fn named_origin(
             )));
         }
         (true, None) => {
-            return Err(AuthError::BadLogin(format!(
-                "the login host `{name}` needs your own subdomain"
-            )));
+            return Err(AuthError::NeedsSubdomain(name.to_owned()));
         }
         (false, Some(_)) => {
             return Err(AuthError::BadLogin(format!(

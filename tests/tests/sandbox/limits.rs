@@ -70,7 +70,19 @@ async fn never_made(handmade: &Package) -> Error {
 async fn a_loop_in_a_start_function_is_stopped_by_its_cpu_limit() {
     let start = "(func $start (loop $again (br $again))) (start $start)";
     let stopped = never_made(&transform("start", start, "")).await;
+    let told = "over the limit of CPU time (100 ms, `cpu_ms` in `[limits]` of its manifest)";
+    assert!(stopped.to_string().ends_with(told), "{stopped}");
     assert_eq!(stopped_by::<()>(Err(stopped)).0, Limit::Cpu);
+}
+
+#[tokio::test]
+async fn a_guest_that_gives_up_is_told_with_what_that_means() {
+    let start = "(func $start unreachable) (start $start)";
+    let error = never_made(&transform("start", start, "")).await;
+    let told = "it panicked, threw what nothing caught, or gave an answer that is none of the \
+                contract's";
+    assert!(matches!(error, Error::Crashed { .. }), "{error:?}");
+    assert!(error.to_string().ends_with(told), "{error}");
 }
 
 #[tokio::test]

@@ -13,9 +13,10 @@ use url::Url;
 use super::definition::{Definition, Into, Webhook};
 use crate::args::{Common, Shape, Target};
 use crate::exit::{Status, advised, usage};
+use crate::plugin_argument::plugin;
 use crate::run::control;
 use crate::sync::definition::Plugin;
-use crate::sync::{open, plugin};
+use crate::sync::open;
 use crate::{input, kept, output, session};
 
 const EXAMPLES: &str = "\
@@ -62,7 +63,7 @@ pub(crate) struct Args {
     key: Option<String>,
     /// A plugin that each record goes through, a package directory or the name of a
     /// built-in one, perhaps with its settings, a JSON file; repeat it for more
-    #[arg(long = "plugin", value_name = "PACKAGE[=FILE]", value_parser = plugin::plugin, requires = "into")]
+    #[arg(long = "plugin", value_name = "PACKAGE[=FILE]", value_parser = plugin, requires = "into")]
     plugins: Vec<Plugin>,
     /// A setting of the connection for these records; the value is JSON, or else text.
     /// as in `lockgate connection change --settings`; repeat it for more

@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::definition::Plugin;
-use crate::input;
-use crate::packages;
+use crate::sync::definition::Plugin;
+use crate::{input, packages};
 
 /// `PACKAGE`, or `PACKAGE=FILE` with a file of settings.
 pub(crate) fn plugin(text: &str) -> Result<Plugin, String> {
