@@ -277,23 +277,30 @@ async fn a_token_answer_without_the_products_signature_is_refused() {
 async fn a_login_host_outside_of_the_manifest_is_refused_before_any_secret_is_kept() {
     let host = TestHost::new().await;
     host.load(&package("salesforce")).await;
+    let to = |login| {
+        NewConnection::new("t", "c", "salesforce", login, "id")
+            .client_secret("kept-nowhere-4711")
+            .redirect_uri("http://localhost/")
+    };
     for login in [
         LoginTo::Host("elsewhere".to_owned()),
         LoginTo::Subdomain {
             host: "my-domain".to_owned(),
             subdomain: "evil.example/".to_owned(),
         },
-        LoginTo::Host("my-domain".to_owned()),
     ] {
-        let new = NewConnection::new("t", "c", "salesforce", login, "id")
-            .client_secret("kept-nowhere-4711")
-            .redirect_uri("http://localhost/");
-        let error = host.add_connection(new).await.unwrap_err();
+        let error = host.add_connection(to(login)).await.unwrap_err();
         assert!(
             matches!(error, Error::Auth(AuthError::BadLogin(_))),
             "{error:?}"
         );
     }
+    let without_subdomain = LoginTo::Host("my-domain".to_owned());
+    let error = host.add_connection(to(without_subdomain)).await;
+    assert!(
+        matches!(error, Err(Error::Auth(AuthError::NeedsSubdomain(ref host))) if host == "my-domain"),
+        "{error:?}"
+    );
     assert!(host.connections(None).await.unwrap().is_empty());
 }
 
