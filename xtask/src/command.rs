@@ -27,17 +27,39 @@ pub(crate) fn root() -> Result<PathBuf> {
     Ok(root.to_owned())
 }
 
-/// Cargo's target directory.
+/// Cargo's target directory: the outermost one above this program that cargo has
+/// tagged as a cache. Found so, and not by `CARGO_TARGET_DIR`, because cargo can be
+/// told of another one in three more ways.
 pub(crate) fn target() -> Result<PathBuf> {
-    let root = root()?;
-    Ok(std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| root.join("target"), |target| root.join(target)))
+    let program = this_program()?;
+    let tagged = program
+        .ancestors()
+        .filter(|folder| folder.join("CACHEDIR.TAG").is_file())
+        .last();
+    Ok(tagged
+        .with_context(|| {
+            format!(
+                "{} lies in no target directory of cargo: run it as `cargo xtask`",
+                program.display()
+            )
+        })?
+        .to_owned())
 }
 
-/// A program in cargo's target directory: `debug/lockgate`.
-pub(crate) fn built(program: &str) -> Result<PathBuf> {
-    let program = target()?.join(program);
+/// A program of this workspace that cargo has built: `built("debug", "lockgate")`.
+/// Beside this one: where a target is configured both lie in a folder of that name.
+pub(crate) fn built(profile: &str, program: &str) -> Result<PathBuf> {
+    let ours = this_program()?;
+    let profiles = ours
+        .parent()
+        .and_then(Path::parent)
+        .with_context(|| format!("{} lies in no folder of a profile", ours.display()))?;
+    let program = profiles.join(profile).join(program);
     Ok(program.with_extension(std::env::consts::EXE_EXTENSION))
+}
+
+fn this_program() -> Result<PathBuf> {
+    std::env::current_exe().context("cannot tell where this program lies")
 }
 
 /// One program to run in the repository.

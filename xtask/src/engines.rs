@@ -80,7 +80,7 @@ fn lockgate() -> Result<PathBuf> {
         .arguments(["--bin", "lockgate", "--bench", "peers"])
         .announced()
         .run()?;
-    built("release/lockgate")
+    built("release", "lockgate")
 }
 
 /// Where what is compared is built.

@@ -99,7 +99,7 @@ fn demo(arguments: Vec<String>) -> Result<ExitCode> {
     // The build has waited for it, or failed without it.
     let _ = connector.join();
     built?;
-    Step::new(command::built("debug/lockgate")?)
+    Step::new(command::built("debug", "lockgate")?)
         .arguments(["demo"])
         .arguments(arguments)
         .exit_code()

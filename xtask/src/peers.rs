@@ -14,7 +14,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::command::{Step, root, target};
+use crate::command::{Step, built, root, target};
 
 /// The clients, held to the versions that the checks were written for.
 const JSFORCE: &str = "jsforce@3.10.14";
@@ -39,9 +39,7 @@ pub(crate) fn run() -> Result<()> {
     install_jsforce(&folder)?;
     let python = install_simple_salesforce(&folder)?;
     build_org(&root)?;
-    let server = target()?
-        .join("debug/examples/serve")
-        .with_extension(std::env::consts::EXE_EXTENSION);
+    let server = built("debug", "examples/serve")?;
 
     let mut tally = Tally::default();
     for tls in [false, true] {
