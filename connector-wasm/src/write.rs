@@ -280,10 +280,11 @@ impl<H: Host> Writer<H> {
 
     /// Sends what is held as far as it should go now.
     async fn work(&self, state: &mut State<H>, is_end: bool) -> Result<Pushed<H::Written>, Error> {
+        let kind = self.choose(state, is_end).await?;
         if self.dry_run {
-            return self.check(state, is_end).await.map(Pushed::of);
+            return self.check(state, kind, is_end).await.map(Pushed::of);
         }
-        match self.choose(state, is_end).await? {
+        match kind {
             None => Ok(Pushed::default()),
             Some(Kind::Bulk | Kind::HardDelete) => self.by_bulk(state, is_end).await,
             Some(kind) => {
@@ -366,15 +367,10 @@ impl<H: Host> Writer<H> {
         let rows = state.held.rows();
         let max_rows = match (self.all_or_none, kind) {
             // All of them are one request, so all of them must be here.
-            (true, Kind::Collections) => MAX_ROWS,
             (true, _) => MAX_NODES,
             (false, Kind::Graph) => FOREST_ROWS,
             (false, _) => COLLECTIONS_ROWS,
         };
-        if self.all_or_none && rows > max_rows {
-            state.held = Held::default();
-            return Err(collections::too_many_for_all_or_none());
-        }
         if !is_end && (self.all_or_none || (kind == Kind::Graph && rows < FOREST_FROM_ROWS)) {
             return Ok(Vec::new());
         }
@@ -382,12 +378,6 @@ impl<H: Host> Writer<H> {
             return Ok(Vec::new());
         };
         if kind == Kind::Graph || (state.has_trees && self.hold_children(&chunk.json)) {
-            if self.all_or_none && kind != Kind::Graph {
-                return Err(wrong(
-                    "only a graph undoes records with those that they hold: leave the way out, or \
-                     take `graph`",
-                ));
-            }
             let trees = UnderWay::Trees(Held::of(chunk)?, None);
             state.under_way.push_back(trees);
             return self.go_on_with_trees(state).await;

@@ -1,6 +1,7 @@
 //! Which way a write goes, and why.
 
 use super::bulk::{JOB_BYTES, JOB_ROWS};
+use super::collections::too_many_for_all_or_none;
 use super::plan::MAX_ROWS;
 use super::{State, Writer, wrong};
 use crate::actions::graph::{self, MAX_GRAPHS, MAX_NODES};
@@ -168,6 +169,26 @@ pub(super) fn forced(
     }
 }
 
+/// Refuses records of a write that undoes all if one fails which do not go in one
+/// request.
+fn keep_to_one_request<H: Host>(state: &State<H>, kind: Option<Kind>) -> Result<(), Error> {
+    let max_rows = match kind {
+        Some(Kind::Collections) if state.has_trees => {
+            return Err(wrong(
+                "only a graph undoes records with those that they hold: leave the way out, or take \
+                 `graph`",
+            ));
+        }
+        Some(Kind::Collections) => MAX_ROWS,
+        // Before the end, more may come, and hold children.
+        _ => MAX_NODES,
+    };
+    match state.n_pushed > max_rows {
+        true => Err(too_many_for_all_or_none()),
+        false => Ok(()),
+    }
+}
+
 impl<H: Host> Writer<H> {
     /// The way, once it can be told; all records are there at the end.
     pub(super) async fn choose(
@@ -179,7 +200,11 @@ impl<H: Host> Writer<H> {
             let chosen = self.chosen(state, is_end).await?;
             self.way.replace(chosen);
         }
-        Ok(self.kind())
+        let kind = self.kind();
+        if self.all_or_none {
+            keep_to_one_request(state, kind)?;
+        }
+        Ok(kind)
     }
 
     /// The way of new records that their number alone tells, before any is read.
@@ -208,9 +233,6 @@ impl<H: Host> Writer<H> {
     async fn chosen(&self, state: &State<H>, is_end: bool) -> Result<Option<Choice>, Error> {
         let rows = state.n_pushed;
         if self.all_or_none {
-            if rows > MAX_NODES {
-                return Err(super::collections::too_many_for_all_or_none());
-            }
             // More may come, and hold children.
             let choice = match state.has_trees {
                 true => (Kind::Graph, "one graph is saved whole or not at all"),

@@ -8,6 +8,7 @@ use super::pace::Pace;
 use super::plan::{Job, MAX_ROWS, Verb};
 use super::send::send_all;
 use super::{failed, lost};
+use crate::actions::graph::MAX_NODES;
 use crate::api::Api;
 use crate::bindings::exports::lockgate::connector::records::{
     Advice, Error, Outcome, Problem, RecordResult,
@@ -143,8 +144,8 @@ pub(super) fn too_many_for_all_or_none() -> Error {
         Advice::FixRecord,
         "EXCEEDED_ID_LIMIT",
         &format!(
-            "all-or-none holds for one request of at most {MAX_ROWS} records: Salesforce cannot \
-             undo across requests"
+            "all-or-none holds for one request, since Salesforce cannot undo across requests: at most \
+             {MAX_ROWS} records, or {MAX_NODES} created or upserted by the way `graph`"
         ),
     )
 }

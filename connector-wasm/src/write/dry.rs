@@ -45,9 +45,9 @@ impl<H: Host> Writer<H> {
     pub(super) async fn check(
         &self,
         state: &mut State<H>,
+        kind: Option<Kind>,
         is_end: bool,
     ) -> Result<Vec<RowResult>, Error> {
-        let kind = self.choose(state, is_end).await?;
         if self.all_or_none && !is_end {
             return Ok(Vec::new());
         }
@@ -143,6 +143,9 @@ impl<H: Host> Writer<H> {
     ) -> Result<Option<Vec<RowResult>>, Error> {
         let (api, schema) = (&self.api, &self.schema);
         let trees = Trees::of(api, schema, &self.object, &self.operation, &chunk.json).await?;
+        if self.all_or_none && trees.nodes.len() > MAX_NODES {
+            return Err(collections::too_many_for_all_or_none());
+        }
         let mut described = Vec::with_capacity(trees.kinds.len());
         for kind in &trees.kinds {
             described.push(schema.of(api, &kind.object).await?);

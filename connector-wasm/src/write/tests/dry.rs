@@ -243,6 +243,73 @@ fn all_or_none_would_undo_what_is_sound() {
     assert_eq!(advice(&results[1]), Some(Advice::FixRecord));
 }
 
+/// What a writer says that takes so many records and goes on after each refusal.
+fn refusals(fake: &Fake, object: &str, rows: &Value, options: WriteOptions) -> Vec<String> {
+    let writer = open(Rc::new(fake.api()), object, Operation::Create, options).unwrap();
+    let pushed = run(writer.push(rows.to_string().as_bytes())).map(Some);
+    [pushed, run(writer.finish())]
+        .into_iter()
+        .filter_map(|answer| match answer {
+            Err(Error::Refused(problem)) => Some(problem.message),
+            answer => {
+                assert_eq!(
+                    answer,
+                    Ok(Some(Vec::new())),
+                    "something was told or written"
+                );
+                None
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn more_records_than_can_be_undone_together_are_refused_by_a_dry_run_and_by_the_write() {
+    let rows = |n: usize| json!(vec![json!({ "LastName": "A" }); n]);
+    for dry_run in [true, false] {
+        for (way, n) in [("", 201), ("", 501), ("collections", 201), ("graph", 501)] {
+            let options = WriteOptions {
+                all_or_none: true,
+                way: (!way.is_empty()).then(|| way.to_owned()),
+                dry_run,
+                ..EACH
+            };
+            let fake = Fake::new();
+            let said = refusals(&fake, "Contact", &rows(n), options);
+            assert!(!said.is_empty(), "{way} {n} {dry_run}");
+            let all_tell = said.iter().all(|said| said.contains("200 records, or 500"));
+            assert!(all_tell, "{way} {n} {said:?}");
+            assert!(fake.lines().is_empty());
+        }
+    }
+}
+
+#[test]
+fn trees_that_no_request_undoes_as_a_whole_are_refused_by_a_dry_run() {
+    let contacts = json!(vec![json!({ "LastName": "A" }); 250]);
+    let account = json!({ "Name": "A", "Contacts": { "records": contacts } });
+    let all = |way: Option<&str>| WriteOptions {
+        all_or_none: true,
+        way: way.map(str::to_owned),
+        ..DRY
+    };
+    let fake = Fake::new()
+        .answer(200, self::account())
+        .answer(200, contact());
+    let said = refusals(&fake, "Account", &json!([account, account]), all(None));
+    assert!(said[0].contains("200 records, or 500"), "{said:?}");
+
+    let fake = Fake::new();
+    let said = refusals(
+        &fake,
+        "Account",
+        &json!([account]),
+        all(Some("collections")),
+    );
+    assert!(said[0].contains("only a graph"), "{said:?}");
+    assert!(fake.lines().is_empty());
+}
+
 #[test]
 fn a_description_that_does_not_come_loses_no_record() {
     let fake = Fake::new().lose(broken(false)).answer(200, contact());
