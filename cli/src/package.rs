@@ -6,6 +6,7 @@ pub(crate) mod inspect;
 mod install;
 mod list;
 mod publish;
+mod remove;
 pub(crate) mod sign;
 mod steer;
 
@@ -49,6 +50,8 @@ enum Command {
     Build(build::Args),
     /// Keep a version of a package in the data directory
     Install(install::Args),
+    /// Take versions out of the data directory that nothing uses
+    Remove(remove::Args),
     /// List installed packages, their versions, and how these do
     List(list::Args),
     /// Have all calls go to a version
@@ -82,6 +85,7 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<Status> {
         Command::Inspect(args) => inspect::run(common, args).await,
         Command::Build(args) => build::run(common, args).await,
         Command::Install(args) => install::run(common, args).await,
+        Command::Remove(args) => remove::run(common, &args),
         Command::List(args) => list::run(common, args).await,
         Command::Swap(args) => steer::swap(common, args).await,
         Command::Canary(args) => steer::canary(common, args).await,

@@ -124,7 +124,7 @@ pub(crate) fn open(directory: &Path) -> Result<Package> {
 }
 
 /// Whether a directory holds the source of a package, and none that is built.
-fn is_source(directory: &Path) -> bool {
+pub(crate) fn is_source(directory: &Path) -> bool {
     Language::of(directory).is_some() && !directory.join("component.wasm").exists()
 }
 

@@ -14,8 +14,9 @@ pub(crate) fn plugin(text: &str) -> Result<Plugin, String> {
     let settings = settings.map(input::settings).transpose();
     let settings = settings.map_err(|error| format!("{error:#}"))?;
     let place = PathBuf::from(place);
-    // A name is looked up where it is used: it may be installed.
-    let place = match place.is_dir() {
+    // A name is looked up where it is used: it may be installed, beside its own source.
+    let is_name = place.components().count() == 1 && packages::is_source(&place);
+    let place = match place.is_dir() && !is_name {
         true => {
             packages::open(&place).map_err(|error| format!("{error:#}"))?;
             std::path::absolute(&place).map_err(|error| error.to_string())?

@@ -104,8 +104,41 @@ impl Shelf {
         Ok(true)
     }
 
+    /// Takes a version off the shelf.
+    ///
+    /// # Errors
+    /// If it is not there, or something needs it.
+    pub(crate) fn remove(&self, name: &str, version: &str) -> Result<()> {
+        self.holds(name, version)?;
+        let package = self.0.join(name);
+        self.change(name, |course| {
+            if let Some(need) = course.need_of(version) {
+                return Err(advised(
+                    format!("{name} {version} stays: {}", need.why),
+                    need.way_out,
+                ));
+            }
+            let doing = || format!("cannot remove {name} {version} from {}", package.display());
+            // It is gone as a whole or not at all.
+            let away = tempfile::tempdir_in(&package).with_context(doing)?;
+            std::fs::rename(package.join(version), away.path().join(version))
+                .with_context(doing)?;
+            sync_directory(&package).with_context(doing)?;
+            away.close().with_context(doing)
+        })
+    }
+
     /// A version of a package.
     pub(crate) fn package(&self, name: &str, version: &str) -> Result<Package> {
+        self.holds(name, version)?;
+        packages::open(&self.0.join(name).join(version))
+    }
+
+    /// Whether a version is there.
+    ///
+    /// # Errors
+    /// If not, with those that are.
+    fn holds(&self, name: &str, version: &str) -> Result<()> {
         let versions = self.versions(name)?;
         if !versions.iter().any(|known| known == version) {
             let there = match versions.is_empty() {
@@ -117,7 +150,7 @@ impl Shelf {
                 "install it with `lockgate package install DIR`",
             ));
         }
-        packages::open(&self.0.join(name).join(version))
+        Ok(())
     }
 
     /// Which versions of a package are used; `None` if none was ever installed.

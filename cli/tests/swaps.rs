@@ -85,6 +85,10 @@ async fn a_version_is_installed_swapped_to_pinned_and_rolled_back() {
         "--connection",
         "crm",
     ];
+    let for_nobody = bench.lockgate(&canary[..4]).ended(2);
+    for way in ["--share", "--connection"] {
+        assert!(for_nobody.err.contains(way), "{for_nobody:#?}");
+    }
     bench.lockgate(&canary).ended(0);
     assert_eq!(roles(&bench)[1], role("0.2.0", "canary"));
     bench.lockgate(&QUERY).ended(0);
@@ -116,6 +120,10 @@ async fn a_version_is_installed_swapped_to_pinned_and_rolled_back() {
         "{people:#?}"
     );
     let unpin = ["package", "unpin", "salesforce", "--connection", "crm"];
+    for needed in ["0.1.0", "0.2.0", "0.3.0", ".."] {
+        let remove = ["package", "remove", "salesforce", needed];
+        bench.lockgate(&remove).ended(1);
+    }
     bench.lockgate(&unpin).ended(0);
     bench
         .lockgate(&["package", "rollback", "salesforce"])
@@ -161,6 +169,22 @@ async fn a_version_is_installed_swapped_to_pinned_and_rolled_back() {
     bench
         .lockgate(&["package", "history", "salesforce"])
         .ended(0);
+
+    let remove = [
+        "package",
+        "remove",
+        "salesforce",
+        "0.2.0",
+        "--output",
+        "json",
+    ];
+    let removed = bench.lockgate(&remove).ended(0).json();
+    assert_eq!(removed["removed"], json!(["0.2.0"]));
+    assert_eq!(roles(&bench), [role("0.1.0", "current")]);
+    bench.lockgate(&QUERY).ended(0);
+    // The same version may come back, even with other content.
+    let back = install(&bench, &version(&bench, "0.2.0", "cpu_ms = 1_999"));
+    assert_eq!(back["is_new"], true);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -68,6 +68,7 @@ pub mod redact;
 mod rehearsal;
 mod rollout;
 pub mod seal;
+mod settings;
 mod shares;
 mod state;
 pub mod store;

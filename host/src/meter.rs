@@ -36,6 +36,8 @@ pub enum Limit {
     HostCalls,
     /// Log text.
     Log,
+    /// Requests, which are denied beyond it: a call that gave up because of that.
+    HttpRequests,
 }
 
 impl Limit {
@@ -49,6 +51,7 @@ impl Limit {
             Self::Table => Some("table_elements"),
             Self::HostCalls => Some("host_calls"),
             Self::Log => Some("log_kib"),
+            Self::HttpRequests => Some("http_requests"),
             Self::Stack | Self::Handles | Self::HostCallBytes => None,
         }
     }
@@ -66,6 +69,7 @@ impl fmt::Display for Limit {
             Self::HostCallBytes => "bytes handed over at once",
             Self::HostCalls => "host calls",
             Self::Log => "log text",
+            Self::HttpRequests => "requests of a call",
         })
     }
 }
@@ -274,6 +278,7 @@ impl Meter {
             Limit::HostCallBytes => format!("{} MiB", limits.host_call_bytes / (1024 * 1024)),
             Limit::HostCalls => format!("{} host calls", limits.host_calls),
             Limit::Log => format!("{} KiB", limits.log_bytes / 1024),
+            Limit::HttpRequests => limits.http_requests.to_string(),
         };
         Exceeded { limit, allowed }
     }

@@ -68,7 +68,7 @@ pub enum PackageError {
     /// Nobody has signed it.
     #[error(
         "{package}: nobody has signed it; sign it with `lockgate package sign DIR`, or, while \
-         you develop, allow packages that are not signed"
+         you develop, allow packages that are not signed (`--allow-unsigned`)"
     )]
     Unsigned {
         /// The package.
@@ -77,7 +77,8 @@ pub enum PackageError {
     /// Its signature is of something else.
     #[error(
         "{package}: its signature does not fit: its manifest or its component was changed after \
-         it was signed; get it again from where it comes from"
+         it was signed; get it again from where it comes from, or, if the change is yours, sign it \
+         again with `lockgate package sign DIR`"
     )]
     BadSignature {
         /// The package.
@@ -195,7 +196,7 @@ pub enum PackageError {
     },
     /// It imports an interface that it was not granted.
     #[error("{package}: imports `{interface}` but the grant `{grant}` was not given{}",
-        if *.asked { "" } else { ", and its manifest does not ask for it" })]
+        ask_for(*.grant, *.asked))]
     NotGranted {
         /// The package.
         package: String,
@@ -253,6 +254,17 @@ impl std::fmt::Debug for Package {
             .field("version", &self.manifest.package.version)
             .field("digest", &self.digest())
             .finish_non_exhaustive()
+    }
+}
+
+/// How a manifest that does not ask for a grant comes to it.
+fn ask_for(grant: Grant, is_asked: bool) -> String {
+    match is_asked {
+        true => String::new(),
+        false => format!(
+            ", and its manifest does not ask for it: remove the import, or say in `[grants]` what \
+             it is for, as in `{grant} = \"reads the records\"`"
+        ),
     }
 }
 

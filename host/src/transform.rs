@@ -17,6 +17,7 @@ use crate::meter::Meter;
 use crate::package::Package;
 use crate::records::{Records, Rejected, bounded, setting_problems};
 use crate::rollout::{Caller, Lasting, Rollout, Service, Versioned};
+use crate::settings::{NO_SETTINGS, is_settings, settings_or_none};
 use crate::state::TransformState;
 use crate::store::ConnectionKey;
 
@@ -107,10 +108,13 @@ impl Transform {
         rollout: Arc<Rollout<LoadedTransform>>,
         settings: &serde_json::Value,
     ) -> Result<Self, Error> {
+        if !is_settings(settings) {
+            return Err(Error::Input(NO_SETTINGS.to_owned()));
+        }
         let transform = Self {
             name: rollout.trusted().package.name().into(),
             rollout,
-            settings: settings.to_string().into(),
+            settings: settings_or_none(settings.clone()).to_string().into(),
             owner: None,
         };
         // An instance that takes the settings proves that every later one will.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use lockgate::VersionChange;
+use lockgate::{Move, VersionChange};
 
 use crate::args::{Common, Shape};
 use crate::exit::{Status, usage};
@@ -50,6 +50,7 @@ than the others.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = CANARY)]
+#[command(group = clap::ArgGroup::new("calls").required(true).args(["share", "connections"]))]
 pub(super) struct CanaryArgs {
     /// The package
     #[arg(value_name = "NAME")]
@@ -57,10 +58,10 @@ pub(super) struct CanaryArgs {
     /// A version that is installed
     version: String,
     /// The share of calls, from 0 to 1
-    #[arg(long, value_name = "SHARE", required_unless_present = "connections")]
+    #[arg(long, value_name = "SHARE")]
     share: Option<f64>,
     /// A connection whose calls go to it, as NAME or TENANT/NAME; may be given again
-    #[arg(long = "connection", value_name = "NAME", conflicts_with = "share")]
+    #[arg(long = "connection", value_name = "NAME")]
     connections: Vec<String>,
     #[command(flatten)]
     shape: Shape,
@@ -184,7 +185,11 @@ fn tell(name: &str, change: &VersionChange, shape: Shape) -> Result<()> {
         return output::json(change);
     }
     let to = change.to.as_deref().unwrap_or("the others");
-    output::line(&format!("{name}: calls go to {to} ({})", change.reason))
+    let calls = match change.what {
+        Move::Canary | Move::Pinned | Move::Unpinned => "some calls",
+        _ => "calls",
+    };
+    output::line(&format!("{name}: {calls} go to {to} ({})", change.reason))
 }
 
 /// Refuses connections that do not exist: nobody would notice a slip.

@@ -46,6 +46,13 @@ pub(crate) struct Canary {
     pub(crate) connections: BTreeSet<String>,
 }
 
+/// Why a version has to stay, and what ends that.
+#[derive(Debug)]
+pub(super) struct Need {
+    pub(super) why: String,
+    pub(super) way_out: &'static str,
+}
+
 impl Canary {
     pub(crate) fn reach(&self) -> Result<Reach> {
         if let Some(share) = self.share {
@@ -67,6 +74,44 @@ impl Course {
             earlier: Vec::new(),
             changes: Vec::new(),
         }
+    }
+
+    /// What keeps a version from being removed.
+    pub(super) fn need_of(&self, version: &str) -> Option<Need> {
+        let need = |why: String, way_out: &'static str| Some(Need { why, way_out });
+        if self.current == version {
+            let way_out = "swap to another version first with `lockgate package swap`";
+            return need("calls go to it".to_owned(), way_out);
+        }
+        if self.before.as_deref() == Some(version) {
+            return need(
+                "it is what a rollback goes to".to_owned(),
+                "it is no more after the next swap",
+            );
+        }
+        if self
+            .canary
+            .as_ref()
+            .is_some_and(|canary| canary.version == version)
+        {
+            return need(
+                "it is the canary".to_owned(),
+                "end the canary first with `lockgate package rollback`",
+            );
+        }
+        if let Some((connection, _)) = self.pins.iter().find(|(_, pinned)| *pinned == version) {
+            return need(
+                format!("{connection} is pinned to it"),
+                "unpin it first with `lockgate package unpin`",
+            );
+        }
+        if self.earlier.iter().any(|earlier| earlier == version) {
+            return need(
+                "connections may wait in it for grants that a newer one asks for".to_owned(),
+                "see them with `lockgate package list`",
+            );
+        }
+        None
     }
 
     /// The version that is trusted: the one before, while the current one is on trial.

@@ -48,6 +48,8 @@ pub(crate) struct Http {
     traffic: Arc<Traffic>,
     jar: Jar,
     asked: u32,
+    /// Whether there was one too many.
+    is_over: bool,
     /// Requests before the last [`Self::rearm`].
     earlier_asked: u64,
     /// Requests that have or may have gone out.
@@ -71,6 +73,7 @@ impl Http {
             traffic,
             jar: Jar::default(),
             asked: 0,
+            is_over: false,
             earlier_asked: 0,
             sent: Arc::default(),
             recording: None,
@@ -81,7 +84,13 @@ impl Http {
     pub(crate) fn rearm(&mut self) {
         self.earlier_asked += u64::from(self.asked);
         self.asked = 0;
+        self.is_over = false;
         self.sent = Arc::default();
+    }
+
+    /// Whether a request of this call was denied because there were too many.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.is_over
     }
 
     /// Requests since the instance was made.
@@ -306,6 +315,7 @@ impl ConnectorState {
     pub(crate) fn one_more_request(&mut self, by: Grant) -> wasmtime::Result<Option<Http>> {
         self.enter(by)?;
         if self.http.asked >= self.http.limits.http_requests {
+            self.http.is_over = true;
             return Ok(None);
         }
         self.http.asked += 1;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Instance;
 use crate::bindings::connector::exports::lockgate::connector::records as wit;
 use crate::error::{Error, GuestCall};
+use crate::meter::{Exceeded, Limit};
 use crate::records::{Problem, bounded};
 
 impl Instance {
@@ -35,9 +36,27 @@ impl Instance {
         }
     }
 
+    /// The limit that made a call give up: to the guest a request too many is one that
+    /// was denied, and it cannot tell people what to do about it.
+    fn too_many_requests(&mut self) -> Option<Exceeded> {
+        let state = self.guest.state_mut();
+        let is_over = state.http.is_over();
+        is_over.then(|| state.meter.exceeded(Limit::HttpRequests))
+    }
+
     pub(super) async fn refusal(&mut self, call: &'static str, error: wit::Error) -> Error {
         let call = self.guest_call(call);
         let after = Duration::from_millis;
+        if let wit::Error::Refused(_) | wit::Error::Unexpected(_) = &error
+            && let Some(Exceeded { limit, allowed }) = self.too_many_requests()
+        {
+            self.guest.fault();
+            return Error::LimitExceeded {
+                guest: call,
+                limit,
+                allowed,
+            };
+        }
         match error {
             wit::Error::Refused(problem) => Error::Refused {
                 call,

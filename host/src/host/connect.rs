@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::grant::{ConnectionGrants, Grant, Grants};
 use crate::ledger::Reserve;
 use crate::manifest::AuthManifest;
+use crate::settings::{NO_SETTINGS, is_settings, settings_or_none};
 use crate::store::{ConnectionKey, ConnectionRecord, ConnectionState, Flow};
 
 /// A connection to add: whose it is, to what, and how it is authorised. The
@@ -340,21 +341,6 @@ impl Host {
             (key, outcome.unwrap_or_else(Revocation::Failed))
         };
         Ok(outcomes.into_iter().map(revocation).collect())
-    }
-}
-
-/// Why something cannot be settings.
-const NO_SETTINGS: &str = "the settings must be a JSON object";
-
-fn is_settings(json: &Json) -> bool {
-    json.is_null() || json.is_object()
-}
-
-/// Settings as connectors get them: none are an empty object.
-fn settings_or_none(settings: Json) -> Json {
-    match settings {
-        Json::Null => Json::Object(serde_json::Map::new()),
-        settings => settings,
     }
 }
 

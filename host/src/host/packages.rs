@@ -159,7 +159,8 @@ impl Host {
     /// goes to the version that is current then.
     ///
     /// # Errors
-    /// [`Error::NotLoaded`], or [`Error::Settings`] with every problem.
+    /// [`Error::NotLoaded`], [`Error::Input`] if the settings are neither an object nor
+    /// `null`, or [`Error::Settings`] with every problem that the transform sees.
     pub async fn transform(&self, name: &str, settings: &Json) -> Result<Transform, Error> {
         let world = World::Transform.name();
         let rollout = self

@@ -49,6 +49,21 @@ async fn what_a_transform_says_is_cut_and_cannot_paint_the_terminal() {
 }
 
 #[tokio::test]
+async fn settings_that_are_no_object_reach_no_plugin_and_none_are_an_empty_one() {
+    let host = transform_host("").await;
+    for settings in [json!([]), json!("echo"), json!(1), json!(false)] {
+        let outcome = host.transform("hostile-transform", &settings).await;
+        assert!(
+            matches!(outcome, Err(Error::Input(_))),
+            "{settings}: {outcome:?}"
+        );
+    }
+    host.transform("hostile-transform", &json!(null))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
 async fn a_thousand_long_problems_with_the_settings_make_no_endless_error() {
     let host = transform_host("").await;
     let attack =

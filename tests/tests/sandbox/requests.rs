@@ -1,9 +1,10 @@
 //! Requests of a connector: forms that never leave the host, and how many may.
 
+use lockgate::{Error, Limit};
 use lockgate_tests::loopback::{Loopback, TOKEN};
 use serde_json::Value as Json;
 
-use crate::attack::{connector, one, report};
+use crate::attack::{connector, one, report, stopped_by};
 
 /// The error of a report, or of its `outcome`.
 fn error(report: &Json) -> &str {
@@ -90,6 +91,35 @@ async fn a_call_makes_no_more_requests_than_its_limit() {
     assert_eq!(server.heads().len(), 100);
 
     let (_host, crm) = server.attacked_by(&connector("http_requests = 3")).await;
+    assert_eq!(one(&crm, "send-loop /ok").await["sent"], 3);
+}
+
+#[tokio::test]
+async fn a_call_that_gives_up_after_too_many_requests_is_told_with_the_limit() {
+    let server = Loopback::start().await;
+    let (_host, crm) = server.attacked_by(&connector("http_requests = 3")).await;
+    for kind in ["refused", "unexpected"] {
+        let error = report(&crm, &format!("send-loop-fail /ok {kind}")).await;
+        let error = error.unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("(3, `http_requests` in `[limits]`"),
+            "{error}"
+        );
+        assert_eq!(
+            stopped_by::<()>(Err(error)),
+            (Limit::HttpRequests, "3".to_owned())
+        );
+    }
+    // What the guest says is still what counts where no request was denied, and where
+    // it says that the same may go later.
+    let error = report(&crm, "fail refused").await.unwrap_err();
+    assert!(matches!(error, Error::Refused { .. }), "{error:?}");
+    let later = report(&crm, "send-loop-fail /ok unavailable")
+        .await
+        .unwrap_err();
+    assert!(matches!(later, Error::Unavailable { .. }), "{later:?}");
     assert_eq!(one(&crm, "send-loop /ok").await["sent"], 3);
 }
 

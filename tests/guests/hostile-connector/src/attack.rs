@@ -45,6 +45,10 @@ pub(crate) async fn run(text: &str) -> Result<Answer, Error> {
         "send" => vec![http::send(word(0), word(1)).await],
         "send-many" => http::send_many(number(0), word(1)).await,
         "send-loop" => vec![http::send_until_refused(word(0)).await],
+        "send-loop-fail" => {
+            http::send_until_refused(word(0)).await;
+            return Err(failure(word(1)));
+        }
         "read-loop" => vec![http::read(number(0), word(1)).await],
         "send-body" => vec![http::send_body(number(0), word(1)).await],
         "send-stream" => {

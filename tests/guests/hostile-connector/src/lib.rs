@@ -30,6 +30,7 @@ pub const COMMANDS: &[&str] = &[
     "send METHOD PATH",
     "send-many N PATH",
     "send-loop PATH",
+    "send-loop-fail PATH KIND",
     "read-loop N PATH",
     "send-body BYTES PATH",
     "send-header PATH NAME VALUE",
