@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use support::running::PATIENCE;
 use support::{Run, command, run};
 use tempfile::TempDir;
@@ -68,6 +68,11 @@ impl Desk {
         self.directory.path().join(self.plugin).join(name)
     }
 
+    fn write(&self, name: &str, text: &str) {
+        std::fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
     fn replace(&self, name: &str, from: &str, to: &str) {
         let text = std::fs::read_to_string(self.path(name)).unwrap();
         assert!(text.contains(from), "{text}");
@@ -75,12 +80,21 @@ impl Desk {
     }
 }
 
-/// A mistake in a plugin's source: the file, what stands there, what is put in its
-/// place, and how it is told.
-type Mistake = [&'static str; 4];
+/// A plugin's source, the last line of what looks at a record, and a mistake: what stands
+/// there, what is put in its place, and how it is told.
+type Source = [&'static str; 5];
 
-/// New, test, pack, a call, and a mistake: the same in each language.
-fn from_nothing_to_a_call(lang: &str, [file, from, to, told]: Mistake) {
+/// The lines in a language that the guide adds before the last one.
+fn guide_lines(lang: &str) -> String {
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/authoring.md");
+    let guide = std::fs::read_to_string(guide).unwrap();
+    let (_, change) = guide.split_once("## Change it").unwrap();
+    let (_, lines) = change.split_once(&format!("```{lang}\n")).unwrap();
+    lines.split_once("```").unwrap().0.to_owned()
+}
+
+/// New, test, pack, a call, a change and a mistake: the same in each language.
+fn from_nothing_to_a_call(lang: &str, [file, last, from, to, told]: Source) {
     let desk = Desk::new("tidy-mail", lang);
     let tested = desk.plugin("test", &["--output", "json"]);
     let report = tested.ended(0).json();
@@ -125,6 +139,18 @@ fn from_nothing_to_a_call(lang: &str, [file, from, to, told]: Mistake) {
             .contains("record 1 is rejected: it has no e-mail address")
     );
 
+    // What the guide changes is changed in records that were tidy already, too, and nothing
+    // is in those that have no such field.
+    let lines = guide_lines(lang);
+    desk.replace(file, last, &format!("{lines}{last}"));
+    let tested = desk.plugin("test", &["--bless"]).ended(0);
+    desk.plugin("test", &[]).ended(0);
+    desk.plugin("pack", &["--into", "loud"]).ended(0);
+    let records = r#"[{"Email":"a@x.de","LastName":"Doe"},{"Email":"b@x.de"},{"Email":"c@x.de","LastName":null}]"#;
+    let called = desk.lockgate_reading(&["transform", "loud", "--object", "Lead"], records);
+    let expected: Json = serde_json::from_str(&records.replace("Doe", "DOE")).unwrap();
+    assert_eq!(called.ended(0).json(), expected, "{tested:#?}");
+
     desk.replace(file, from, to);
     let tested = desk.plugin("test", &[]).ended(1);
     let said = format!("{}{}", tested.out, tested.err);
@@ -133,37 +159,60 @@ fn from_nothing_to_a_call(lang: &str, [file, from, to, told]: Mistake) {
 
 #[test]
 fn a_plugin_in_rust_is_begun_tested_packed_and_called() {
-    let mistake = [
+    let source = [
         "src/lib.rs",
+        "    Verdict::Keep\n}",
         r#"return Verdict::Reject("it has no e-mail address".to_owned())"#,
         r#"panic!("no address")"#,
         "panicked at=\"src/lib.rs:",
     ];
-    from_nothing_to_a_call("rust", mistake);
+    from_nothing_to_a_call("rust", source);
 }
 
 #[test]
 #[ignore = "installs packages of npm: cargo xtask authoring"]
 fn a_plugin_in_javascript_is_begun_tested_packed_and_called() {
-    let mistake = [
+    let source = [
         "src/plugin.js",
+        "  return { tag: \"keep\" };\n}",
         "  record.Email = email;",
         "  record.Email.of.nobody = email;",
         "TypeError at lookAt (/src/plugin.js:",
     ];
-    from_nothing_to_a_call("js", mistake);
+    from_nothing_to_a_call("js", source);
+}
+
+#[test]
+#[ignore = "installs packages of npm: cargo xtask authoring"]
+fn javascript_without_the_exports_of_the_contract_is_not_built() {
+    let desk = Desk::new("tidy-mail", "js");
+    desk.replace("src/plugin.js", "  apply(input)", "  aply(input)");
+    let built = desk.plugin("build", &[]).ended(1);
+    let why = "the plugin exports no batches with apply: see wit/batches.wit";
+    assert!(built.err.contains(why), "{built:#?}");
+    // What is thrown in no good form is told with its place all the same.
+    desk.replace("src/plugin.js", "  aply(input)", "  apply(input)");
+    desk.replace(
+        "src/plugin.js",
+        "  dropDomains = value;",
+        "  value.of.nobody();",
+    );
+    let tested = desk.plugin("test", &[]).ended(1);
+    let told = "refused: settings: TypeError at setOne (/src/plugin.js:";
+    assert!(tested.out.contains(told), "{tested:#?}");
 }
 
 #[test]
 #[ignore = "installs packages of Python: cargo xtask authoring"]
 fn a_plugin_in_python_is_begun_tested_packed_and_called() {
-    let mistake = [
+    let source = [
         "src/plugin.py",
+        "    return Verdict_Keep()\n",
         "record.get(\"Email\")",
         "record[\"Email\"]",
         "KeyError in look_at, plugin.py:",
     ];
-    from_nothing_to_a_call("python", mistake);
+    from_nothing_to_a_call("python", source);
 }
 
 #[test]
@@ -189,6 +238,30 @@ fn a_connector_in_rust_is_begun_tested_against_a_played_product_and_packed() {
     assert!(packed.out.contains("my-notes is in packed"), "{packed:#?}");
     let inspected = desk.lockgate(&["plugin", "inspect", "packed", "--output", "json"]);
     assert_eq!(inspected.ended(0).json()["world"], "connector");
+
+    // Any number of ids, whatever stands in them, in few requests.
+    let ids: Vec<_> = (0..201).map(|n| format!("../{n} ä?/")).collect();
+    let exchange = |ids: &[String]| {
+        json!({ "request": { "method": "POST", "path": "/v1/notes/search", "body": { "id": ids } },
+                "response": { "status": 200, "body": { "notes": [{ "id": ids[0] }] } } })
+    };
+    let exchanges: Vec<_> = ids.chunks(200).map(exchange).collect();
+    let call = json!({ "do": "get", "object": "Note", "ids": ids });
+    desk.write("golden/many/call.json", &call.to_string());
+    desk.write("golden/many/exchanges.json", &json!(exchanges).to_string());
+    let many = ["--case", "many", "--bless", "--output", "json"];
+    let tested = desk.plugin("test", &many).ended(0).json();
+    assert_eq!(tested["cases"][0]["requests"], 2);
+    let found = std::fs::read_to_string(desk.path("golden/many/expected.json")).unwrap();
+    assert_eq!(found.matches("null").count(), 199, "{found}");
+    // What is refused is so in the next version as well.
+    let call = r#"{ "do": "create", "object": "Note", "records": [{}] }"#;
+    desk.write("golden/many/call.json", call);
+    desk.write("golden/many/exchanges.json", "[]");
+    desk.plugin("test", &many).ended(0);
+    let error = std::fs::read_to_string(desk.path("golden/many/error.txt")).unwrap();
+    assert!(error.starts_with("create was refused: "), "{error}");
+    std::fs::remove_dir_all(desk.path("golden/many")).unwrap();
 
     desk.replace(
         "golden/two-pages/exchanges.json",
@@ -226,12 +299,21 @@ fn what_comes_out_otherwise_is_shown_not_packed_and_can_be_blessed() {
     let written = error().unwrap();
     // A folder that cannot be used holds up no other, and is not blessed.
     let broken = desk.path("golden/broken");
-    std::fs::create_dir(&broken).unwrap();
-    std::fs::write(broken.join("input.json"), r#"{"a":1}"#).unwrap();
-    let tested = desk.plugin("test", &["--bless"]).ended(1);
-    assert!(tested.out.contains("FAILED broken"), "{tested:#?}");
-    assert!(tested.out.contains("1 of 4 folders"), "{tested:#?}");
-    std::fs::remove_dir_all(&broken).unwrap();
+    for (file, text, told) in [
+        ("input.json", r#"{"a":1}"#, "input.json: "),
+        ("expected.json", "[", "expected.json: "),
+        ("verdicts.txt", "kep", "verdicts.txt: line 1 is `kep`"),
+        ("setting.json", "{}", "setting.json: nothing is read"),
+    ] {
+        desk.write("golden/broken/input.json", "[]");
+        desk.write("golden/broken/expected.json", "[]");
+        desk.write(&format!("golden/broken/{file}"), text);
+        let tested = desk.plugin("test", &["--bless"]).ended(1);
+        assert!(tested.out.contains("FAILED broken"), "{tested:#?}");
+        assert!(tested.out.contains(told), "{tested:#?}");
+        assert!(tested.out.contains("1 of 4 folders"), "{tested:#?}");
+        std::fs::remove_dir_all(&broken).unwrap();
+    }
     assert_eq!(error().unwrap(), written, "what is as expected stays");
     desk.plugin("test", &[]).ended(0);
     desk.plugin("pack", &[]).ended(0);

@@ -7,6 +7,11 @@ use serde_json::{Value as Json, json};
 
 use super::golden::{self, Folder, KEEP, Outcome};
 
+/// The files that say what goes in.
+const INPUT: &str = "input.json";
+const OBJECT_NAME: &str = "object.txt";
+const SETTINGS: &str = "settings.json";
+
 /// What records are if a folder does not say it.
 const OBJECT: &str = "Contact";
 
@@ -19,17 +24,17 @@ pub(super) struct Batch {
 
 impl Batch {
     pub(super) fn of(folder: &Folder) -> Result<Self> {
-        let file = "input.json";
+        folder.check(&[golden::VERDICTS, INPUT, SETTINGS, OBJECT_NAME])?;
         let input = folder
-            .text(file)?
-            .ok_or_else(|| folder.wrong(file, "there is no such file"))?;
+            .text(INPUT)?
+            .ok_or_else(|| folder.wrong(INPUT, "there is no such file"))?;
         let object = folder
-            .text("object.txt")?
+            .text(OBJECT_NAME)?
             .unwrap_or_else(|| OBJECT.to_owned());
         Ok(Self {
             object: object.trim().to_owned(),
-            settings: folder.json("settings.json")?.unwrap_or_else(|| json!({})),
-            input: Records::from_json(input).map_err(|error| folder.wrong(file, error))?,
+            settings: folder.json(SETTINGS)?.unwrap_or_else(|| json!({})),
+            input: Records::from_json(input).map_err(|error| folder.wrong(INPUT, error))?,
         })
     }
 

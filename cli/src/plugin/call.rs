@@ -21,6 +21,9 @@ use super::stored::{self, Stored};
 /// The file with the call.
 pub(super) const FILE: &str = "call.json";
 
+/// The connection's settings.
+const SETTINGS: &str = "settings.json";
+
 /// What the connector's clock says at the beginning, in the form of RFC 3339.
 const NOW: &str = "now.txt";
 
@@ -52,6 +55,8 @@ pub(super) struct Called {
 
 impl Call {
     pub(super) fn of(folder: &Folder) -> Result<Self> {
+        let (before, after) = (stored::BEFORE, stored::AFTER);
+        folder.check(&[FILE, exchanges::FILE, SETTINGS, before, after, NOW])?;
         let operation = folder.json(FILE)?;
         let now_ms = match folder.text(NOW)? {
             Some(text) => Some(moment(&text).ok_or_else(|| {
@@ -65,9 +70,9 @@ impl Call {
         Ok(Self {
             operation: operation.ok_or_else(|| folder.wrong(FILE, "there is no such file"))?,
             exchanges: folder.json(exchanges::FILE)?.unwrap_or_default(),
-            settings: folder.json("settings.json")?.unwrap_or_default(),
-            stored: Stored::of(folder, stored::BEFORE)?.unwrap_or_default(),
-            stored_after: Stored::of(folder, stored::AFTER)?,
+            settings: folder.json(SETTINGS)?.unwrap_or_default(),
+            stored: Stored::of(folder, before)?.unwrap_or_default(),
+            stored_after: Stored::of(folder, after)?,
             now_ms,
         })
     }

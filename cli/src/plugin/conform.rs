@@ -14,7 +14,7 @@ use tracing::instrument::WithSubscriber as _;
 use tracing::subscriber::NoSubscriber;
 
 use super::call::Call;
-use super::golden::Folder;
+use super::golden::{Folder, Outcome};
 use super::stand::Stand;
 use super::{build, test};
 use crate::args::{Common, Shape};
@@ -77,7 +77,7 @@ pub(super) async fn run(common: &Common, args: Args) -> Result<Status> {
     let stand = Stand::new(common, &package, vendor).await?;
     let report = {
         let progress = Progress::spinner("playing".to_owned());
-        let judging = Report::of(&stand, &folders);
+        let judging = Report::of(&stand, &package, &folders);
         let report = match common.verbose {
             // That requests fail is what is played, and no news.
             0 => judging.with_subscriber(NoSubscriber::default()).await,
@@ -97,20 +97,20 @@ pub(super) async fn run(common: &Common, args: Args) -> Result<Status> {
 }
 
 impl Report {
-    async fn of(stand: &Stand, folders: &[Folder]) -> Result<Self> {
+    async fn of(stand: &Stand, package: &Package, folders: &[Folder]) -> Result<Self> {
         let mut calls = Vec::new();
         let mut failures = Vec::new();
         for folder in folders {
-            let call = Call::of(folder)?;
-            match difference(stand, folder, &call).await? {
-                Some(what) => failures.push(Failure {
+            let looked = look(stand, package, folder).await;
+            match looked.or_else(|error| test::unusable(error).map(Look::Differs))? {
+                Look::Differs(what) => failures.push(Failure {
                     folder: folder.name.clone(),
                     request: String::new(),
                     fault: "none",
-                    what,
+                    what: format!("{what}; see `lockgate plugin test`"),
                 }),
-                None if folder.expects_error() => {}
-                None => calls.push((folder.name.as_str(), call)),
+                Look::Error => {}
+                Look::Good(call) => calls.push((folder.name.as_str(), call)),
             }
         }
         let mut scenes = Vec::new();
@@ -236,14 +236,27 @@ impl std::fmt::Display for Failure {
     }
 }
 
-/// How a folder comes out otherwise than expected.
-async fn difference(stand: &Stand, folder: &Folder, call: &Call) -> Result<Option<String>> {
+/// How a folder comes out.
+enum Look {
+    /// As expected: it can be played.
+    Good(Box<Call>),
+    /// As expected, with an error.
+    Error,
+    Differs(String),
+}
+
+async fn look(stand: &Stand, package: &Package, folder: &Folder) -> Result<Look> {
+    let (call, expected) = (Call::of(folder)?, folder.expected()?);
     let called = call.run(stand).await?;
-    let came = test::outcome(called.came)?;
-    let differs = folder.difference(&came).is_some();
-    let told = match called.strange.first() {
-        Some(strange) => Some(strange.clone()),
-        None => differs.then(|| "it comes out otherwise".to_owned()),
-    };
-    Ok(told.map(|told| format!("{told}; see `lockgate plugin test`")))
+    let came = test::outcome(called.came, package)?;
+    if let Some(strange) = called.strange.first() {
+        return Ok(Look::Differs(strange.clone()));
+    }
+    Ok(match expected {
+        Some(expected) if expected.difference(&came).is_none() => match came {
+            Outcome::Refused(_) => Look::Error,
+            Outcome::Done { .. } => Look::Good(Box::new(call)),
+        },
+        _ => Look::Differs("it comes out otherwise".to_owned()),
+    })
 }

@@ -4,12 +4,13 @@
 //! with it either `expected.json` or `error.txt`. Of a batch it may hold `verdicts.txt`
 //! with a line for each record of the input: `keep`, `drop` or `reject: why`. Without
 //! it all are to be kept. A record that was changed is a kept one: how it came out is in
-//! `expected.json`.
+//! `expected.json`. A file with another name is a mistake: what it should say would not
+//! be heard.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use lockgate::Error;
+use lockgate::{Error, Package};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use similar::TextDiff;
@@ -23,11 +24,17 @@ pub(super) const FOLDER: &str = "golden";
 /// The verdict of a record that is kept.
 pub(super) const KEEP: &str = "keep";
 
+/// What must come out.
+const EXPECTED: &str = "expected.json";
+const ERROR: &str = "error.txt";
+
+/// What becomes of each record of a batch.
+pub(super) const VERDICTS: &str = "verdicts.txt";
+
 /// One golden folder.
 pub(super) struct Folder {
     pub(super) name: String,
     path: PathBuf,
-    expected: Option<Outcome>,
 }
 
 /// What came out, or has to.
@@ -81,34 +88,67 @@ impl Folder {
         if folders.is_empty() {
             return Err(usage(format!("{} holds no folder", golden.display())));
         }
-        folders.into_iter().map(Self::open).collect()
+        Ok(folders.into_iter().map(Self::new).collect())
     }
 
-    fn open(path: PathBuf) -> Result<Self> {
+    fn new(path: PathBuf) -> Self {
         let name = path.file_name().unwrap_or_default();
-        let mut folder = Self {
+        Self {
             name: name.to_string_lossy().into_owned(),
             path,
-            expected: None,
-        };
-        folder.expected = match (folder.text("expected.json")?, folder.text("error.txt")?) {
+        }
+    }
+
+    /// Refuses files with names that mean nothing: only those of what must come out, and
+    /// these, do. What editors and systems leave behind is let be.
+    pub(super) fn check(&self, names: &[&str]) -> Result<()> {
+        let names = || [EXPECTED, ERROR].iter().chain(names);
+        let entries = std::fs::read_dir(&self.path);
+        for entry in entries.with_context(|| format!("cannot list {}", self.path.display()))? {
+            let name = entry?.file_name();
+            let name = name.to_string_lossy();
+            let is_known = names().any(|known| *known == name);
+            if !is_known && !name.starts_with('.') && !name.ends_with('~') {
+                let names: Vec<_> = names().copied().collect();
+                let what = "nothing is read of that name; there may be";
+                return Err(self.wrong(&name, format!("{what} {}", names.join(", "))));
+            }
+        }
+        Ok(())
+    }
+
+    /// What must come out, if it says it yet.
+    ///
+    /// # Errors
+    /// If what it says cannot be used.
+    pub(super) fn expected(&self) -> Result<Option<Outcome>> {
+        Ok(match (self.text(EXPECTED)?, self.text(ERROR)?) {
             (Some(_), Some(_)) => {
                 let what = "there is an expected.json as well: only one can be true";
-                return Err(folder.wrong("error.txt", what));
+                return Err(self.wrong(ERROR, what));
             }
             (None, Some(error)) => Some(Outcome::Refused(error.trim().to_owned())),
-            (Some(records), None) => {
-                let verdicts = folder.text("verdicts.txt")?;
-                let records =
-                    texts(&records).map_err(|error| folder.wrong("expected.json", error))?;
-                Some(Outcome::Done {
-                    records,
-                    verdicts: verdicts.map(|all| all.lines().map(verdict).collect()),
-                })
-            }
+            (Some(records), None) => Some(Outcome::Done {
+                records: texts(&records).map_err(|error| self.wrong(EXPECTED, error))?,
+                verdicts: self.verdicts()?,
+            }),
             (None, None) => None,
+        })
+    }
+
+    fn verdicts(&self) -> Result<Option<Vec<String>>> {
+        let Some(text) = self.text(VERDICTS)? else {
+            return Ok(None);
         };
-        Ok(folder)
+        let mut verdicts = Vec::new();
+        for (at, line) in text.lines().enumerate() {
+            let what = || {
+                let number = at + 1;
+                format!("line {number} is `{line}`, which is none of keep, drop and reject: why")
+            };
+            verdicts.push(verdict(line).ok_or_else(|| self.wrong(VERDICTS, what()))?);
+        }
+        Ok(Some(verdicts))
     }
 
     /// One of its files, if it is there.
@@ -117,7 +157,7 @@ impl Folder {
         match std::fs::read_to_string(&file) {
             Ok(text) => Ok(Some(text)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
+            Err(error) => Err(self.wrong(name, error)),
         }
     }
 
@@ -131,34 +171,6 @@ impl Folder {
     /// A file of it that cannot be used, or that is missing.
     pub(super) fn wrong(&self, name: &str, what: impl std::fmt::Display) -> anyhow::Error {
         usage(format!("{}: {what}", self.path.join(name).display()))
-    }
-
-    /// Whether an error is what is expected.
-    pub(super) const fn expects_error(&self) -> bool {
-        matches!(self.expected, Some(Outcome::Refused(_)))
-    }
-
-    /// How what came out differs from what is expected; `None` if it does not.
-    pub(super) fn difference(&self, came: &Outcome) -> Option<String> {
-        let Some(expected) = &self.expected else {
-            return Some(
-                "there is neither expected.json nor error.txt; --bless writes what came out"
-                    .to_owned(),
-            );
-        };
-        match (expected, came) {
-            (Outcome::Refused(part), Outcome::Refused(said)) if said.contains(part) => return None,
-            (Outcome::Done { .. }, Outcome::Refused(_)) => return Some(came.to_string()),
-            _ => {}
-        }
-        let (expected, came) = (expected.like(came), came.to_string());
-        if expected == came {
-            return None;
-        }
-        let diff = TextDiff::from_lines(&expected, &came);
-        let mut diff = diff.unified_diff();
-        diff.context_radius(3).header("expected", "came out");
-        Some(diff.to_string())
     }
 
     /// Makes what came out what is expected.
@@ -178,11 +190,7 @@ impl Folder {
                 (Some(array), verdicts, None)
             }
         };
-        let files = [
-            ("expected.json", expected),
-            ("verdicts.txt", verdicts),
-            ("error.txt", error),
-        ];
+        let files = [(EXPECTED, expected), (VERDICTS, verdicts), (ERROR, error)];
         for (name, text) in files {
             match text {
                 Some(text) => self.write(name, &text)?,
@@ -210,16 +218,38 @@ impl Folder {
 }
 
 impl Outcome {
-    /// What an error says, without which package and which version of it.
-    pub(super) fn refused(error: &Error) -> Self {
+    /// What an error says, without which package and which version of it: with the next
+    /// one the same is said.
+    pub(super) fn refused(error: &Error, package: &Package) -> Self {
         Self::Refused(match error {
             Error::Transform { what, .. } => what.clone(),
             Error::Settings { problems, .. } => {
                 let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
                 problems.join("; ")
             }
-            other => other.to_string(),
+            other => {
+                let version = &package.manifest().package.version;
+                let guest = format!("{} {version} ", package.name());
+                other.to_string().replace(&guest, "")
+            }
         })
+    }
+
+    /// How what came out differs from this, which is expected; `None` if it does not.
+    pub(super) fn difference(&self, came: &Self) -> Option<String> {
+        match (self, came) {
+            (Self::Refused(part), Self::Refused(said)) if said.contains(part) => return None,
+            (Self::Done { .. }, Self::Refused(_)) => return Some(came.to_string()),
+            _ => {}
+        }
+        let (expected, came) = (self.like(came), came.to_string());
+        if expected == came {
+            return None;
+        }
+        let diff = TextDiff::from_lines(&expected, &came);
+        let mut diff = diff.unified_diff();
+        diff.context_radius(3).header("expected", "came out");
+        Some(diff.to_string())
     }
 
     /// The length of the records that came out.
@@ -271,12 +301,13 @@ impl std::fmt::Display for Outcome {
     }
 }
 
-/// A line of `verdicts.txt` as it is compared. The contract's word for a record that was
-/// changed is one for a kept record as well.
-fn verdict(line: &str) -> String {
+/// A line of `verdicts.txt` as it is compared, if it is a verdict. The contract's word for
+/// a record that was changed is one for a kept record as well.
+fn verdict(line: &str) -> Option<String> {
     match line.trim() {
-        "change" => KEEP.to_owned(),
-        line => line.to_owned(),
+        KEEP | "change" => Some(KEEP.to_owned()),
+        line if line == "drop" || line.starts_with("reject:") => Some(line.to_owned()),
+        _ => None,
     }
 }
 
@@ -310,6 +341,10 @@ mod tests {
         }
     }
 
+    fn difference(golden: &Folder, came: &Outcome) -> Option<String> {
+        golden.expected().unwrap().unwrap().difference(came)
+    }
+
     #[test]
     fn what_came_out_is_shown_line_by_line_where_it_differs() {
         let files = [
@@ -318,18 +353,14 @@ mod tests {
         ];
         let (_plugin, golden) = folder(&files);
         assert_eq!(
-            golden.difference(&transformed(&[r#"{"a": 1, "b": 2}"#], &["keep"])),
+            difference(&golden, &transformed(&[r#"{"a": 1, "b": 2}"#], &["keep"])),
             None
         );
-        let other = golden
-            .difference(&transformed(&[r#"{"a":1,"b":3}"#], &["keep"]))
-            .unwrap();
+        let other = difference(&golden, &transformed(&[r#"{"a":1,"b":3}"#], &["keep"])).unwrap();
         assert!(other.contains("-  \"b\": 2\n+  \"b\": 3"), "{other}");
-        let dropped = golden.difference(&transformed(&[], &["drop"])).unwrap();
+        let dropped = difference(&golden, &transformed(&[], &["drop"])).unwrap();
         assert!(dropped.contains("+record 0: drop"), "{dropped}");
-        let refused = golden
-            .difference(&Outcome::Refused("why".to_owned()))
-            .unwrap();
+        let refused = difference(&golden, &Outcome::Refused("why".to_owned())).unwrap();
         assert_eq!(refused, "refused: why\n");
     }
 
@@ -342,35 +373,47 @@ mod tests {
         ];
         let (_plugin, golden) = folder(&files);
         let came = transformed(&[r#"{"a":1}"#], &["keep", "drop"]);
-        assert_eq!(golden.difference(&came), None);
+        assert_eq!(difference(&golden, &came), None);
     }
 
     #[test]
     fn a_part_of_what_is_said_is_enough_of_an_error() {
         let (_plugin, golden) = folder(&[("input.json", "[]"), ("error.txt", "/rules/0\n")]);
         let said = Outcome::Refused("/rules/0: is no rule".to_owned());
-        assert_eq!(golden.difference(&said), None);
-        assert!(golden.difference(&transformed(&[], &[])).is_some());
+        assert_eq!(difference(&golden, &said), None);
+        assert!(difference(&golden, &transformed(&[], &[])).is_some());
     }
 
     #[test]
     fn what_was_blessed_is_expected_from_then_on() {
         let (plugin, golden) = folder(&[("input.json", "[{},{}]"), ("error.txt", "no")]);
         let came = transformed(&[r#"{"a":1}"#], &["keep", "reject: it is wrong"]);
-        assert!(golden.difference(&came).is_some());
+        assert!(difference(&golden, &came).is_some());
         golden.bless(&came).unwrap();
         let again = Folder::all(plugin.path()).unwrap().remove(0);
-        assert_eq!(again.difference(&came), None);
+        assert_eq!(difference(&again, &came), None);
         let refused = Outcome::Refused("too large".to_owned());
         again.bless(&refused).unwrap();
         let again = Folder::all(plugin.path()).unwrap().remove(0);
-        assert_eq!(again.difference(&refused), None);
+        assert_eq!(difference(&again, &refused), None);
     }
 
     #[test]
-    fn a_folder_that_expects_nothing_yet_says_how_to_write_it() {
-        let (_plugin, golden) = folder(&[("input.json", "[]")]);
-        let said = golden.difference(&transformed(&[], &[])).unwrap();
-        assert!(said.contains("--bless"), "{said}");
+    fn what_a_folder_says_that_cannot_be_meant_is_told_with_what_can() {
+        let (_plugin, golden) = folder(&[("input.json", "[]"), ("setting.json", "{}")]);
+        let told = golden.check(&["input.json", "settings.json"]).unwrap_err();
+        let told = told.to_string();
+        assert!(told.contains("one/setting.json: nothing is read"), "{told}");
+        assert!(told.contains("input.json, settings.json"), "{told}");
+        assert!(golden.check(&["input.json", "setting.json"]).is_ok());
+        let (_plugin, golden) = folder(&[("expected.json", "[]"), ("verdicts.txt", "keep\nkep")]);
+        let told = golden.expected().err().unwrap().to_string();
+        assert!(told.contains("line 2 is `kep`"), "{told}");
+        for (name, text) in [("error.txt", "no"), ("expected.json", "[")] {
+            let (_plugin, golden) = folder(&[("expected.json", "[]"), (name, text)]);
+            let error = golden.expected().err().unwrap();
+            assert!(error.is::<crate::exit::Usage>(), "{error}");
+            assert!(error.to_string().contains(name), "{error}");
+        }
     }
 }

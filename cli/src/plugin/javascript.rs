@@ -14,6 +14,9 @@ use crate::output;
 /// The package that makes components, below `node_modules`.
 const COMPONENTIZE: &str = "componentize-qjs/bin/componentize-qjs";
 
+/// The module that is built, in the plugin's directory.
+const ENTRY: &str = "target/entry.js";
+
 const INSTALL: &str = "install Node 18 or later with npm, for instance with \
                        `apt-get install nodejs npm` or `brew install node`";
 
@@ -40,15 +43,34 @@ pub(super) fn build(directory: &Path, component: &Path) -> Result<()> {
             "add it with `npm install --save-dev --save-exact componentize-qjs`",
         ));
     }
+    std::fs::write(directory.join(ENTRY), entry(&package.main)?)?;
     // Relative names are the plugin's own, wherever the command was called.
     let mut node = Command::new("node");
     node.current_dir(directory)
         .arg(componentize)
         .args(["--wit", "wit", "--world", "transform"])
-        .args(["--js", &package.main])
+        .args(["--js", ENTRY])
         .args(["--sync", "--stub-wasi", "--output"])
         .arg(std::path::absolute(component)?);
     tool::run(&mut node, INSTALL)
+}
+
+/// A module that hands on what the plugin's exports. It runs once while it is built, so
+/// what is missing is told then, and is no crash of the first batch.
+fn entry(main: &str) -> Result<String> {
+    let main = serde_json::to_string(&format!("../{main}"))?;
+    Ok(format!(
+        r#"import * as plugin from {main};
+
+const missing = ["describe", "configure", "apply"].filter(
+  (name) => typeof plugin.batches?.[name] !== "function",
+);
+if (missing.length > 0) {{
+  throw new Error(`the plugin exports no batches with ${{missing.join(", ")}}: see wit/batches.wit`);
+}}
+export const batches = plugin.batches;
+"#
+    ))
 }
 
 /// Installs what `package-lock.json` names, unless that is there.

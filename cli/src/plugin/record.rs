@@ -101,7 +101,7 @@ pub(super) async fn run(
     }
     let mut recorded = Vec::new();
     for folder in folders {
-        let done = one(&connection, record.origin.as_deref(), folder).await;
+        let done = one(&connection, package, record.origin.as_deref(), folder).await;
         // Calls that were made count, also if one of them failed.
         host.flush().await?;
         recorded.push(done?);
@@ -109,7 +109,12 @@ pub(super) async fn run(
     Ok(recorded)
 }
 
-async fn one(connection: &Connection, origin: Option<&str>, folder: &Folder) -> Result<Recorded> {
+async fn one(
+    connection: &Connection,
+    package: &Package,
+    origin: Option<&str>,
+    folder: &Folder,
+) -> Result<Recorded> {
     let call = Call::of(folder)?;
     let rehearsal = Rehearsal::new(call.recorded());
     let mut rehearsing = connection.rehearsing(&rehearsal);
@@ -117,7 +122,7 @@ async fn one(connection: &Connection, origin: Option<&str>, folder: &Folder) -> 
         rehearsing = rehearsing.with_settings(call.settings.clone());
     }
     // A call that is refused is a test as well.
-    let outcome = super::test::outcome(call.operation.run(&rehearsing).await)?;
+    let outcome = super::test::outcome(call.operation.run(&rehearsing).await, package)?;
     let refused = match outcome {
         Outcome::Refused(why) => Some(why),
         Outcome::Done { .. } => None,

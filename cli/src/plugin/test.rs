@@ -47,6 +47,10 @@ count them code is compiled that is slower than the usual, so this says nothing 
 
 Exit code 0 if all came out as expected, else 1.";
 
+/// What is wrong with a folder that says nothing yet.
+const NOTHING_EXPECTED: &str =
+    "there is neither expected.json nor error.txt; --bless writes what came out";
+
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -109,10 +113,16 @@ impl Tests {
         let bench = Bench::new(common, package).await?;
         let mut tests = Self::default();
         for folder in folders {
-            let tested = bench.test(package.name(), folder, bless).await;
-            tests
-                .tested
-                .push(tested.or_else(|error| unusable(folder, error))?);
+            let tested = bench.test(package, folder, bless).await;
+            let unusable = |error| {
+                Ok::<_, anyhow::Error>(Tested {
+                    name: folder.name.clone(),
+                    cost: Cost::None,
+                    bytes_out: 0,
+                    difference: Some(unusable(error)?),
+                })
+            };
+            tests.tested.push(tested.or_else(unusable)?);
         }
         Ok(tests)
     }
@@ -129,12 +139,13 @@ impl Bench {
     }
 
     /// Runs the package on one folder.
-    async fn test(&self, package: &str, folder: &Folder, bless: bool) -> Result<Tested> {
+    async fn test(&self, package: &Package, folder: &Folder, bless: bool) -> Result<Tested> {
+        let expected = folder.expected()?;
         let (came, cost, mut told) = match self {
             Self::Transform { host } => {
                 let batch = Batch::of(folder)?;
                 let mut usage = None;
-                let came = batch.run(host, package, &mut usage).await;
+                let came = batch.run(host, package.name(), &mut usage).await;
                 let bytes_in = batch.input.as_bytes().len();
                 (came, Cost::Transform { usage, bytes_in }, Vec::new())
             }
@@ -151,8 +162,12 @@ impl Bench {
                 (called.came, cost, told)
             }
         };
-        let came = outcome(came)?;
-        match folder.difference(&came) {
+        let came = outcome(came, package)?;
+        let difference = match expected {
+            Some(expected) => expected.difference(&came),
+            None => Some(NOTHING_EXPECTED.to_owned()),
+        };
+        match difference {
             // What is as expected stays as somebody wrote it.
             Some(_) if bless => folder.bless(&came)?,
             difference => told.extend(difference),
@@ -166,23 +181,19 @@ impl Bench {
     }
 }
 
-/// A folder with a file that cannot be used fails by itself; the others are tested.
-fn unusable(folder: &Folder, error: anyhow::Error) -> Result<Tested> {
-    if !error.is::<Usage>() {
-        return Err(error);
+/// What is wrong with a folder of which a file cannot be used. It fails by itself: the
+/// others are tested.
+pub(super) fn unusable(error: anyhow::Error) -> Result<String> {
+    match error.is::<Usage>() {
+        true => Ok(error.to_string()),
+        false => Err(error),
     }
-    Ok(Tested {
-        name: folder.name.clone(),
-        cost: Cost::None,
-        bytes_out: 0,
-        difference: Some(error.to_string()),
-    })
 }
 
 /// What came out, unless the host itself has failed, which says nothing of the plugin.
-pub(super) fn outcome(came: Result<Outcome>) -> Result<Outcome> {
+pub(super) fn outcome(came: Result<Outcome>, package: &Package) -> Result<Outcome> {
     came.or_else(|error| match error.downcast::<Error>() {
-        Ok(error) if error.blame() != Blame::Host => Ok(Outcome::refused(&error)),
+        Ok(error) if error.blame() != Blame::Host => Ok(Outcome::refused(&error, package)),
         Ok(error) => Err(error.into()),
         Err(other) => Err(other),
     })

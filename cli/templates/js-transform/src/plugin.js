@@ -10,6 +10,8 @@ const settingsSchema = JSON.stringify({
   additionalProperties: false,
 });
 
+const VERDICTS = ["keep", "change", "drop", "reject"];
+
 // Set once by `configure`: an instance has one set of settings.
 let dropDomains = [];
 
@@ -19,12 +21,18 @@ export const batches = {
   },
 
   configure(text) {
-    const domains = JSON.parse(text).drop_domains ?? [];
-    if (!Array.isArray(domains) || domains.some((domain) => typeof domain !== "string")) {
-      // What is thrown is the error of the contract: here a list of problems.
-      throw [{ pointer: "/drop_domains", message: "is a list of texts" }];
+    const problems = [];
+    try {
+      for (const [name, value] of Object.entries(JSON.parse(text))) {
+        const wrong = setOne(name, value);
+        if (wrong) problems.push({ pointer: `/${name}`, message: wrong });
+      }
+    } catch (error) {
+      // Else a mistake in the code below would be a crash without a word.
+      problems.push({ pointer: "", message: placeOf(error) });
     }
-    dropDomains = domains;
+    // What is thrown is the error of the contract: here a list of problems.
+    if (problems.length > 0) throw problems;
   },
 
   apply(input) {
@@ -35,19 +43,41 @@ export const batches = {
       throw { tag: "malformed", val: String(error) };
     }
     write("info", "took a batch", [["records", String(records.length)]]);
-    let verdicts;
+    const changed = [];
+    const verdicts = [];
     try {
-      verdicts = records.map(lookAt);
+      for (const record of records) {
+        const before = JSON.stringify(record);
+        let verdict = lookAt(record);
+        const after = JSON.stringify(record);
+        // The host has a record that is kept: it needs only those that are other now.
+        if (verdict?.tag === "keep" && after !== before) verdict = { tag: "change" };
+        if (verdict?.tag === "change") changed.push(after);
+        verdicts.push(verdict);
+      }
     } catch (error) {
-      // Else a mistake in the code below would be a crash without a word.
       throw { tag: "failed", val: placeOf(error) };
     }
-    const changed = records.filter((_, at) => verdicts[at].tag === "change");
-    return { records: encode(JSON.stringify(changed)), verdicts };
+    if (!verdicts.every((verdict) => VERDICTS.includes(verdict?.tag))) {
+      throw { tag: "failed", val: "lookAt gave something else than a verdict" };
+    }
+    return { records: encode(`[${changed.join()}]`), verdicts };
   },
 };
 
-// Changes one record if it has to be, and says what becomes of it.
+// Takes one setting, or says what is wrong with it.
+function setOne(name, value) {
+  if (name !== "drop_domains") {
+    return "there is no such setting";
+  }
+  if (!Array.isArray(value) || value.some((domain) => typeof domain !== "string")) {
+    return "is a list of texts";
+  }
+  dropDomains = value;
+}
+
+// Changes what has to be other in one record, and says what becomes of it. Of a record
+// that is kept, `apply` sees whether it was changed.
 function lookAt(record) {
   if (typeof record.Email !== "string" || !record.Email.includes("@")) {
     return { tag: "reject", val: "it has no e-mail address" };
@@ -56,15 +86,15 @@ function lookAt(record) {
   if (dropDomains.includes(email.split("@").pop())) {
     return { tag: "drop" };
   }
-  if (email === record.Email) {
-    return { tag: "keep" };
-  }
   record.Email = email;
-  return { tag: "change" };
+  return { tag: "keep" };
 }
 
 // What went wrong where. Not the error's own words: they may quote a record.
 function placeOf(error) {
+  if (!(error instanceof Error)) {
+    return "something was thrown that is no Error, so nothing says where";
+  }
   const [place] = String(error.stack).trim().split("\n");
   return `${error.name} ${place.trim()}`;
 }

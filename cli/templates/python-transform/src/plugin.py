@@ -26,6 +26,9 @@ SETTINGS_SCHEMA = {
     "additionalProperties": False,
 }
 
+# Writes a record as JSON.
+text_of = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 # Set once by `configure`: an instance has one set of settings.
 drop_domains: list[str] = []
 
@@ -35,12 +38,15 @@ class Batches(exports.Batches):
         return Description("Puts e-mail addresses into one form.", json.dumps(SETTINGS_SCHEMA))
 
     def configure(self, settings: str) -> None:
-        global drop_domains
-        domains = json.loads(settings).get("drop_domains", [])
-        if not isinstance(domains, list) or not all(isinstance(one, str) for one in domains):
+        try:
+            said = [(name, set_one(name, value)) for name, value in json.loads(settings).items()]
+            problems = [SettingProblem("/" + name, wrong) for name, wrong in said if wrong]
+        except Exception as error:
+            # Else a mistake in the code below would be a crash without a word.
+            problems = [SettingProblem("", place_of(error))]
+        if problems:
             # What an Err carries is the error of the contract: here a list of problems.
-            raise Err([SettingProblem("/drop_domains", "is a list of texts")])
-        drop_domains = domains
+            raise Err(problems)
 
     def apply(self, input: Batch) -> Outcome:
         try:
@@ -48,32 +54,48 @@ class Batches(exports.Batches):
         except ValueError as error:
             raise Err(Error_Malformed(str(error))) from error
         log.write(log.Level.INFO, "took a batch", [("records", str(len(records)))])
+        changed = []
+        verdicts = []
         try:
-            verdicts = [look_at(record) for record in records]
+            for record in records:
+                before = text_of(record)
+                verdict = look_at(record)
+                after = text_of(record)
+                # The host has a record that is kept: it needs only those that are other now.
+                if isinstance(verdict, Verdict_Keep) and after != before:
+                    verdict = Verdict_Change()
+                if isinstance(verdict, Verdict_Change):
+                    changed.append(after)
+                verdicts.append(verdict)
         except Exception as error:
-            # Else a mistake in the code above would be a crash without a word.
             raise Err(Error_Failed(place_of(error))) from error
-        changed = [
-            record
-            for record, verdict in zip(records, verdicts)
-            if isinstance(verdict, Verdict_Change)
-        ]
-        text = json.dumps(changed, ensure_ascii=False, separators=(",", ":"))
-        return Outcome(text.encode(), verdicts)
+        if not all(isinstance(verdict, Verdict) for verdict in verdicts):
+            raise Err(Error_Failed("look_at gave something else than a verdict"))
+        return Outcome(f"[{','.join(changed)}]".encode(), verdicts)
+
+
+def set_one(name: str, value: object) -> str | None:
+    """Takes one setting, or says what is wrong with it."""
+    global drop_domains
+    if name != "drop_domains":
+        return "there is no such setting"
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        return "is a list of texts"
+    drop_domains = value
+    return None
 
 
 def look_at(record: dict) -> Verdict:
-    """Changes one record if it has to be, and says what becomes of it."""
-    before = record.get("Email")
-    if not isinstance(before, str) or "@" not in before:
+    """Changes what has to be other in one record, and says what becomes of it. Of a
+    record that is kept, `apply` sees whether it was changed."""
+    email = record.get("Email")
+    if not isinstance(email, str) or "@" not in email:
         return Verdict_Reject("it has no e-mail address")
-    email = before.strip().lower()
+    email = email.strip().lower()
     if email.rpartition("@")[2] in drop_domains:
         return Verdict_Drop()
-    if email == before:
-        return Verdict_Keep()
     record["Email"] = email
-    return Verdict_Change()
+    return Verdict_Keep()
 
 
 def place_of(error: Exception) -> str:

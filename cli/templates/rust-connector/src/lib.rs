@@ -6,6 +6,8 @@ wit_bindgen::generate!({ world: "connector", path: "wit", generate_all });
 mod api;
 mod notes;
 
+use std::collections::BTreeMap;
+
 use exports::lockgate::connector::events::{
     Delivery, Guest as EventsGuest, GuestSubscription, Subscription, SubscriptionOptions,
 };
@@ -16,6 +18,7 @@ use exports::lockgate::connector::records::{
     ScanOptions, SettingProblem, Way, WriteOptions, Writer,
 };
 use notes::{NOTE, Pages};
+use serde_json::Value;
 use wit_bindgen::StreamReader;
 
 struct Connector;
@@ -35,8 +38,19 @@ impl Guest for Connector {
         }
     }
 
-    fn configure(_settings: String) -> Result<(), Vec<SettingProblem>> {
-        Ok(())
+    /// There are no settings, so whatever is given is a mistake.
+    fn configure(settings: String) -> Result<(), Vec<SettingProblem>> {
+        let problem = |pointer: String, message: String| SettingProblem { pointer, message };
+        let settings: BTreeMap<String, Value> = serde_json::from_str(&settings)
+            .map_err(|error| vec![problem(String::new(), error.to_string())])?;
+        let names = settings.into_keys();
+        let problems: Vec<_> = names
+            .map(|name| problem(format!("/{name}"), "there is no such setting".to_owned()))
+            .collect();
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(problems),
+        }
     }
 
     async fn describe_global() -> Result<Vec<ObjectSummary>, Error> {

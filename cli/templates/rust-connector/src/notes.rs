@@ -1,9 +1,10 @@
 //! The one object, `Note`: its fields, and reading it.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::api;
 use crate::exports::lockgate::connector::records::{
@@ -15,6 +16,9 @@ pub(crate) const NOTE: &str = "Note";
 
 /// Notes that are asked for at a time.
 const PAGE: &str = "200";
+
+/// Ids that the product takes in one request.
+const MAX_IDS: usize = 200;
 
 /// Name, label, kind and longest text of each field.
 const FIELDS: [(&str, &str, &str, u32); 3] = [
@@ -29,7 +33,8 @@ type Note = Map<String, Value>;
 #[derive(Deserialize)]
 struct List {
     notes: Vec<Note>,
-    /// Whether there are more behind the last of these.
+    /// Whether there are more behind the last of these. A search does not say it.
+    #[serde(default)]
     more: bool,
 }
 
@@ -74,8 +79,7 @@ impl Pages {
         if let Start::Behind(id) = start {
             query.push(("after".to_owned(), id));
         }
-        let list: Option<List> = api::get("/v1/notes", query).await?;
-        let list = list.ok_or_else(|| Error::Unexpected("there is no list of notes".to_owned()))?;
+        let list: List = api::get("/v1/notes", query).await?;
         let last = list.notes.last().and_then(|note| note.get("id")?.as_str());
         *self.next.borrow_mut() = match last {
             Some(id) if list.more => Some(Start::Behind(id.to_owned())),
@@ -83,7 +87,7 @@ impl Pages {
         };
         let notes = list.notes.into_iter().map(|note| only(note, &self.fields));
         Ok(Some(Page {
-            records: PageRecords::Json(json(&notes.collect::<Vec<_>>())?),
+            records: PageRecords::Json(to_bytes(&notes.collect::<Vec<_>>())?),
             total: None,
         }))
     }
@@ -91,12 +95,17 @@ impl Pages {
 
 /// Reads notes by their ids; `null` stands for one that is not there.
 pub(crate) async fn get(ids: &[String], fields: &[String]) -> Result<Vec<u8>, Error> {
-    let mut found = Vec::new();
-    for id in ids {
-        let note: Option<Note> = api::get(&format!("/v1/notes/{id}"), Vec::new()).await?;
-        found.push(note.map(|note| only(note, fields)));
+    let mut found = BTreeMap::new();
+    // There may be any number of ids, but only 100 requests in a call.
+    for ids in ids.chunks(MAX_IDS) {
+        let list: List = api::search("/v1/notes/search", &json!({ "id": ids })).await?;
+        for note in list.notes {
+            let id = note.get("id").and_then(Value::as_str).map(str::to_owned);
+            let id = id.ok_or_else(|| Error::Unexpected("there is a note without id".to_owned()))?;
+            found.insert(id, only(note, fields));
+        }
     }
-    json(&found)
+    to_bytes(&ids.iter().map(|id| found.get(id)).collect::<Vec<_>>())
 }
 
 pub(crate) fn check_object(object: &str) -> Result<(), Error> {
@@ -155,6 +164,6 @@ fn only(mut note: Note, fields: &[String]) -> Note {
     note
 }
 
-fn json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, Error> {
+fn to_bytes<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(value).map_err(|error| Error::Unexpected(error.to_string()))
 }

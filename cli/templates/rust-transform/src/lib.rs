@@ -32,16 +32,23 @@ impl Guest for Plugin {
 
     fn configure(settings: String) -> Result<(), Vec<SettingProblem>> {
         std::panic::set_hook(Box::new(tell_place));
-        let settings: Value =
-            serde_json::from_str(&settings).map_err(|error| problem("", error.to_string()))?;
-        let domains = match settings.get("drop_domains") {
-            None => Ok(Vec::new()),
-            Some(domains) => serde_json::from_value(domains.clone())
-                .map_err(|_| problem("/drop_domains", "is a list of texts".to_owned())),
-        };
-        // `configure` comes once, so nothing was set before.
-        let _ = DROP_DOMAINS.set(domains?);
-        Ok(())
+        let settings: Map<String, Value> =
+            serde_json::from_str(&settings).map_err(|error| vec![problem("", &error.to_string())])?;
+        let mut problems = Vec::new();
+        for (name, value) in settings {
+            match name.as_str() {
+                "drop_domains" => match serde_json::from_value(value) {
+                    // `configure` comes once, so nothing was set before.
+                    Ok(domains) => drop(DROP_DOMAINS.set(domains)),
+                    Err(_) => problems.push(problem("/drop_domains", "is a list of texts")),
+                },
+                _ => problems.push(problem(&format!("/{name}"), "there is no such setting")),
+            }
+        }
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(problems),
+        }
     }
 
     fn apply(input: Batch) -> Result<Outcome, Error> {
@@ -55,7 +62,12 @@ impl Guest for Plugin {
         );
         let (mut changed, mut verdicts) = (Vec::new(), Vec::new());
         for mut record in records {
-            let verdict = look_at(&mut record);
+            let before = record.clone();
+            let mut verdict = look_at(&mut record);
+            // The host has a record that is kept: it needs only those that are other now.
+            if matches!(verdict, Verdict::Keep) && record != before {
+                verdict = Verdict::Change;
+            }
             if matches!(verdict, Verdict::Change) {
                 changed.push(record);
             }
@@ -75,13 +87,13 @@ fn tell_place(panic: &std::panic::PanicHookInfo<'_>) {
     log::write(log::Level::Error, "panicked", &[field]);
 }
 
-/// Changes one record if it has to be, and says what becomes of it.
+/// Changes what has to be other in one record, and says what becomes of it. Of a record
+/// that is kept, `apply` sees whether it was changed.
 fn look_at(record: &mut Map<String, Value>) -> Verdict {
-    let before = match record.get("Email").and_then(Value::as_str) {
-        Some(email) if email.contains('@') => email,
+    let email = match record.get("Email").and_then(Value::as_str) {
+        Some(email) if email.contains('@') => email.trim().to_lowercase(),
         _ => return Verdict::Reject("it has no e-mail address".to_owned()),
     };
-    let email = before.trim().to_lowercase();
     let domain = email.rsplit('@').next().unwrap_or_default();
     let unwanted = DROP_DOMAINS
         .get()
@@ -89,18 +101,15 @@ fn look_at(record: &mut Map<String, Value>) -> Verdict {
     if unwanted {
         return Verdict::Drop;
     }
-    if email == before {
-        return Verdict::Keep;
-    }
     record.insert("Email".to_owned(), Value::String(email));
-    Verdict::Change
+    Verdict::Keep
 }
 
-fn problem(pointer: &str, message: String) -> Vec<SettingProblem> {
-    vec![SettingProblem {
+fn problem(pointer: &str, message: &str) -> SettingProblem {
+    SettingProblem {
         pointer: pointer.to_owned(),
-        message,
-    }]
+        message: message.to_owned(),
+    }
 }
 
 export!(Plugin);
