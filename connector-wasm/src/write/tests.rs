@@ -1,5 +1,6 @@
 //! Which requests a write makes, and what each record is told.
 
+mod absent;
 mod dry;
 mod keyed;
 mod locks;
