@@ -133,6 +133,12 @@ async fn a_host_at_work_takes_each_good_build_and_no_bad_one() {
     let packed = desk.path(&format!("target/{NAME}-0.1.0"));
     desk.lockgate(&["package", "install", packed.to_str().unwrap()])
         .ended(0);
+    // The name is that of the installed one, though its source lies here; a path is a path.
+    let query = ["query", "crm", "SELECT Email FROM Lead", "--plugin"];
+    desk.lockgate(&[&query[..], &[NAME]].concat()).ended(0);
+    let source = format!("./{NAME}");
+    let refused = desk.lockgate(&[&query[..], &[&source]].concat()).ended(2);
+    assert!(refused.err.contains("not yet a package"), "{refused:#?}");
     let form = ["--name", "form", "--signed", "--into", "Lead"];
     let form = [&form[..], &["--key", "External_Id__c", "--plugin", NAME]].concat();
     let (path, secret) = created(&bench, &form);
