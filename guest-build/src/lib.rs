@@ -34,6 +34,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use anyhow::{Result, bail};
 
+pub use nested::target_above;
 #[cfg(feature = "components")]
 pub use package::{COMPONENT_FILE, MANIFEST_FILE, read_manifest, write_package};
 #[cfg(feature = "components")]

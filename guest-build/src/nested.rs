@@ -253,6 +253,18 @@ fn canonical(path: &Path) -> PathBuf {
     std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
+/// The target directory of the cargo that has made a file or directory: the
+/// outermost directory above it that cargo has tagged as a cache. Found so, and
+/// not asked for, because `--target-dir` is not handed down, and there are three
+/// more ways to name another one.
+#[must_use]
+pub fn target_above(made: &Path) -> Option<PathBuf> {
+    made.ancestors()
+        .filter(|directory| directory.join("CACHEDIR.TAG").is_file())
+        .last()
+        .map(Path::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::{Options, build};
+use crate::{Options, build, target_above};
 
 /// A package that a build script laid out.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ pub fn build_script_in<P: AsRef<Path>>(
     directories: impl IntoIterator<Item = P>,
 ) -> Result<Vec<PackageDirectory>> {
     let options = Options {
-        target_directory: outer_target().map(|target| target.join("guests")),
+        target_directory: target_above(into).map(|target| target.join("guests")),
         profile: None,
         locked: true,
     };
@@ -62,15 +62,4 @@ pub fn build_script_in<P: AsRef<Path>>(
     lines.push_str("cargo:rerun-if-env-changed=CARGO_TARGET_DIR\n");
     std::io::stdout().write_all(lines.as_bytes())?;
     Ok(packages)
-}
-
-/// The target directory of the cargo that runs this build script: the
-/// outermost directory above `OUT_DIR` that cargo has tagged as a cache. Found
-/// so, and not asked for, because `--target-dir` is not handed down.
-fn outer_target() -> Option<PathBuf> {
-    let out = PathBuf::from(std::env::var_os("OUT_DIR")?);
-    out.ancestors()
-        .filter(|directory| directory.join("CACHEDIR.TAG").is_file())
-        .last()
-        .map(Path::to_owned)
 }

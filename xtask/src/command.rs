@@ -27,23 +27,15 @@ pub(crate) fn root() -> Result<PathBuf> {
     Ok(root.to_owned())
 }
 
-/// Cargo's target directory: the outermost one above this program that cargo has
-/// tagged as a cache. Found so, and not by `CARGO_TARGET_DIR`, because cargo can be
-/// told of another one in three more ways.
+/// Cargo's target directory: the one that this program lies in.
 pub(crate) fn target() -> Result<PathBuf> {
     let program = this_program()?;
-    let tagged = program
-        .ancestors()
-        .filter(|folder| folder.join("CACHEDIR.TAG").is_file())
-        .last();
-    Ok(tagged
-        .with_context(|| {
-            format!(
-                "{} lies in no target directory of cargo: run it as `cargo xtask`",
-                program.display()
-            )
-        })?
-        .to_owned())
+    guest_build::target_above(&program).with_context(|| {
+        format!(
+            "{} lies in no target directory of cargo: run it as `cargo xtask`",
+            program.display()
+        )
+    })
 }
 
 /// A program of this workspace that cargo has built: `built("debug", "lockgate")`.
